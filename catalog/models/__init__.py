@@ -1,0 +1,33 @@
+from catalog.models.consumers import Consumer, ConsumerMapping
+from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
+from catalog.models.producers import Producer, ProducerSource, ProducerStream
+from catalog.models.schemas import SchemaField, SchemaVersion
+from catalog.models.streams import (
+    Follow,
+    Stream,
+    StreamAlias,
+    StreamGroupPermission,
+    StreamTag,
+    StreamUserPermission,
+    Tag,
+)
+
+__all__ = [
+    "Consumer",
+    "ConsumerMapping",
+    "Domain",
+    "DomainGroupPermission",
+    "DomainUserPermission",
+    "Follow",
+    "Producer",
+    "ProducerSource",
+    "ProducerStream",
+    "SchemaField",
+    "SchemaVersion",
+    "Stream",
+    "StreamAlias",
+    "StreamGroupPermission",
+    "StreamTag",
+    "StreamUserPermission",
+    "Tag",
+]

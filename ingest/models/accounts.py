@@ -1,0 +1,38 @@
+"""Per-minute accounts of ingest: received = accepted + duplicate + dead-lettered."""
+
+from django.db import models
+
+
+class IngestMinute(models.Model):
+    """Counts of one stream, producer and minute of receipt; stream 0 stands for unknown types.
+
+    Upserted in the transaction that stores the events, so that it can't disagree with them.
+    """
+
+    pk = models.CompositePrimaryKey("stream_id", "minute", "producer_id")
+    stream_id = models.BigIntegerField()
+    minute = models.DateTimeField()
+    producer_id = models.BigIntegerField()
+    received = models.BigIntegerField(default=0)
+    accepted = models.BigIntegerField(default=0)
+    duplicate = models.BigIntegerField(default=0)
+    dead_lettered = models.BigIntegerField(default=0)
+    invalid = models.BigIntegerField(default=0)
+    violations = models.BigIntegerField(default=0)
+    drift = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="ingest_minute_minute")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    received=models.F("accepted")
+                    + models.F("duplicate")
+                    + models.F("dead_lettered")
+                ),
+                name="ingest_minute_adds_up",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.minute}"

@@ -1,0 +1,50 @@
+"""Refused events and the types nobody registered yet, read side (tables in migration 0001)."""
+
+from django.db import models
+
+
+class DeadLetter(models.Model):
+    """One refused event with its reason and its bytes. Partitioned by day of receipt."""
+
+    pk = models.CompositePrimaryKey("received_at", "id")
+    id = models.UUIDField()
+    received_at = models.DateTimeField()
+    stream_id = models.BigIntegerField(null=True)
+    producer_id = models.BigIntegerField()
+    type = models.TextField()
+    event_id = models.TextField()
+    occurred_at = models.DateTimeField(null=True)
+    source = models.TextField()
+    reason = models.TextField()
+    errors = models.JSONField()
+    body = models.BinaryField()
+    content_type = models.TextField()
+    body_sha256 = models.BinaryField()
+    group_key = models.TextField()
+    state = models.TextField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.TextField(null=True)  # noqa: DJ001  # null until decided
+
+    class Meta:
+        managed = False
+        db_table = "ingest_dead_letter"
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.type}"
+
+
+class DiscoveredStream(models.Model):
+    """An event type that arrived and is not registered."""
+
+    type = models.TextField(primary_key=True, db_collation="C")
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    events = models.BigIntegerField(default=0)
+    producer_id = models.BigIntegerField()
+    state = models.CharField(max_length=12, default="open")
+
+    class Meta:
+        indexes = [models.Index(fields=["-last_seen_at"], name="discovered_latest")]
+
+    def __str__(self) -> str:
+        return self.type

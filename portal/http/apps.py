@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class HttpUiConfig(AppConfig):
+    name = "portal.http"
+    label = "http_ui"

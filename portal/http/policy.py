@@ -1,0 +1,61 @@
+"""What each route asks of its caller, declared beside the view.
+
+A view function carries `@declare(GET="signed_in", POST="stream.edit")`; a class-based API view
+carries `policy = {"GET": "signed_in"}`. A policy is a word of `POLICIES`. A route or method
+without one is refused at start-up (`portal.checks`) and at run time. `stream.*` and the like name
+the object permission that the view's selector or service asks for through `governance.access`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+POLICIES: Final[Mapping[str, str]] = {
+    "public": "Anybody, without credentials.",
+    "signed_in": "Any person who is signed in, or a key that may read.",
+    "self": "A person, on what is their own.",
+    "producer": "A producer key.",
+    "admin": "A person with the role admin.",
+    "stream.register": "A person who may register streams: an engineer or admin.",
+    "stream.discover": "Whoever may know of the stream.",
+    "stream.read_payload": "Whoever holds a grant to the payload.",
+    "stream.edit": "The owner team, an editor by grant, or an admin.",
+    "stream.approve": "The owner team, an approver by grant, or an admin.",
+    "team.manage": "An admin, or a lead of the team.",
+    "producer.manage": "The producer's team, or an admin.",
+    "consumer.manage": "The consumer's team, or an admin.",
+    "access.decide": "The owner team of the resource, or an admin; never the one who asked.",
+    "audit.read": "A person with the role admin.",
+    "experiment.read": "Whoever is signed in.",
+    "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
+    "metrics": "A personal token with the scope metrics.",
+}
+
+
+def declare(**methods: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Attach the policy of each HTTP method to a view function. HEAD follows GET."""
+    unknown = {word for word in methods.values() if word not in POLICIES}
+    if unknown:
+        raise ValueError(f"Unknown policies: {sorted(unknown)}")
+    if "GET" in methods:
+        methods.setdefault("HEAD", methods["GET"])
+
+    def attach(view: Callable[P, R]) -> Callable[P, R]:
+        view.policy = dict(methods)  # type: ignore[attr-defined]  # functions take attributes
+        return view
+
+    return attach
+
+
+def policy_of(view: object) -> Mapping[str, str] | None:
+    """The declared policy by method of a view function or class-based view; None without one."""
+    for holder in (view, getattr(view, "cls", None), getattr(view, "view_class", None)):
+        policy = getattr(holder, "policy", None)
+        if isinstance(policy, Mapping):
+            declared = dict(policy)
+            if "GET" in declared:
+                declared.setdefault("HEAD", declared["GET"])
+            return declared
+    return None

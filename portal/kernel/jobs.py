@@ -1,0 +1,26 @@
+"""Handing work to the workers by name, after the transaction that asked for it has committed.
+
+Services call `enqueue("app.task", key=value)`; they never import tasks. A message may be lost
+between commit and broker: what matters also stands in a table that a periodic sweep reads, so a
+lost message costs time, not data.
+"""
+
+import logging
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+
+def enqueue(task: str, /, **kwargs: str | int | bool | None) -> None:
+    """Send a task on commit (at once outside a transaction). Arguments are ids and texts only."""
+    transaction.on_commit(lambda: _send(task, kwargs))
+
+
+def _send(task: str, kwargs: dict[str, str | int | bool | None]) -> None:
+    try:
+        current_app.send_task(task, kwargs=kwargs, ignore_result=True, retry=False)
+    except OperationalError:
+        logger.warning("broker unreachable, the sweep will pick it up", extra={"task": task})

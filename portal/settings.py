@@ -1,0 +1,315 @@
+"""Settings, in fixed sections. Environments differ by variables only; docs/settings.md lists them."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from portal import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- What this process is ---------------------------------------------------------------------
+
+PROCESS = env.text("PORTAL_PROCESS", "command")  # web, worker or command
+DATA_DIR = Path(env.text("PORTAL_DATA", str(BASE_DIR / ".portal")))
+PUBLIC_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
+DEBUG = False
+SECRET_KEY = env.text("PORTAL_SECRET_KEY")
+ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False
+
+# --- Apps -------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "portal.apps.PortalConfig",
+    "experiments.apps.ExperimentsConfig",
+    "analytics.apps.AnalyticsConfig",
+    "quality.apps.QualityConfig",
+    "delivery.apps.DeliveryConfig",
+    "ingest.apps.IngestConfig",
+    "catalog.apps.CatalogConfig",
+    "governance.apps.GovernanceConfig",
+    "portal.http.apps.HttpUiConfig",
+    "guardian",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+]
+
+MIDDLEWARE = [
+    "portal.http.middleware.request_id",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "portal.http.middleware.strict_request",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "governance.middleware.enforce_policy",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.shell.shell",
+            ],
+        },
+    }
+]
+
+# --- Database ---------------------------------------------------------------------------------
+
+# Web requests may hold a statement for 5 s, workers for 60 s; commands (migrations) are not boxed.
+_TIMEOUTS = {"web": ("5s", "30s"), "worker": ("60s", "120s")}.get(PROCESS)
+_GUARDS = ["-c TimeZone=UTC"]
+if _TIMEOUTS:
+    _GUARDS += [
+        f"-c statement_timeout={_TIMEOUTS[0]}",
+        f"-c transaction_timeout={_TIMEOUTS[1]}",
+        "-c lock_timeout=2s",
+        "-c idle_in_transaction_session_timeout=10s",
+    ]
+_POOL = env.integer("PORTAL_DB_POOL", 8 if PROCESS == "web" else 0, maximum=200)
+_DATABASE_OPTIONS: dict[str, object] = {
+    "connect_timeout": 2,
+    "options": " ".join(_GUARDS),
+    "application_name": f"portal-{PROCESS}",
+}
+if _POOL:
+    _DATABASE_OPTIONS["pool"] = {"min_size": 1, "max_size": _POOL, "timeout": 5}
+DATABASES = {
+    "default": env.database("DATABASE_URL")
+    | {
+        "OPTIONS": _DATABASE_OPTIONS,
+        "CONN_MAX_AGE": 0 if _POOL or PROCESS == "web" else 300,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": env.flag("PORTAL_PGBOUNCER", default=False),
+    }
+}
+
+# --- Redis, cache, Celery ---------------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "portal",
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    }
+}
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_DEFAULT_QUEUE = "system"
+CELERY_TASK_QUEUES_NAMES = (
+    "system",
+    "quality",
+    "analytics",
+    "experimental",
+    "bulk",
+    "delivery",
+)
+CELERY_TASK_ROUTES = {
+    "quality.*": {"queue": "quality"},
+    "analytics.*": {"queue": "analytics"},
+    "experiments.*": {"queue": "experimental"},
+    "delivery.*": {"queue": "delivery"},
+    "catalog.*": {"queue": "bulk"},
+}
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
+    "rollups": {"task": "analytics.advance_rollups", "schedule": 5.0, "options": {"expires": 5}},
+    "quality-checks": {
+        "task": "quality.evaluate_checks",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "experiments": {
+        "task": "experiments.analyse_running",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+}
+
+# --- People -----------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "governance.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_ADAPTER = "governance.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_PREVENT_ENUMERATION = True
+GUARDIAN_MONKEY_PATCH_USER = False
+ANONYMOUS_USER_NAME = None
+EMAIL_BACKEND = env.text("PORTAL_EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+
+# --- Security ---------------------------------------------------------------------------------
+
+HTTPS = PUBLIC_URL.startswith("https://")
+_COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_session"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_csrf"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "portal.http.problem.csrf_failure"
+SECURE_SSL_REDIRECT = False  # the proxy does it; machine endpoints never redirect
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.flag("PORTAL_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "style-src": [SELF],
+        "script-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "font-src": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+SILENCED_SYSTEM_CHECKS = [
+    # An evaluation on a laptop is served over plain http on loopback; a public address is https
+    # and then these settings are on (PORTAL_URL decides).
+    *(["security.W004", "security.W012", "security.W016", "security.W008"] if not HTTPS else []),
+    "security.W008",
+]
+
+# --- API --------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["governance.api.authentication.PortalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["governance.api.permissions.DeclaredPolicy"],
+    "DEFAULT_RENDERER_CLASSES": ["portal.http.rendering.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.http.parsing.StrictJsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "portal.http.problem.handle_api_exception",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.http.rendering.IgnoreClientNegotiation",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Event Portal",
+    "DESCRIPTION": "Catalog, govern, ingest, deliver and learn from event streams.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+API_DOCS_PUBLIC = env.flag("PORTAL_API_DOCS_PUBLIC", default=True)
+
+# --- Static files -----------------------------------------------------------------------------
+
+_PLOTLY = find_spec("plotly")
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.text("PORTAL_STATIC_ROOT", str(DATA_DIR / "static")))
+STATICFILES_DIRS: list[str | tuple[str, str]] = [str(BASE_DIR / "static")]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "portal.http.static.PlotlyFinder",
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+# Tests and commands run without collectstatic having been run.
+if env.flag("PORTAL_STATIC_UNHASHED", default=False):
+    STORAGES["staticfiles"] = {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+    WHITENOISE_USE_FINDERS = True
+    WHITENOISE_AUTOREFRESH = True
+
+# --- Language, time, logs ---------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}},
+}
+
+# --- Ingest -----------------------------------------------------------------------------------
+
+INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
+INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
+EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"

@@ -1,0 +1,11 @@
+"""Every URL of the portal, by app."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("accounts/", include("allauth.account.urls")),
+]
+handler400 = "portal.http.problem.bad_request"
+handler403 = "portal.http.problem.forbidden"
+handler404 = "portal.http.problem.not_found"
+handler500 = "portal.http.problem.server_error"
