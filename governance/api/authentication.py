@@ -1,0 +1,65 @@
+"""Who calls the API: a session cookie or a credential in the Authorization header."""
+
+from typing import Any, cast
+
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from governance.middleware import request_actor
+from governance.models import Key
+from governance.selectors.people import actor_of
+from governance.services.keys import credential_of, find_key
+from portal.kernel.actor import Actor, ActorKind
+from portal.kernel.errors import BadRequestError, UnauthenticatedError
+
+_KINDS = {
+    "prod": ActorKind.PRODUCER,
+    "cons": ActorKind.CONSUMER,
+    "flag": ActorKind.FLAG_CLIENT,
+}
+
+
+class PortalAuthentication(BaseAuthentication):
+    """Sets `request.user` to an `Actor`. A session needs a CSRF token on unsafe methods."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if any(value.startswith("ep_") for value in request.query_params.values()):
+            raise BadRequestError("Send a key in the Authorization header, never in the address.")
+        header = request.headers.get("Authorization", "")
+        if header:
+            key = find_key(credential_of(header) or "")
+            if key is None:
+                raise UnauthenticatedError
+            return key_actor(key, request_id=getattr(request, "request_id", "")), key
+        http = cast(HttpRequest, request._request)
+        if not http.user.is_authenticated:
+            return None
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            enforce_csrf(http)
+        return request_actor(http), None
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="event-portal"'
+
+
+def key_actor(key: Key, *, request_id: str) -> Actor:
+    """The actor a live key acts as."""
+    if key.user is not None:
+        return actor_of(
+            key.user, scopes=frozenset(key.scopes), key_id=key.id, request_id=request_id
+        )
+    return Actor(
+        kind=_KINDS[key.kind],
+        id=key.holder_id or 0,
+        label=key.name,
+        scopes=frozenset(key.scopes),
+        key_id=key.id,
+        request_id=request_id,
+    )
+
+
+def enforce_csrf(request: HttpRequest) -> None:
+    from rest_framework.authentication import SessionAuthentication  # noqa: PLC0415  # one use
+
+    SessionAuthentication().enforce_csrf(cast(Request, request))

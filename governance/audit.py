@@ -1,0 +1,102 @@
+"""The ledger: what was done, by whom, to what; append-only and hash-linked.
+
+The hash of a row is SHA-256 over the hash before it and the row's canonical text
+(`canonical_row`), computed in the database by `governance_audit_append` and here again by
+`verify`, which therefore does not trust the database's own arithmetic.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+import orjson
+
+from governance.models import AuditEntry
+from governance.types import ResourceRef
+from portal.kernel import sql
+from portal.kernel.actor import Actor
+
+GENESIS: Final = bytes(32)
+_APPEND: Final = sql.load("governance", "append_audit")
+
+
+def record(
+    actor: Actor,
+    action: str,
+    ref: ResourceRef,
+    *,
+    summary: str,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> int:
+    """Append one row in the present transaction and give its number. Never a personal value."""
+    detail: dict[str, object] = {}
+    if before is not None:
+        detail["before"] = dict(before)
+    if after is not None:
+        detail["after"] = dict(after)
+    if actor.key_id:
+        detail["key"] = actor.key_id
+    row = sql.fetch_one(
+        _APPEND,
+        {
+            "actor_kind": actor.kind.value,
+            "actor_id": actor.id,
+            "actor": actor.label,
+            "action": action,
+            "object_kind": ref.kind,
+            "object_key": ref.key,
+            "summary": summary,
+            "detail": _canonical_json(orjson.loads(orjson.dumps(detail, default=str))).decode(),
+            "request_id": actor.request_id,
+        },
+    )
+    assert row is not None
+    return int(row["seq"])
+
+
+def canonical_row(entry: AuditEntry) -> bytes:
+    """The bytes that are hashed: the columns joined by U+001F, the detail as its own hash.
+
+    Times are microseconds since 1970 in UTC, so that no rendering of a time can matter.
+    """
+    at = entry.at.astimezone(UTC)
+    micros = int(at.timestamp()) * 1_000_000 + at.microsecond
+    fields = [
+        entry.seq, micros, entry.actor_kind, entry.actor_id, entry.actor, entry.action,
+        entry.object_kind, entry.object_key, entry.summary, entry.request_id,
+    ]  # fmt: skip
+    detail = hashlib.sha256(_canonical_json(entry.detail)).hexdigest()
+    return "\x1f".join([*(str(field) for field in fields), detail]).encode()
+
+
+def _canonical_json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a walk over the chain found. `first_bad` is the first row that does not fit."""
+
+    rows: int
+    first_bad: int | None
+    head_hash: str
+
+    @property
+    def holds(self) -> bool:
+        return self.first_bad is None
+
+
+def verify(entries: Iterable[AuditEntry] | None = None) -> Verification:
+    """Recompute the whole chain, oldest first, streaming; names the first row that breaks it."""
+    rows = entries if entries is not None else AuditEntry.objects.order_by("seq").iterator()
+    previous, count = GENESIS, 0
+    for count, entry in enumerate(rows, start=1):
+        expected = hashlib.sha256(previous + canonical_row(entry)).digest()
+        if entry.seq != count or bytes(entry.prev_hash) != previous or bytes(entry.hash) != expected:
+            return Verification(rows=count, first_bad=entry.seq, head_hash=previous.hex())
+        previous = expected
+    return Verification(rows=count, first_bad=None, head_hash=previous.hex())

@@ -1,0 +1,48 @@
+"""Request ids, the portal's errors as answers, and refusal of requests nobody could mean."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+
+from portal.http.problem import from_exception, respond
+from portal.kernel.errors import BadRequestError
+from portal.kernel.identifiers import uuid7
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give each request an id, sent back as X-Request-Id; hand a valid traceparent on."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.request_id = str(uuid7())  # type: ignore[attr-defined]  # read by problem and audit
+        response = get_response(request)
+        response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        trace = request.headers.get("traceparent", "")
+        if _TRACEPARENT.fullmatch(trace):
+            response["traceparent"] = trace
+        return response
+
+    return middleware
+
+
+class StrictRequest:
+    """Refuse what PostgreSQL or a header can't hold, and turn the portal's errors into answers."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return respond(
+                request, BadRequestError("The address holds a NUL character.", code="parameter")
+            )
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        problem = from_exception(error)
+        return None if problem is None else respond(request, problem)

@@ -1,0 +1,157 @@
+"""Every error as one shape: RFC 9457 problem documents for machines, a page for people.
+
+Three levels use it: the DRF exception handler, Django's own handlers (400, 403, 404, 500, CSRF)
+and the raw ingest road, which calls `document` directly.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
+from django.db.utils import InterfaceError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from portal.kernel.errors import (
+    BadRequestError,
+    FieldErrorDict,
+    NotFoundError,
+    NotPermittedError,
+    PortalError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedMediaError,
+)
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+MACHINE_PATHS: Final = ("/api/", "/v1", "/ofrep", "/registry", "/livez", "/readyz", "/metrics")
+
+
+def document(error: PortalError, *, request_id: str) -> dict[str, object]:
+    """The problem document of an error: at most 20 field errors, never a submitted value."""
+    problem: dict[str, object] = {
+        "type": f"/problems/{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "instance": request_id,
+    }
+    errors: list[FieldErrorDict] = [item.as_dict() for item in error.errors]
+    problem["errors"] = errors
+    problem.update(error.extra)
+    return problem
+
+
+def wants_document(request: HttpRequest) -> bool:
+    return request.path.startswith(MACHINE_PATHS)
+
+
+def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
+    """Answer an error as its caller reads it: a document under machine paths, else a page."""
+    request_id = getattr(request, "request_id", "")
+    response: HttpResponse
+    if wants_document(request):
+        response = JsonResponse(
+            document(error, request_id=request_id), status=error.status, content_type=MEDIA_TYPE
+        )
+    else:
+        response = render(
+            request,
+            "portal/error.html",
+            {"error": error, "request_id": request_id},
+            status=error.status,
+        )
+    for name, value in error.headers.items():
+        response[name] = value
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+class MethodNotAllowedError(PortalError):
+    status = 405
+    code = "method_not_allowed"
+    title = "This method is not allowed here"
+
+
+def from_exception(error: Exception) -> PortalError | None:
+    """The portal's error for a framework's or the database's; None for what is truly unforeseen."""
+    if isinstance(error, PortalError):
+        return error
+    if isinstance(error, (Http404, drf.NotFound)):
+        return NotFoundError()
+    if isinstance(error, (drf.NotAuthenticated, drf.AuthenticationFailed)):
+        return UnauthenticatedError()
+    if isinstance(error, (PermissionDenied, drf.PermissionDenied)):
+        return NotPermittedError()
+    if isinstance(error, drf.MethodNotAllowed):
+        return MethodNotAllowedError("The Allow header lists what is.")
+    if isinstance(error, drf.UnsupportedMediaType):
+        return UnsupportedMediaError("Send application/json in UTF-8.")
+    if isinstance(error, (SuspiciousOperation, drf.ParseError)):
+        return BadRequestError("The request cannot be read.")
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+        return UnavailableError("The database does not answer just now. Try again.")
+    return None
+
+
+def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler: every error of the API leaves as a problem document."""
+    problem = from_exception(error)
+    if problem is None:
+        return None
+    request = context["request"]
+    response = Response(
+        document(problem, request_id=getattr(request, "request_id", "")),
+        status=problem.status,
+        content_type=MEDIA_TYPE,
+        headers=problem.headers,
+    )
+    if isinstance(error, drf.MethodNotAllowed):
+        response["Allow"] = ", ".join(context["view"].allowed_methods)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(request, BadRequestError("The request cannot be read."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(request, NotPermittedError())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(request, NotFoundError())
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return respond(
+        request,
+        NotPermittedError(
+            "The form was open too long or came from another site. Load the page again.",
+            code="csrf",
+        ),
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The last resort: no template, no database."""
+    error = PortalError("It has been logged under the request id. Trying again may help.")
+    request_id = getattr(request, "request_id", "")
+    if wants_document(request):
+        return JsonResponse(
+            document(error, request_id=request_id), status=500, content_type=MEDIA_TYPE
+        )
+    return HttpResponse(
+        "<!doctype html><html lang=en><title>Something failed</title>"
+        "<h1>Something failed on our side</h1><p>It has been logged. Trying again may help.</p>",
+        status=500,
+    )

@@ -1,0 +1,460 @@
+"""The one decoder behind every door that takes JSON. What it lets through, the rest may trust.
+
+1. jiter reads the bytes in one native pass: UTF-8 without a mark, duplicate keys (also spelled by
+   escapes), `NaN`, raw control characters, nesting beyond 200 and trailing data are refused.
+2. Byte tests, far cheaper than a second look at each value, tell whether a body may hold what
+   jiter takes and PostgreSQL or IEEE doubles do not: numbers out of range, NUL characters.
+3. Only what fails 1 by a lone surrogate or a huge number, or is suspicious by 2, is read again by
+   an exact scan without recursion, which says where the fault stands.
+
+Faults of the text as a whole raise `BadRequestError` with the code `malformed_json`,
+`duplicate_key`, `too_deep` or `shape`. Faults of one value (`number_range`, `unstorable`, and the
+limits of one event) are findings with a JSON Pointer: a batch goes on without that event.
+"""
+
+import math
+import re
+from hashlib import sha256
+from json.decoder import JSONDecodeError, scanstring
+from typing import Any, Final
+
+import jiter
+import msgspec
+import orjson
+
+from portal.kernel.errors import BadRequestError, FieldError
+
+MAX_DEPTH: Final = 200
+MAX_EVENT_BYTES: Final = 256 * 1024
+MAX_EVENT_DEPTH: Final = 32
+MAX_KEYS: Final = 1000
+MAX_KEY_BYTES: Final = 256
+MAX_TEXT_BYTES: Final = 64 * 1024
+MAX_NUMBER_CHARACTERS: Final = 40
+MAX_FINDINGS: Final = 20
+
+_SENTENCES: Final = {
+    "malformed_json": "The body is not JSON in UTF-8.",
+    "duplicate_key": "An object of the body has the same key twice.",
+    "too_deep": f"The body is nested deeper than {MAX_DEPTH} levels.",
+    "shape": "The body does not have the outer shape that its content type promises.",
+}
+_NUMBER_RANGE: Final = (
+    "must have at most 40 characters, be representable as an IEEE double and, "
+    "when whole, lie within 64 bits"
+)
+_UNSTORABLE: Final = "must not hold NUL characters or lone surrogates"
+
+# Digits become 0, signs vanish: then one search finds long runs, another three-digit exponents.
+_FOLDED: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_SIGNS: Final = b"+-"
+_LONG_RUN: Final = b"0" * 18
+_LONG_EXPONENT: Final = b"0e000"
+_BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
+_LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
+
+_split_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+_TOKEN: Final = re.compile(
+    r"[ \t\n\r]*(?:"
+    r"(?P<mark>[{}\[\]:,])"
+    r'|"(?P<text>[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
+    r"|(?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?![0-9.eE+\-])"
+    r"|(?P<word>true|false|null))",
+    re.DOTALL,
+)
+_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """A decoded value and what is wrong inside it. Unstorable parts are replaced in `value`."""
+
+    value: Any
+    findings: tuple[FieldError, ...] = ()
+
+
+def refuse(code: str) -> BadRequestError:
+    """The error for a text that can't be read as a whole."""
+    return BadRequestError(_SENTENCES[code], code=code)
+
+
+def loads(raw: bytes) -> Any:
+    """Decode one JSON text under all rules; any fault, of the text or of a value, is a 400."""
+    examined = read(raw, suspicious=is_suspicious(raw))
+    if examined.findings:
+        raise BadRequestError(
+            "The body holds values that cannot be stored.",
+            code=examined.findings[0].code,
+            errors=examined.findings,
+        )
+    return examined.value
+
+
+def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
+    """Decode one text, or one element of a batch, with its findings.
+
+    `suspicious` is the answer of `is_suspicious` for these bytes or for the body around them.
+    `base_depth` is the number of levels already open around `raw`.
+    """
+    try:
+        value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+    except ValueError as error:
+        message = str(error)
+        if "duplicate key" in message:
+            raise refuse("duplicate_key") from error
+        if "recursion limit" in message:
+            raise refuse("too_deep") from error
+        if "hex escape" in message or "number out of range" in message:
+            return _examine(raw, base_depth)
+        raise refuse("malformed_json") from error
+    if base_depth and _may_be_deep(raw) and depth_of(value) + base_depth > MAX_DEPTH:
+        raise refuse("too_deep")
+    if suspicious and _has_suspect(raw):
+        return _examine(raw, base_depth)
+    return Examined(value)
+
+
+def split_array(raw: bytes) -> list[bytes]:
+    """The elements of a top-level array, as the bytes they came in; decode each with `read`."""
+    try:
+        return [bytes(item) for item in _split_array.decode(raw)]
+    except msgspec.ValidationError as error:
+        read(raw, suspicious=False)  # a syntax error further on outranks the wrong shape
+        raise refuse("shape") from error
+    except (msgspec.DecodeError, RecursionError):
+        return _split_by_value(raw)
+
+
+def _split_by_value(raw: bytes) -> list[bytes]:
+    """The slow way, for what msgspec won't skip and jiter may still explain or take."""
+    value = read(raw, suspicious=True).value
+    if not isinstance(value, list):
+        raise refuse("shape")
+    return [text.encode("utf-8") for text in _element_texts(raw.decode("utf-8"))]
+
+
+def _element_texts(text: str) -> list[str]:
+    """Source texts of the elements of an array that is known to be well formed."""
+    parts: list[str] = []
+    depth, start, position = 0, -1, 0
+    while match := _TOKEN.match(text, position):
+        position = match.end()
+        mark = match["mark"]
+        if depth == 1 and start < 0 and mark not in {"]", ","}:
+            start = match.start()
+        if mark in {"[", "{"}:
+            depth += 1
+        elif mark in {"]", "}"}:
+            depth -= 1
+        closes = depth == 0 or (depth == 1 and mark == ",")
+        if closes and start >= 0:
+            parts.append(text[start : position - 1].strip(" \t\r\n"))
+            start = -1
+        if depth == 0:
+            break
+    return parts
+
+
+def is_suspicious(raw: bytes) -> bool:
+    """Whether a body may hold a number out of range or a NUL. Cheap; errs on the side of yes."""
+    if b"\\u0000" in raw:
+        return True
+    folded = raw.translate(_FOLDED, _SIGNS)
+    # A run of 18 digits covers three neighbours of each sixth byte.
+    if b"000" in folded[5::6] and _stands_as_number(folded, _LONG_RUN):
+        return True
+    return _stands_as_number(folded, _LONG_EXPONENT)
+
+
+def _stands_as_number(folded: bytes, pattern: bytes) -> bool:
+    """Whether `pattern` occurs where a number can begin, not inside a text such as a UUID."""
+    position = folded.find(pattern)
+    while position >= 0:
+        before = position - 1
+        while before >= 0 and folded[before] in b"0.":
+            before -= 1
+        if before < 0 or folded[before] in _BEFORE_A_NUMBER:
+            return True
+        position = folded.find(pattern, position + len(pattern))
+    return False
+
+
+def _has_suspect(raw: bytes) -> bool:
+    """The same question, exact for numbers, about the bytes of one event."""
+    return b"\\u0000" in raw or not all(_number_fits(text) for text in _LITERALS.findall(raw))
+
+
+def _number_fits(literal: bytes) -> bool:
+    if len(literal) > MAX_NUMBER_CHARACTERS:
+        return False
+    try:
+        if literal.lstrip(b"-").isdigit():
+            return -(2**63) <= int(literal) < 2**63
+        number = float(literal)
+    except ValueError:
+        return True  # a date or another piece of text, not a number
+    if number == 0.0:  # too small for a double is out of range; a written zero is not
+        return not literal.lower().split(b"e")[0].strip(b"-0.")
+    return math.isfinite(number)
+
+
+def _examine(raw: bytes, base_depth: int) -> Examined:
+    """Read a text exactly and without recursion, noting every value that can't be stored."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse("malformed_json") from error
+    return _Scan(text, base_depth).run()
+
+
+class _Scan:
+    """One pass over the tokens of a text with its own stack of open containers."""
+
+    def __init__(self, text: str, base_depth: int) -> None:
+        self.text = text
+        self.base_depth = base_depth
+        self.findings: list[FieldError] = []
+        self.stack: list[dict[str, Any] | list[Any]] = []
+        self.keys: list[str | int] = []
+
+    def run(self) -> Examined:
+        root: Any = None
+        position = 0
+        state = "value"  # value | value_or_end | key | key_or_end | colon | next | done
+        while state != "done":
+            match = _TOKEN.match(self.text, position)
+            if match is None:
+                raise refuse("malformed_json")
+            position = match.end()
+            mark = match["mark"]
+            if state == "next" and mark == ",":
+                state = "key" if isinstance(self.stack[-1], dict) else "value"
+                continue
+            if self._closes(mark, state):
+                self.stack.pop()
+                self.keys.pop()
+                state = "next" if self.stack else "done"
+                continue
+            if state == "colon" and mark == ":":
+                state = "value"
+                continue
+            if state in {"key", "key_or_end"} and match["text"] is not None:
+                self._open_key(match["text"])
+                state = "colon"
+                continue
+            if state not in {"value", "value_or_end"}:
+                raise refuse("malformed_json")
+            value = self._value(match)
+            if self.stack:
+                self._put(value)
+            else:
+                root = value
+            if isinstance(value, dict | list):
+                self._open(value)
+                state = "key_or_end" if isinstance(value, dict) else "value_or_end"
+            else:
+                state = "next" if self.stack else "done"
+        if self.text[position:].strip(" \t\r\n"):
+            raise refuse("malformed_json")
+        return Examined(root, tuple(self.findings))
+
+    def _closes(self, mark: str | None, state: str) -> bool:
+        if mark == "}":
+            return state == "key_or_end" or (state == "next" and isinstance(self.stack[-1], dict))
+        if mark == "]":
+            return state == "value_or_end" or (
+                state == "next" and isinstance(self.stack[-1], list)
+            )
+        return False
+
+    def _open(self, container: dict[str, Any] | list[Any]) -> None:
+        self.stack.append(container)
+        self.keys.append("")
+        if len(self.stack) + self.base_depth > MAX_DEPTH:
+            raise refuse("too_deep")
+
+    def _open_key(self, source: str) -> None:
+        container = self.stack[-1]
+        assert isinstance(container, dict)
+        key = self._text(source, self._pointer(self.keys[:-1]))
+        if key in container:
+            raise refuse("duplicate_key")
+        container[key] = None
+        self.keys[-1] = key
+
+    def _put(self, value: Any) -> None:
+        container = self.stack[-1]
+        if isinstance(container, list):
+            container.append(value)
+        else:
+            container[str(self.keys[-1])] = value
+
+    def _value(self, match: re.Match[str]) -> Any:
+        if self.stack and isinstance(self.stack[-1], list):
+            self.keys[-1] = len(self.stack[-1])
+        if match["text"] is not None:
+            return self._text(match["text"], self._pointer(self.keys))
+        if match["number"] is not None:
+            return self._number(match["number"])
+        if match["word"] is not None:
+            return _WORDS[match["word"]]
+        if match["mark"] == "{":
+            return {}
+        if match["mark"] == "[":
+            return []
+        raise refuse("malformed_json")
+
+    def _text(self, source: str, pointer: str) -> str:
+        text = source
+        if "\\" in source:
+            try:
+                text, _ = scanstring(f'{source}"', 0, True)
+            except JSONDecodeError as error:
+                raise refuse("malformed_json") from error
+        clean = storable_text(text)
+        if clean != text:
+            self._find(pointer, "unstorable", _UNSTORABLE)
+        return clean
+
+    def _number(self, source: str) -> int | float:
+        if not _number_fits(source.encode("ascii")):
+            self._find(self._pointer(self.keys), "number_range", _NUMBER_RANGE)
+            return 0
+        return float(source) if any(sign in source for sign in ".eE") else int(source)
+
+    def _find(self, pointer: str, code: str, detail: str) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(FieldError(pointer, code, detail))
+
+    def _pointer(self, keys: list[str | int]) -> str:
+        return "".join(f"/{pointer_part(key)}" for key in keys)
+
+
+def pointer_part(key: str | int) -> str:
+    """One step of a JSON Pointer, escaped."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def storable_text(text: str) -> str:
+    """The text with NUL characters and lone surrogates replaced by U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    return text
+
+
+def depth_of(value: Any) -> int:
+    """Levels of objects and arrays in a decoded value; 0 for a scalar. No recursion."""
+    depth = 0
+    level = [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
+
+
+def _may_be_deep(raw: bytes) -> bool:
+    return raw.count(b"{") + raw.count(b"[") > MAX_EVENT_DEPTH
+
+
+def find_limit_breaks(value: Any, raw: bytes) -> tuple[FieldError, ...]:
+    """The limits of one event that it breaks; mostly decided from its bytes without a walk."""
+    if len(raw) <= MAX_KEY_BYTES:
+        if _may_be_deep(raw):
+            return _walk_limits(value)
+        return ()
+    if len(raw) > MAX_EVENT_BYTES:
+        return (FieldError("", "too_large", "An event may have at most 256 KiB."),)
+    if len(raw) > 6 * MAX_KEYS or _has_long_text(raw) or _may_be_deep(raw):
+        return _walk_limits(value)
+    return ()
+
+
+def _has_long_text(raw: bytes) -> bool:
+    """Whether 256 bytes follow one another without a quote: only then a key may be too long."""
+    position, last = 0, len(raw) - MAX_KEY_BYTES
+    while position < last:
+        quote = raw.rfind(b'"', position, position + MAX_KEY_BYTES)
+        if quote < 0:
+            return True
+        position = quote + 1
+    return False
+
+
+def _walk_limits(value: Any) -> tuple[FieldError, ...]:
+    findings: list[FieldError] = []
+    todo: list[tuple[Any, str, int]] = [(value, "", 0)]
+    while todo and len(findings) < MAX_FINDINGS:
+        item, pointer, depth = todo.pop()
+        if isinstance(item, str):
+            if len(item) > MAX_TEXT_BYTES // 4 and len(item.encode()) > MAX_TEXT_BYTES:
+                findings.append(FieldError(pointer, "limits", "A text may have at most 64 KiB."))
+            continue
+        if not isinstance(item, dict | list):
+            continue
+        if depth == MAX_EVENT_DEPTH:
+            findings.append(
+                FieldError(pointer, "limits", "An event may be nested at most 32 levels deep.")
+            )
+            continue
+        if isinstance(item, list):
+            todo.extend(
+                (child, f"{pointer}/{index}", depth + 1)
+                for index, child in enumerate(item)
+                if isinstance(child, str | dict | list)
+            )
+            continue
+        if len(item) > MAX_KEYS:
+            findings.append(
+                FieldError(pointer, "limits", "An object may have at most 1,000 keys.")
+            )
+            continue
+        for key, child in item.items():
+            if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
+                findings.append(
+                    FieldError(pointer, "limits", "A key may have at most 256 bytes.")
+                )
+            elif isinstance(child, str | dict | list):
+                todo.append((child, f"{pointer}/{pointer_part(key)}", depth + 1))
+    return tuple(findings)
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling of equal content: sorted keys, no whitespace, 1.0 as 1, -0 as 0."""
+    return canonical_of(value, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def canonical_of(value: Any, dumped: bytes) -> bytes:
+    """The same, when the sorted dump of `value` is at hand: mostly it is already canonical."""
+    if (
+        b".0," in dumped
+        or b".0}" in dumped
+        or b".0]" in dumped
+        or dumped.endswith(b".0")
+        or _stands_as_number(dumped.translate(_FOLDED, _SIGNS), b"0e0")
+    ):
+        return orjson.dumps(_with_whole_numbers(value), option=orjson.OPT_SORT_KEYS)
+    return dumped
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """A copy in which floats without a fraction are integers (depth is bounded by the limits)."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**63 else value
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(child) for child in value]
+    return value
+
+
+def content_hash(*parts: bytes) -> bytes:
+    """SHA-256 over parts, each ended by a byte that canonical JSON can't hold."""
+    return sha256(b"\x00".join(parts)).digest()
