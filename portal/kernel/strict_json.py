@@ -276,8 +276,9 @@ class _Scan:
     def _open_key(self, source: str) -> None:
         container = self.stack[-1]
         assert isinstance(container, dict)
+        found = len(self.findings)
         key = self._text(source, self._pointer(self.keys[:-1]))
-        if key in container:
+        if key in container and len(self.findings) == found:  # replaced keys may well coincide
             raise refuse("duplicate_key")
         container[key] = None
         self.keys[-1] = key

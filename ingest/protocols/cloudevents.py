@@ -1,0 +1,348 @@
+"""CloudEvents 1.0 over HTTP: structured, batch, newline-delimited and binary mode.
+
+The mode follows from the media type alone, in the order of `interfaces.md` §2; parameters after it
+never matter for the choice. A fault of the body raises; a fault of one event is that event's.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from ingest.times import TimeError, parse_us
+from ingest.types import MAX_EVENTS, Envelope, Reason
+from portal.kernel import strict_json
+from portal.kernel.errors import (
+    BadRequestError,
+    FieldError,
+    TooLargeError,
+    UnsupportedMediaError,
+)
+
+STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+NDJSON: Final = "application/x-ndjson"
+MAX_ID: Final = 128
+MAX_SUBJECT: Final = 256
+MAX_TYPE: Final = 255
+MAX_SOURCE: Final = 500
+MAX_DATASCHEMA: Final = 500
+
+_REQUIRED_HEADERS: Final = ("ce-id", "ce-source", "ce-type", "ce-specversion")
+_CORE: Final = frozenset(
+    {
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "time",
+        "subject",
+        "dataschema",
+        "datacontenttype",
+        "data",
+        "data_base64",
+    }
+)
+_EXTENSION_NAME: Final = re.compile(r"[a-z0-9]{1,64}")
+# RFC 3986: the characters of a URI reference, percent escapes whole, no first segment with a colon
+# unless it is a scheme.
+_URI_REFERENCE: Final = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|(?![^/?#]*:))"
+    r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
+    r"(?:#(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?"
+)
+_JSON_MEDIA: Final = re.compile(r"[^/]+/(?:json|[^/]+\+json)", re.IGNORECASE)
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+")
+_INT64: Final = 2**63
+
+
+class Mode(StrEnum):
+    BATCH = "batch"
+    STRUCTURED = "structured"
+    NDJSON = "ndjson"
+    BINARY = "binary"
+
+
+def media_type(content_type: str) -> str:
+    """The media type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json_type(content_type: str | None) -> bool:
+    """Whether data of this content type is JSON; none named means JSON."""
+    return content_type is None or _JSON_MEDIA.fullmatch(media_type(content_type)) is not None
+
+
+def choose_mode(content_type: str, headers: Mapping[str, str]) -> Mode:
+    """The mode of a request by its content type and lower-case headers, or a 415."""
+    media = media_type(content_type)
+    charset = _charset(content_type)
+    if charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaError("Only the charset UTF-8 is understood.")
+    if media == BATCH:
+        return Mode.BATCH
+    if media == STRUCTURED:
+        return Mode.STRUCTURED
+    if media == NDJSON:
+        return Mode.NDJSON
+    if not media.startswith("application/cloudevents") and all(
+        name in headers for name in _REQUIRED_HEADERS
+    ):
+        if media and not _MEDIA_TYPE.fullmatch(media):
+            raise UnsupportedMediaError("The Content-Type is not a media type.")
+        return Mode.BINARY
+    raise UnsupportedMediaError(
+        f"Send {STRUCTURED}, {BATCH}, {NDJSON}, or any other type with the headers "
+        "ce-id, ce-source, ce-type and ce-specversion.",
+        headers={"Accept-Post": f"{STRUCTURED}, {BATCH}, {NDJSON}"},
+    )
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return ""
+
+
+def read_structured(body: bytes) -> Envelope:
+    """One event in JSON; raises when the body is not JSON or not an object."""
+    examined = strict_json.read(body, suspicious=strict_json.is_suspicious(body))
+    if not isinstance(examined.value, dict):
+        raise strict_json.refuse("shape")
+    return _envelope(examined, body.strip(b" \t\r\n"))
+
+
+def read_batch(body: bytes) -> Iterator[Envelope]:
+    """The events of an array, one at a time so that a caller can pause in between.
+
+    Any element that is not JSON raises, and then the whole body counts as unparsable.
+    """
+    parts = strict_json.split_array(body)
+    if len(parts) > MAX_EVENTS:
+        raise TooLargeError("A batch may have at most 5,000 events.")
+    suspicious = strict_json.is_suspicious(body)
+    for raw in parts:
+        yield _envelope(strict_json.read(raw, suspicious=suspicious, base_depth=1), raw)
+
+
+def read_lines(body: bytes) -> Iterator[Envelope]:
+    """One event a line; blank lines are skipped, a line that is not JSON is unparsable alone."""
+    lines = [line for line in (raw.strip(b" \t\r") for raw in body.split(b"\n")) if line]
+    if not lines:
+        raise strict_json.refuse("malformed_json")
+    if len(lines) > MAX_EVENTS:
+        raise TooLargeError("A batch may have at most 5,000 events.")
+    for raw in lines:
+        try:
+            examined = strict_json.read(raw, suspicious=strict_json.is_suspicious(raw))
+        except BadRequestError as error:
+            yield Envelope(raw, NDJSON).refuse(
+                Reason.UNPARSABLE, FieldError("", error.code, error.detail)
+            )
+        else:
+            yield _envelope(examined, raw)
+
+
+def read_binary(headers: Iterable[tuple[str, str]], content_type: str, body: bytes) -> Envelope:
+    """One event whose attributes are headers (lower-case names); the body is its data."""
+    attributes: dict[str, Any] = {}
+    faults: list[FieldError] = []
+    for name, value in headers:
+        if not name.startswith("ce-"):
+            continue
+        attribute = name[3:]
+        if attribute in attributes:
+            faults.append(_fault(attribute, "repeated", "must be sent once"))
+            continue
+        if attribute in {"data", "data_base64", "datacontenttype"}:
+            continue  # the body and its Content-Type say it
+        try:
+            attributes[attribute] = unquote_to_bytes(value).decode("utf-8")
+        except UnicodeDecodeError:
+            faults.append(_fault(attribute, "encoding", "must be percent-encoded UTF-8"))
+    if content_type:
+        attributes["datacontenttype"] = content_type
+    findings: tuple[FieldError, ...] = ()
+    if body and is_json_type(content_type or None):
+        examined = strict_json.read(body, suspicious=strict_json.is_suspicious(body))
+        attributes["data"] = examined.value
+        findings = tuple(
+            FieldError(f"/data{found.pointer}", found.code, found.detail)
+            for found in examined.findings
+        )
+    elif body and media_type(content_type).startswith("text/"):
+        try:
+            attributes["data"] = body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadRequestError("The body is not text in UTF-8.", code="malformed_text") from error
+    elif body:
+        attributes["data_base64"] = base64.b64encode(body).decode("ascii")
+    attributes, unclean = _cleaned(attributes)
+    raw = orjson.dumps(attributes)
+    envelope = _envelope(strict_json.Examined(attributes, findings + unclean), raw)
+    if faults:
+        envelope.refuse(Reason.ENVELOPE_INVALID, *faults, *envelope.errors)
+    return envelope
+
+
+def _cleaned(attributes: dict[str, Any]) -> tuple[dict[str, Any], tuple[FieldError, ...]]:
+    """Attributes from headers and text bodies without what can't be stored, and the findings."""
+    clean: dict[str, Any] = {}
+    findings: list[FieldError] = []
+    for name, value in attributes.items():
+        clean[name] = strict_json.storable_text(value) if isinstance(value, str) else value
+        if clean[name] is not value and clean[name] != value:
+            findings.append(_fault(name, "unstorable", "must not hold NUL characters"))
+    return clean, tuple(findings)
+
+
+def read_mapping(event: Mapping[str, Any]) -> Envelope:
+    """One event of the portal's own (demo, import, exposures), checked like any other."""
+    return read_structured(orjson.dumps(event))
+
+
+def _fault(attribute: str, code: str, detail: str) -> FieldError:
+    return FieldError(f"/{strict_json.pointer_part(attribute)}", code, detail)
+
+
+def _envelope(examined: strict_json.Examined, raw: bytes) -> Envelope:
+    """Check the attributes; faults of the envelope come before those of limits."""
+    event = examined.value
+    envelope = Envelope(raw, STRUCTURED)
+    if not isinstance(event, dict):
+        return envelope.refuse(
+            Reason.ENVELOPE_INVALID, FieldError("", "shape", "must be a JSON object")
+        )
+    faults: list[FieldError] = []
+    _read_required(event, envelope, faults)
+    _read_optional(event, envelope, faults)
+    _read_data(event, envelope, faults)
+    if len(event) > len(_CORE) or not event.keys() <= _CORE:
+        _read_extensions(event, envelope, faults)
+    if faults:
+        return envelope.refuse(Reason.ENVELOPE_INVALID, *faults[: strict_json.MAX_FINDINGS])
+    breaks = examined.findings or strict_json.find_limit_breaks(event, raw)
+    if breaks:
+        return envelope.refuse(Reason.LIMIT_EXCEEDED, *breaks)
+    return envelope
+
+
+def _required_text(event: dict[str, Any], name: str, faults: list[FieldError]) -> str:
+    value = event.get(name)
+    if value is None:
+        faults.append(_fault(name, "required", "is required"))
+        return ""
+    if not isinstance(value, str):
+        faults.append(_fault(name, "type", "must be a text"))
+        return ""
+    if not value:
+        faults.append(_fault(name, "minLength", "must not be empty"))
+    return value
+
+
+def _read_required(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:
+    if event.get("specversion") != "1.0":
+        code = "required" if event.get("specversion") is None else "specversion"
+        faults.append(_fault("specversion", code, 'must be "1.0"'))
+    envelope.id = identifier = _required_text(event, "id", faults)
+    if len(identifier) > MAX_ID or not identifier.isprintable():
+        faults.append(_fault("id", "bad_id", "must be 1 to 128 printable characters"))
+        envelope.id = identifier[:MAX_ID]
+    envelope.type = kind = _required_text(event, "type", faults)
+    if len(kind) > MAX_TYPE:
+        faults.append(_fault("type", "maxLength", f"must have at most {MAX_TYPE} characters"))
+        envelope.type = kind[:MAX_TYPE]
+    envelope.source = source = _required_text(event, "source", faults)
+    if len(source) > MAX_SOURCE:
+        faults.append(_fault("source", "maxLength", f"must have at most {MAX_SOURCE} characters"))
+        envelope.source = source[:MAX_SOURCE]
+    elif source and not _URI_REFERENCE.fullmatch(source):
+        faults.append(_fault("source", "bad_source", "must be a URI reference"))
+
+
+def _read_optional(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:
+    time = event.get("time")
+    if time is not None:
+        if isinstance(time, str):
+            try:
+                envelope.occurred_us = parse_us(time)
+            except TimeError as error:
+                faults.append(
+                    _fault("time", error.code, "must be an RFC 3339 time with an offset")
+                )
+        else:
+            faults.append(_fault("time", "type", "must be a text"))
+    envelope.subject = _optional_text(event, "subject", MAX_SUBJECT, faults)
+    envelope.dataschema = _optional_text(event, "dataschema", MAX_DATASCHEMA, faults)
+    envelope.datacontenttype = media = _optional_text(event, "datacontenttype", 255, faults)
+    if media is not None and not _MEDIA_TYPE.fullmatch(media_type(media)):
+        faults.append(_fault("datacontenttype", "bad_media_type", "must be a media type"))
+
+
+def _optional_text(
+    event: dict[str, Any], name: str, longest: int, faults: list[FieldError]
+) -> str | None:
+    value = event.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        faults.append(_fault(name, "type", "must be a text"))
+        return None
+    if len(value) > longest:
+        faults.append(_fault(name, "maxLength", f"must have at most {longest} characters"))
+        return value[:longest]
+    return value
+
+
+def _read_data(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:
+    encoded = event.get("data_base64")
+    if encoded is None:
+        if "data" in event:
+            envelope.has_data = True
+            envelope.data = event["data"]
+        return
+    if "data" in event:
+        faults.append(_fault("data_base64", "both", "must not stand beside data"))
+        return
+    if not isinstance(encoded, str):
+        faults.append(_fault("data_base64", "type", "must be a text"))
+        return
+    try:
+        content = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        faults.append(_fault("data_base64", "base64", "must be base64"))
+        return
+    envelope.has_data = True
+    if not is_json_type(envelope.datacontenttype):
+        envelope.data_bytes = content
+        return
+    try:
+        envelope.data = strict_json.loads(content)
+    except BadRequestError as error:
+        if envelope.datacontenttype is None:
+            envelope.data_bytes = content
+        else:
+            faults.append(_fault("data_base64", error.code, "must hold JSON, as its type says"))
+
+
+def _read_extensions(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:
+    extensions: dict[str, str | int | bool] = {}
+    for name, value in event.items():
+        if name in _CORE or value is None:
+            continue
+        if not _EXTENSION_NAME.fullmatch(name):
+            faults.append(
+                FieldError("", "extension_name", "extensions have lower case letters and digits")
+            )
+        elif not isinstance(value, str | bool | int):
+            faults.append(_fault(name, "type", "must be a text, a whole number or a boolean"))
+        else:
+            extensions[name] = value
+    envelope.extensions = extensions

@@ -1,0 +1,102 @@
+"""Values of ingest: reasons of refusal in their order of testing, the envelope, the outcomes."""
+
+from enum import IntFlag, StrEnum
+from typing import Any, Final, NotRequired, TypedDict
+
+import msgspec
+
+from portal.kernel.errors import FieldError, FieldErrorDict
+
+MICROSECONDS: Final = 1_000_000
+MAX_EVENTS: Final = 5000
+MAX_UNPARSABLE_BYTES: Final = 64 * 1024
+
+
+class Reason(StrEnum):
+    """Why an event is a dead letter, in the order of testing: the first that holds is given."""
+
+    UNPARSABLE = "unparsable"
+    ENVELOPE_INVALID = "envelope_invalid"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    UNKNOWN_STREAM = "unknown_stream"
+    NOT_PERMITTED = "not_permitted"
+    QUARANTINED = "quarantined"
+    OUT_OF_WINDOW = "out_of_window"
+    SCHEMA_UNKNOWN = "schema_unknown"
+    VERSION_RETIRED = "version_retired"
+    SCHEMA_VIOLATION = "schema_violation"
+    PRIVACY_REFUSED = "privacy_refused"
+    ID_CONFLICT = "id_conflict"
+
+
+# Registering the stream or lifting the quarantine replays these: a batch of them is not a 422.
+WAITING: Final = frozenset({Reason.UNKNOWN_STREAM, Reason.QUARANTINED})
+
+
+class Status(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Mark(IntFlag):
+    """Bit flags kept with an accepted event."""
+
+    NONE = 0
+    VIOLATION = 1  # broke its contract under observe or warn
+    DRIFT = 2  # carried fields beyond the writer form, set aside in `extra`
+    TIME_FROM_RECEIPT = 4  # came without a time; identity is the ledger's
+    TIME_FROM_ID = 8  # came without a time; taken from its UUIDv7 id
+    IMPORTED = 16
+
+
+class TimeOrigin(StrEnum):
+    SENT = "sent"
+    FROM_ID = "id"
+    FROM_RECEIPT = "receipt"
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """One event as it came, after the protocol's parser and before any knowledge of streams.
+
+    When `reason` is set, the event is refused already and the other fields hold what could be
+    read. `raw` are its bytes: what a dead letter keeps. `occurred_us` are microseconds since 1970.
+    """
+
+    raw: bytes
+    content_type: str
+    id: str = ""
+    type: str = ""
+    source: str = ""
+    occurred_us: int | None = None
+    subject: str | None = None
+    dataschema: str | None = None
+    datacontenttype: str | None = None
+    extensions: dict[str, str | int | bool] = {}
+    has_data: bool = False
+    data: Any = None
+    data_bytes: bytes | None = None
+    reason: Reason | None = None
+    errors: tuple[FieldError, ...] = ()
+
+    def refuse(self, reason: Reason, *errors: FieldError) -> "Envelope":
+        self.reason = reason
+        self.errors = errors
+        return self
+
+
+class ResultDict(TypedDict):
+    index: int
+    id: str
+    status: str
+    reason: NotRequired[str]
+    dead_letter: NotRequired[str]
+    errors: NotRequired[list[FieldErrorDict]]
+
+
+class AnswerDict(TypedDict):
+    received: int
+    accepted: int
+    duplicate: int
+    dead_lettered: int
+    results: list[ResultDict]
