@@ -1,8 +1,12 @@
 """Every URL of the portal, by app."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from portal import health
 
 urlpatterns = [
+    re_path(r"^livez/?$", health.livez, name="livez"),
+    re_path(r"^readyz/?$", health.readyz, name="readyz"),
     path("accounts/", include("allauth.account.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"

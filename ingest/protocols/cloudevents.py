@@ -324,7 +324,7 @@ def _read_data(event: dict[str, Any], envelope: Envelope, faults: list[FieldErro
         envelope.data_bytes = content
         return
     try:
-        envelope.data = strict_json.loads(content)
+        envelope.data = strict_json.decode(content)
     except BadRequestError as error:
         if envelope.datacontenttype is None:
             envelope.data_bytes = content

@@ -62,3 +62,54 @@ def compile_schema(document: Any) -> jsonschema_rs.Validator:
         raise InvalidError(
             "The document is not a schema that can be compiled.", code="schema_invalid"
         ) from error
+
+
+def listing_cost(document: Any) -> int:
+    """How many subschemas a full list of errors may visit, references expanded; capped.
+
+    Computed once per place by memoising, so that doubling references cost nothing to measure.
+    A reference into a schema under computation counts as one: instances bound its depth.
+    """
+    cap = 10**9
+    known: dict[int, int] = {}
+    active: set[int] = set()
+
+    def cost(schema: Any) -> int:
+        if not isinstance(schema, dict | list) or id(schema) in active:
+            return 1
+        if id(schema) in known:
+            return known[id(schema)]
+        active.add(id(schema))
+        total = 1
+        if isinstance(schema, list):
+            total += sum(cost(item) for item in schema if isinstance(item, dict | list))
+        else:
+            for word, part in schema.items():
+                if word == "$ref" and isinstance(part, str):
+                    total += cost(_local_target(document, part))
+                elif word not in _NOT_APPLIED and isinstance(part, dict | list):
+                    total += cost(part)
+        active.discard(id(schema))
+        known[id(schema)] = min(total, cap)
+        return known[id(schema)]
+
+    try:
+        return cost(document)
+    except RecursionError:
+        return cap
+
+
+_NOT_APPLIED: Final = frozenset(
+    {"$defs", "definitions", "enum", "const", "default", "examples", "required", "type"}
+)
+
+
+def _local_target(document: Any, reference: str) -> Any:
+    """What a reference within the document points to; None when it points elsewhere."""
+    target = document
+    for step in reference.removeprefix("#").split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(target, dict) or key not in target:
+            return None
+        target = target[key]
+    return target

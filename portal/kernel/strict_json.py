@@ -78,7 +78,7 @@ def refuse(code: str) -> BadRequestError:
     return BadRequestError(_SENTENCES[code], code=code)
 
 
-def loads(raw: bytes) -> Any:
+def decode(raw: bytes) -> Any:
     """Decode one JSON text under all rules; any fault, of the text or of a value, is a 400."""
     examined = read(raw, suspicious=is_suspicious(raw))
     if examined.findings:

@@ -23,7 +23,7 @@ CREATE TRIGGER catalog_schema_version_immutable BEFORE UPDATE ON catalog_schemav
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar[list[tuple[str, str]]] = [("catalog", "0001_initial")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("catalog", "0002_initial")]
     operations: ClassVar[list[migrations.RunSQL]] = [
         migrations.RunSQL(IMMUTABLE, "DROP FUNCTION catalog_schema_version_guard CASCADE"),
     ]
