@@ -96,7 +96,11 @@ def verify(entries: Iterable[AuditEntry] | None = None) -> Verification:
     previous, count = GENESIS, 0
     for count, entry in enumerate(rows, start=1):
         expected = hashlib.sha256(previous + canonical_row(entry)).digest()
-        if entry.seq != count or bytes(entry.prev_hash) != previous or bytes(entry.hash) != expected:
+        if (
+            entry.seq != count
+            or bytes(entry.prev_hash) != previous
+            or bytes(entry.hash) != expected
+        ):
             return Verification(rows=count, first_bad=entry.seq, head_hash=previous.hex())
         previous = expected
     return Verification(rows=count, first_bad=None, head_hash=previous.hex())

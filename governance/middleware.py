@@ -73,8 +73,6 @@ def request_actor(request: HttpRequest) -> Actor:
     """The actor of a signed-in browser request, read once per request."""
     actor = getattr(request, "actor", None)
     if actor is None:
-        actor = actor_of(
-            cast(User, request.user), request_id=getattr(request, "request_id", "")
-        )
+        actor = actor_of(cast(User, request.user), request_id=getattr(request, "request_id", ""))
         request.actor = actor  # type: ignore[attr-defined]  # cached for the request
     return cast(Actor, actor)

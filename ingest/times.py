@@ -69,8 +69,8 @@ def parse_us(text: str) -> int:
 def _is_month_start(seconds: int) -> bool:
     days, rest = divmod(seconds, _DAY_SECONDS)
     ordinal = days + _EPOCH_ORDINAL
-    return rest == 0 and 1 <= ordinal <= date.max.toordinal() and (
-        date.fromordinal(ordinal).day == 1
+    return (
+        rest == 0 and 1 <= ordinal <= date.max.toordinal() and (date.fromordinal(ordinal).day == 1)
     )
 
 

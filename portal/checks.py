@@ -27,7 +27,9 @@ def served_methods(view: Any) -> tuple[str, ...]:
     holder = getattr(view, "cls", None) or getattr(view, "view_class", None)
     if holder is not None:
         actions = getattr(view, "actions", None)
-        names = set(actions) if actions else {m.lower() for m in METHODS if hasattr(holder, m.lower())}
+        names = (
+            set(actions) if actions else {m.lower() for m in METHODS if hasattr(holder, m.lower())}
+        )
         return tuple(method for method in METHODS if method.lower() in names)
     return tuple(method for method in METHODS if method in (policy_of(view) or {}))
 
@@ -43,7 +45,10 @@ def every_route_declares_a_policy(app_configs: Any, **kwargs: Any) -> list[Error
         missing = [method for method, word in words.items() if word not in POLICIES]
         if missing or (not methods and not is_library):
             errors.append(
-                Error(f"/{route} declares no policy for {', '.join(missing) or 'any method'}.",
-                      hint="Decorate the view with portal.http.policy.declare.", id="portal.E001")
+                Error(
+                    f"/{route} declares no policy for {', '.join(missing) or 'any method'}.",
+                    hint="Decorate the view with portal.http.policy.declare.",
+                    id="portal.E001",
+                )
             )
     return errors

@@ -289,9 +289,7 @@ STORAGES = {
 }
 # Tests and commands run without collectstatic having been run.
 if env.flag("PORTAL_STATIC_UNHASHED", default=False):
-    STORAGES["staticfiles"] = {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-    }
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     WHITENOISE_USE_FINDERS = True
     WHITENOISE_AUTOREFRESH = True
 

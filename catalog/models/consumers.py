@@ -13,7 +13,9 @@ class Consumer(models.Model):
     name = models.SlugField(max_length=60, unique=True)
     title = models.CharField(max_length=120, blank=True, default="")
     description = models.TextField(blank=True, default="")
-    kind = models.CharField(max_length=20, default="service")  # service, dashboard, warehouse, model
+    kind = models.CharField(
+        max_length=20, default="service"
+    )  # service, dashboard, warehouse, model
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.PROTECT, related_name="consumers"
     )

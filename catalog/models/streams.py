@@ -41,9 +41,7 @@ class Stream(models.Model):
     owner_team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.PROTECT, related_name="streams"
     )
-    lifecycle = models.CharField(
-        max_length=12, choices=Lifecycle.choices, default=Lifecycle.DRAFT
-    )
+    lifecycle = models.CharField(max_length=12, choices=Lifecycle.choices, default=Lifecycle.DRAFT)
     track = models.CharField(max_length=12, choices=Track.choices, default=Track.EXPERIMENTAL)
     production_since = models.DateTimeField(null=True, blank=True)
     tier = models.CharField(max_length=2, choices=Tier.choices, default=Tier.T3)

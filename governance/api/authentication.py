@@ -24,7 +24,7 @@ class PortalAuthentication(BaseAuthentication):
     """Sets `request.user` to an `Actor`. A session needs a CSRF token on unsafe methods."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if any(value.startswith("ep_") for value in request.query_params.values()):
+        if any(str(value).startswith("ep_") for value in request.query_params.values()):
             raise BadRequestError("Send a key in the Authorization header, never in the address.")
         header = request.headers.get("Authorization", "")
         if header:
@@ -32,7 +32,7 @@ class PortalAuthentication(BaseAuthentication):
             if key is None:
                 raise UnauthenticatedError
             return key_actor(key, request_id=getattr(request, "request_id", "")), key
-        http = cast(HttpRequest, request._request)
+        http = request._request
         if not http.user.is_authenticated:
             return None
         if request.method not in ("GET", "HEAD", "OPTIONS"):

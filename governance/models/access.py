@@ -26,9 +26,7 @@ class AccessRequest(models.Model):
     wants_personal = models.BooleanField(default=False)
     purpose = models.TextField()
     until = models.DateTimeField()
-    state = models.CharField(
-        max_length=10, choices=RequestState.choices, default=RequestState.OPEN
-    )
+    state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.OPEN)
     created_at = models.DateTimeField(default=clock.now)
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")

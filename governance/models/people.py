@@ -49,7 +49,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def initials(self) -> str:
         words = (self.name or self.email).split()
-        return "".join(word[0] for word in words[:2]).upper() if len(words) > 1 else words[0][:2].upper()
+        return (
+            "".join(word[0] for word in words[:2]).upper()
+            if len(words) > 1
+            else words[0][:2].upper()
+        )
 
 
 class Team(models.Model):

@@ -181,7 +181,9 @@ def read_binary(headers: Iterable[tuple[str, str]], content_type: str, body: byt
         try:
             attributes["data"] = body.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise BadRequestError("The body is not text in UTF-8.", code="malformed_text") from error
+            raise BadRequestError(
+                "The body is not text in UTF-8.", code="malformed_text"
+            ) from error
     elif body:
         attributes["data_base64"] = base64.b64encode(body).decode("ascii")
     attributes, unclean = _cleaned(attributes)
@@ -274,9 +276,7 @@ def _read_optional(event: dict[str, Any], envelope: Envelope, faults: list[Field
             try:
                 envelope.occurred_us = parse_us(time)
             except TimeError as error:
-                faults.append(
-                    _fault("time", error.code, "must be an RFC 3339 time with an offset")
-                )
+                faults.append(_fault("time", error.code, "must be an RFC 3339 time with an offset"))
         else:
             faults.append(_fault("time", "type", "must be a text"))
     envelope.subject = _optional_text(event, "subject", MAX_SUBJECT, faults)

@@ -12,7 +12,7 @@ from typing import Any, NewType
 from django.db import connections
 
 Statement = NewType("Statement", str)
-Params = Mapping[str, object]
+Params = Mapping[str, Any]
 
 
 def load(app: str, name: str) -> Statement:

@@ -262,9 +262,7 @@ class _Scan:
         if mark == "}":
             return state == "key_or_end" or (state == "next" and isinstance(self.stack[-1], dict))
         if mark == "]":
-            return state == "value_or_end" or (
-                state == "next" and isinstance(self.stack[-1], list)
-            )
+            return state == "value_or_end" or (state == "next" and isinstance(self.stack[-1], list))
         return False
 
     def _open(self, container: dict[str, Any] | list[Any]) -> None:
@@ -354,9 +352,7 @@ def depth_of(value: Any) -> int:
     while level := [item for item in level if isinstance(item, dict | list)]:
         depth += 1
         level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
+            child for item in level for child in (item.values() if isinstance(item, dict) else item)
         ]
     return depth
 
@@ -413,15 +409,11 @@ def _walk_limits(value: Any) -> tuple[FieldError, ...]:
             )
             continue
         if len(item) > MAX_KEYS:
-            findings.append(
-                FieldError(pointer, "limits", "An object may have at most 1,000 keys.")
-            )
+            findings.append(FieldError(pointer, "limits", "An object may have at most 1,000 keys."))
             continue
         for key, child in item.items():
             if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
-                findings.append(
-                    FieldError(pointer, "limits", "A key may have at most 256 bytes.")
-                )
+                findings.append(FieldError(pointer, "limits", "A key may have at most 256 bytes."))
             elif isinstance(child, str | dict | list):
                 todo.append((child, f"{pointer}/{pointer_part(key)}", depth + 1))
     return tuple(findings)

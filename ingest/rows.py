@@ -1,0 +1,158 @@
+"""Rows of the event log in PostgreSQL's binary COPY format, by integer arithmetic only.
+
+The same bytes go straight into the event table or into the staging table of the slow road, so that
+both roads store identical rows by construction.
+"""
+
+from struct import Struct
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from ingest.types import Envelope
+from portal.kernel.errors import FieldError
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00" * 8
+TRAILER: Final = b"\xff\xff"
+# PostgreSQL counts from 2000-01-01.
+_PG_EPOCH_US: Final = 946_684_800_000_000
+_NULL: Final = b"\xff\xff\xff\xff"
+_TRACE: Final = frozenset({"traceparent", "tracestate"})
+
+# 15 columns: stream_id, track, occurred_at, then the length of event_id.
+_EVENT_HEAD: Final = Struct("!hiqihiqi")
+# received_at, producer_id, then version.
+_EVENT_MIDDLE: Final = Struct("!iqiq")
+_INT4: Final = Struct("!ii")
+_LENGTH: Final = Struct("!i")
+_MARKS: Final = Struct("!ih")
+_INT8: Final = Struct("!iq")
+_SORTED: Final = orjson.OPT_SORT_KEYS
+
+
+def dump(value: Any) -> bytes:
+    """JSON text of a value with sorted keys, as it is stored and hashed."""
+    return orjson.dumps(value, option=_SORTED)
+
+
+def attributes_of(envelope: Envelope) -> dict[str, Any]:
+    """What the column `attributes` holds: optional attributes and extensions, as sent."""
+    attributes: dict[str, Any] = dict(envelope.extensions)
+    if envelope.dataschema is not None:
+        attributes["dataschema"] = envelope.dataschema
+    if envelope.datacontenttype is not None:
+        attributes["datacontenttype"] = envelope.datacontenttype
+    return attributes
+
+
+def identity_text(envelope: Envelope) -> bytes:
+    """The attributes that count when two events of one identity are compared.
+
+    Trace context is left aside, as a retry may carry another; extension values count by their
+    text, since binary mode can only send text; JSON is the content type when none is named.
+    """
+    parts: dict[str, str] = {
+        name: value if isinstance(value, str) else str(value).lower()
+        for name, value in envelope.extensions.items()
+        if name not in _TRACE
+    }
+    media = envelope.datacontenttype
+    return dump(
+        [
+            envelope.source,
+            envelope.subject,
+            envelope.dataschema,
+            None if media is None or media == "application/json" else media,
+            parts,
+        ]
+    )
+
+
+def _blob(value: bytes | None) -> bytes:
+    return _NULL if value is None else _LENGTH.pack(len(value)) + value
+
+
+def _text(value: str | None) -> bytes:
+    return _NULL if value is None else _blob(value.encode("utf-8"))
+
+
+def _jsonb(value: bytes | None) -> bytes:
+    return _NULL if value is None else _LENGTH.pack(len(value) + 1) + b"\x01" + value
+
+
+def _moment(us: int | None) -> bytes:
+    return _NULL if us is None else _INT8.pack(8, us - _PG_EPOCH_US)
+
+
+def pack_event(
+    *,
+    stream_id: int,
+    track: int,
+    occurred_us: int,
+    event_id: bytes,
+    received_us: int,
+    producer_id: int,
+    version: int | None,
+    subject: str | None,
+    source: str,
+    attributes: bytes,
+    data: bytes | None,
+    data_bytes: bytes | None,
+    extra: bytes | None,
+    content_hash: bytes,
+    marks: int,
+) -> bytes:
+    """One row of `ingest_event` without `tx` and `seq`, which the table fills."""
+    return b"".join(
+        (
+            _EVENT_HEAD.pack(
+                15, 8, stream_id, 2, track, 8, occurred_us - _PG_EPOCH_US, len(event_id)
+            ),
+            event_id,
+            _EVENT_MIDDLE.pack(8, received_us - _PG_EPOCH_US, 8, producer_id),
+            _NULL if version is None else _INT4.pack(4, version),
+            _text(subject),
+            _text(source),
+            _jsonb(attributes),
+            _jsonb(data),
+            _blob(data_bytes),
+            _jsonb(extra),
+            _blob(content_hash),
+            _MARKS.pack(2, marks),
+        )
+    )
+
+
+def pack_dead_letter(
+    *,
+    id: UUID,
+    received_us: int,
+    stream_id: int | None,
+    producer_id: int,
+    envelope: Envelope,
+    reason: str,
+    errors: tuple[FieldError, ...],
+    body_sha256: bytes,
+    group_key: str,
+) -> bytes:
+    """One row of `ingest_dead_letter`; its state begins as the table's default."""
+    return b"".join(
+        (
+            b"\x00\x0e",
+            _blob(id.bytes),
+            _moment(received_us),
+            _NULL if stream_id is None else _INT8.pack(8, stream_id),
+            _INT8.pack(8, producer_id),
+            _text(envelope.type),
+            _text(envelope.id),
+            _moment(envelope.occurred_us),
+            _text(envelope.source),
+            _text(reason),
+            _jsonb(orjson.dumps([error.as_dict() for error in errors])),
+            _blob(envelope.raw),
+            _text(envelope.content_type),
+            _blob(body_sha256),
+            _text(group_key),
+        )
+    )

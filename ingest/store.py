@@ -1,0 +1,584 @@
+"""The writer: requests of one process share transactions, and are answered after their commit.
+
+1. A request hands over its events as one submission, which is never split over transactions.
+2. One thread takes whatever has queued while the previous commit ran, up to 2,000 rows (a larger
+   submission stands alone). There is no timer: an idle writer starts at once.
+3. Within the group an identity counts once; the first submission is credited.
+4. Rows are sorted by the unique key, so that two writers can't wait for each other in a circle.
+5. They go by binary COPY into the event table, on the hope that no identity is stored yet. On a
+   unique violation the group is redone through a staging table, INSERT … ON CONFLICT DO NOTHING,
+   and a comparison of contents: same is `duplicate`, other is a dead letter `id_conflict`.
+6. Dead letters, discovered types, new sources and the per-minute accounts follow in the same
+   transaction, in that fixed order of tables.
+7. Only after COMMIT are the submissions finished. When the outcome of a commit is not known, they
+   end with `UnavailableError`: a retry converges, as identities are unique.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+from django.conf import settings
+from psycopg import errors as pg
+
+from ingest import partitions, rows
+from ingest.connection import Connection, connect
+from ingest.times import moment_of
+from ingest.types import Envelope, Mark, Reason, Status
+from portal.kernel import sql
+from portal.kernel.errors import BadRequestError, FieldError, PortalError, UnavailableError
+from portal.kernel.identifiers import uuid7
+
+logger = logging.getLogger(__name__)
+
+MAX_GROUP_ROWS: Final = 2000
+_MINUTE_US: Final = 60_000_000
+_DAY_US: Final = 86_400_000_000
+_MAX_TRIES: Final = 3
+# Above this share of groups with a conflict the optimistic COPY costs more than it saves.
+_CONFLICT_BOUND: Final = 0.25
+_CONFLICT_MEMORY: Final = 0.1
+
+_STAGE: Final = sql.load("ingest", "stage_events")
+_INSERT_STAGED: Final = sql.load("ingest", "insert_staged_events")
+_STORED_BEFORE: Final = sql.load("ingest", "staged_events_stored_before")
+_CLAIM_LEDGER: Final = sql.load("ingest", "claim_ledger")
+_LEDGER_CONTENTS: Final = sql.load("ingest", "ledger_contents")
+_ADD_TO_ACCOUNTS: Final = sql.load("ingest", "add_to_accounts")
+_RECORD_DISCOVERIES: Final = sql.load("ingest", "record_discoveries")
+_RECORD_SOURCES: Final = sql.load("ingest", "record_sources")
+_EVENT_COLUMNS: Final = (
+    "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject, source,"
+    " attributes, data, data_base64, extra, content_hash, marks"
+)
+_COPY_EVENTS: Final = f"COPY ingest_event ({_EVENT_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_COPY_STAGE: Final = f"COPY ingest_stage ({_EVENT_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_COPY_DEAD_LETTERS: Final = (
+    "COPY ingest_dead_letter (id, received_at, stream_id, producer_id, type, event_id, occurred_at,"
+    " source, reason, errors, body, content_type, body_sha256, group_key)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+
+# (stream, microseconds of its time or None for the ledger's, id)
+Key = tuple[int, int | None, str]
+
+
+class Item(msgspec.Struct):
+    """One event on its way in: refused already (`reason`), or packed for the table.
+
+    `stream_id` is 0 while the type is unknown to this producer. The writer fills in `status`,
+    `dead_letter`, and for a conflict `reason` and `errors`.
+    """
+
+    envelope: Envelope
+    stream_id: int = 0
+    occurred_us: int = 0
+    packed: bytes = b""
+    content_hash: bytes = b""
+    uses_ledger: bool = False
+    marks: int = 0
+    track: int = 0
+    reason: Reason | None = None
+    errors: tuple[FieldError, ...] = ()
+    is_discovery: bool = False
+    status: Status = Status.ACCEPTED
+    dead_letter: UUID | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.stream_id, None if self.uses_ledger else self.occurred_us, self.envelope.id)
+
+
+class Submission(msgspec.Struct):
+    """The events of one request. `body_sha256` is that of the whole body when it is not JSON."""
+
+    items: list[Item]
+    producer_id: int
+    received_us: int
+    is_rehearsal: bool = False
+    new_sources: frozenset[str] = frozenset()
+    body_sha256: bytes | None = None
+    waiter: "Future[None] | asyncio.Future[None] | None" = None
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+_CONFLICT: Final = (
+    FieldError("/id", "id_conflict", "is stored already for this time with other content"),
+)
+
+
+def write_group(connection: Connection, group: Sequence[Submission], *, optimistic: bool) -> bool:
+    """Write submissions into the open transaction; gives whether an identity was stored before.
+
+    Raises psycopg's UniqueViolation when `optimistic` and one was. Does not commit.
+    """
+    firsts: dict[Key, Item] = {}
+    later: list[tuple[Item, Key]] = []
+    for submission in group:
+        for item in submission.items:
+            if not item.packed:
+                item.status = Status.DEAD_LETTERED
+                continue
+            item.status, item.reason = Status.ACCEPTED, None
+            key = item.key
+            if firsts.setdefault(key, item) is not item:
+                later.append((item, key))
+    stored = _claim_ledger(connection, [key for key in firsts if key[1] is None], firsts)
+    fresh = (
+        [item for key, item in firsts.items() if key not in stored]
+        if stored
+        else (list(firsts.values()))
+    )
+    fresh.sort(key=_sort_key)
+    if fresh:
+        if optimistic:
+            _copy(connection, _COPY_EVENTS, [item.packed for item in fresh])
+        else:
+            stored.update(_insert(connection, fresh))
+    for key, content in stored.items():
+        _settle(firsts[key], content)
+    for item, key in later:
+        _settle(item, stored.get(key, firsts[key].content_hash))
+    _write_dead_letters(connection, group)
+    _record_discoveries(connection, group)
+    _record_sources(connection, group)
+    _add_to_accounts(connection, group)
+    return bool(stored)
+
+
+def _sort_key(item: Item) -> tuple[int, int, str]:
+    # Code points order like the bytes of COLLATE "C".
+    return (item.stream_id, item.occurred_us, item.envelope.id)
+
+
+def _settle(item: Item, stored_hash: bytes) -> None:
+    if item.content_hash == stored_hash:
+        item.status = Status.DUPLICATE
+    else:
+        item.status, item.reason, item.errors = Status.DEAD_LETTERED, Reason.ID_CONFLICT, _CONFLICT
+
+
+def _copy(connection: Connection, statement: str, packed: list[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(b"".join((rows.HEADER, *packed, rows.TRAILER)))
+
+
+def _insert(connection: Connection, fresh: list[Item]) -> dict[Key, bytes]:
+    """The slow road; gives the content hashes of identities that were stored before."""
+    connection.execute(_STAGE)
+    _copy(connection, _COPY_STAGE, [item.packed for item in fresh])
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_STAGED)
+        if cursor.rowcount == len(fresh):
+            return {}
+        cursor.execute(_STORED_BEFORE)
+        found = {
+            (int(stream), int(us), str(event_id)): bytes(content)
+            for stream, us, event_id, content in cursor
+        }
+    stored: dict[Key, bytes] = {}
+    for item in fresh:
+        content = found.get(_sort_key(item))
+        if content is not None:
+            stored[item.key] = content
+    return stored
+
+
+def _claim_ledger(
+    connection: Connection, keys: list[Key], firsts: dict[Key, Item]
+) -> dict[Key, bytes]:
+    """Claim identities without a time; gives the content hashes of those already claimed."""
+    if not keys:
+        return {}
+    items = [firsts[key] for key in keys]
+    claimed = connection.execute(
+        _CLAIM_LEDGER,
+        {
+            "streams": [item.stream_id for item in items],
+            "ids": [item.envelope.id for item in items],
+            "times": [moment_of(item.occurred_us) for item in items],
+            "hashes": [item.content_hash for item in items],
+        },
+    ).fetchall()
+    new = {(int(stream), None, str(event_id)) for stream, event_id in claimed}
+    taken = [key for key in keys if key not in new]
+    if not taken:
+        return {}
+    found = connection.execute(
+        _LEDGER_CONTENTS,
+        {"streams": [key[0] for key in taken], "ids": [key[2] for key in taken]},
+    ).fetchall()
+    return {
+        (int(stream), None, str(event_id)): bytes(content) for stream, event_id, content in found
+    }
+
+
+def _write_dead_letters(connection: Connection, group: Sequence[Submission]) -> None:
+    packed: list[bytes] = []
+    for submission in group:
+        for item in submission.items:
+            if item.status is not Status.DEAD_LETTERED or item.reason is None:
+                continue
+            item.dead_letter = uuid7()
+            packed.append(
+                rows.pack_dead_letter(
+                    id=item.dead_letter,
+                    received_us=submission.received_us,
+                    stream_id=item.stream_id or None,
+                    producer_id=submission.producer_id,
+                    envelope=item.envelope,
+                    reason=item.reason.value,
+                    errors=item.errors,
+                    body_sha256=submission.body_sha256 or sha256(item.envelope.raw).digest(),
+                    group_key=group_key(item, submission.producer_id),
+                )
+            )
+    if packed:
+        _copy(connection, _COPY_DEAD_LETTERS, packed)
+
+
+def group_key(item: Item, producer_id: int) -> str:
+    """What dead letters of one cause have in common: reason, type, producer, first broken rule."""
+    rule = ""
+    if item.errors:
+        first = item.errors[0]
+        place = "/".join("*" if step.isdigit() else step for step in first.pointer.split("/"))
+        rule = f"{first.code} {place[:200]}"
+    return f"{item.reason or ''}|{item.envelope.type}|{producer_id}|{rule}"
+
+
+def _record_discoveries(connection: Connection, group: Sequence[Submission]) -> None:
+    counts: dict[str, list[int]] = {}
+    latest = 0
+    for submission in group:
+        for item in submission.items:
+            if item.is_discovery:
+                counts.setdefault(item.envelope.type, [0, submission.producer_id])[0] += 1
+                latest = max(latest, submission.received_us)
+    if counts:
+        connection.execute(
+            _RECORD_DISCOVERIES,
+            {
+                "types": list(counts),
+                "counts": [count for count, _ in counts.values()],
+                "producers": [producer for _, producer in counts.values()],
+                "at": moment_of(latest),
+            },
+        )
+
+
+def _record_sources(connection: Connection, group: Sequence[Submission]) -> None:
+    seen = {
+        (submission.producer_id, source)
+        for submission in group
+        for source in submission.new_sources
+    }
+    if seen:
+        connection.execute(
+            _RECORD_SOURCES,
+            {
+                "producers": [producer for producer, _ in seen],
+                "sources": [source for _, source in seen],
+                "at": moment_of(max(submission.received_us for submission in group)),
+            },
+        )
+
+
+# received, accepted, duplicate, dead_lettered, invalid, violations, drift
+_COUNTS: Final = 7
+
+
+def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> None:
+    accounts: dict[tuple[int, int, int], list[int]] = {}
+    for submission in group:
+        minute = submission.received_us - submission.received_us % _MINUTE_US
+        for item in submission.items:
+            counts = accounts.setdefault(
+                (item.stream_id, minute, submission.producer_id), [0] * _COUNTS
+            )
+            counts[0] += 1
+            if item.status is Status.ACCEPTED:
+                counts[1] += 1
+                if item.marks:
+                    counts[5] += bool(item.marks & Mark.VIOLATION)
+                    counts[6] += bool(item.marks & Mark.DRIFT)
+            elif item.status is Status.DUPLICATE:
+                counts[2] += 1
+            else:
+                counts[3] += 1
+                counts[4] += item.reason is Reason.SCHEMA_VIOLATION
+    if not accounts:
+        return
+    columns = list(zip(*accounts.values(), strict=True))
+    names = (
+        "received",
+        "accepted",
+        "duplicate",
+        "dead_lettered",
+        "invalid",
+        "violations",
+        "drift",
+    )
+    connection.execute(
+        _ADD_TO_ACCOUNTS,
+        {
+            "streams": [stream for stream, _, _ in accounts],
+            "minutes": [moment_of(minute) for _, minute, _ in accounts],
+            "producers": [producer for _, _, producer in accounts],
+            **{name: list(column) for name, column in zip(names, columns, strict=True)},
+        },
+    )
+
+
+class Writer:
+    """The thread that writes for one process. Submit from any thread or event loop."""
+
+    def __init__(self, *, max_queued_events: int) -> None:
+        self._max_queued = max_queued_events
+        self._queue: deque[Submission] = deque()
+        self._ready = threading.Condition()
+        self._queued = 0
+        self._closed = False
+        self._connection: Connection | None = None
+        self._conflicts = 0.0
+        self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a request should be turned away before its body is read."""
+        return self._queued >= self._max_queued
+
+    @property
+    def queued_events(self) -> int:
+        return self._queued
+
+    def submit(self, submission: Submission) -> "Future[None]":
+        """Queue from a thread; the future is done after the commit."""
+        future: Future[None] = Future()
+        submission.waiter = future
+        self._enqueue(submission)
+        return future
+
+    async def write(self, submission: Submission) -> None:
+        """Queue from an event loop and wait for the commit."""
+        submission.loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = submission.loop.create_future()
+        submission.waiter = future
+        self._enqueue(submission)
+        await future
+
+    def _enqueue(self, submission: Submission) -> None:
+        with self._ready:
+            if self._closed or self._queued > self._max_queued:
+                raise UnavailableError(
+                    "The portal has more to write than it can hold.",
+                    retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
+                )
+            self._queue.append(submission)
+            self._queued += len(submission.items)
+            self._ready.notify()
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread and its connection."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while group := self._take():
+            error = self._write(group)
+            with self._ready:
+                self._queued -= sum(len(submission.items) for submission in group)
+            _finish(group, error)
+        self._drop_connection()
+
+    def _take(self) -> list[Submission]:
+        """The next group; waits for one. Empty when closed and drained."""
+        with self._ready:
+            while not self._queue and not self._closed:
+                self._ready.wait()
+            group: list[Submission] = []
+            size = 0
+            while self._queue:
+                upcoming = self._queue[0]
+                alone = upcoming.is_rehearsal
+                if group and (alone or size + len(upcoming.items) > MAX_GROUP_ROWS):
+                    break
+                group.append(self._queue.popleft())
+                size += len(upcoming.items)
+                if alone:
+                    break
+            return group
+
+    def _write(self, group: list[Submission]) -> PortalError | None:
+        """Bring a group to its commit; the error that its submissions end with, or None."""
+        try:
+            self._write_with_retries(group)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._drop_connection()
+            logger.warning("ingest could not write: %s", type(error).__name__)
+            return UnavailableError(
+                "The database does not answer just now. Send the same events again.",
+                retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
+            )
+        except psycopg.Error as error:
+            self._roll_back()
+            if len(group) > 1:
+                self._write_one_by_one(group)
+                return None
+            # The strict decoder should have kept this out: a bug, but of one request only.
+            logger.exception("ingest met data that it could not store")
+            code = "unstorable" if isinstance(error, psycopg.DataError) else "not_stored"
+            return BadRequestError("The events cannot be stored.", code=code)
+        except Exception:
+            self._roll_back()
+            logger.exception("ingest failed unexpectedly")
+            return PortalError("It has been logged. Nothing was stored.")
+        return None
+
+    def _write_one_by_one(self, group: list[Submission]) -> None:
+        """A submission that can't be stored must not take its neighbours with it."""
+        for submission in group:
+            error = self._write([submission])
+            if error is not None:
+                _finish([submission], error)
+
+    def _write_with_retries(self, group: list[Submission]) -> None:
+        optimistic = self._conflicts < _CONFLICT_BOUND and not group[0].is_rehearsal
+        tries = 0
+        while True:
+            tries += 1
+            connection = self._connected()
+            try:
+                had_conflict = write_group(connection, group, optimistic=optimistic)
+            except pg.UniqueViolation:
+                connection.rollback()
+                if not optimistic and tries >= _MAX_TRIES:
+                    raise
+                optimistic = False
+                continue
+            except pg.CheckViolation:
+                connection.rollback()
+                if tries >= _MAX_TRIES:
+                    raise
+                _make_missing_partitions(group)
+                continue
+            except (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable):
+                connection.rollback()
+                if tries >= _MAX_TRIES:
+                    raise
+                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # jitter
+                continue
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # Nothing was committed yet. A connection that died while idle gets one more try.
+                self._drop_connection()
+                if tries > 1:
+                    raise
+                continue
+            if group[0].is_rehearsal:
+                connection.rollback()
+                for item in group[0].items:
+                    item.dead_letter = None
+                return
+            connection.commit()
+            self._conflicts += _CONFLICT_MEMORY * (had_conflict - self._conflicts)
+            return
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect()
+        return self._connection
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.rollback()
+        except psycopg.Error:
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _make_missing_partitions(group: Sequence[Submission]) -> None:
+    """Make the days that a group needs: an import reaches far back, or the daily task was late."""
+    days: dict[str, set[int]] = {parent: set() for parent in partitions.PARENTS}
+    for submission in group:
+        days[partitions.DEAD_LETTERS].add(submission.received_us // _DAY_US)
+        for item in submission.items:
+            if item.packed:
+                days[partitions.EVENT_PARENTS[item.track]].add(item.occurred_us // _DAY_US)
+    with connect(autocommit=True) as connection:
+        for parent, numbers in days.items():
+            wanted = [moment_of(number * _DAY_US).date() for number in sorted(numbers)]
+            partitions.make_days(connection, [parent], wanted)
+
+
+def _finish(group: Sequence[Submission], error: PortalError | None) -> None:
+    """Wake the waiters, with one call into each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for submission in group:
+        waiter = submission.waiter
+        if isinstance(waiter, Future):
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+        elif waiter is not None and submission.loop is not None:
+            by_loop.setdefault(submission.loop, []).append(waiter)
+    for loop, waiters in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_wake, waiters, error)
+        except RuntimeError:
+            logger.info("a client's event loop ended before its answer")
+
+
+def _wake(waiters: list["asyncio.Future[None]"], error: PortalError | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+
+_writers: dict[int, Writer] = {}
+_writers_lock = threading.Lock()
+
+
+def writer() -> Writer:
+    """The writer of this process (a fork gets its own), started on first use."""
+    found = _writers.get(os.getpid())
+    if found is None:
+        with _writers_lock:
+            found = _writers.get(os.getpid())
+            if found is None:
+                found = Writer(max_queued_events=settings.INGEST_QUEUE_EVENTS)
+                _writers[os.getpid()] = found
+    return found
+
+
+def close_writer() -> None:
+    """Drain and end this process's writer; the next use starts another."""
+    with _writers_lock:
+        found = _writers.pop(os.getpid(), None)
+    if found is not None:
+        found.close()

