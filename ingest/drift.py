@@ -149,8 +149,7 @@ def _gather(
             items = part["items"]
         for word in _BRANCHES:
             todo.extend(part.get(word, ()))
-        for word in _SINGLE_BRANCHES:
-            todo.append(part.get(word))
+        todo.extend(part.get(word) for word in _SINGLE_BRANCHES)
         for word in ("dependentSchemas", "dependencies"):
             todo.extend(part.get(word, {}).values())
     return properties, items, trail

@@ -24,7 +24,7 @@ class PlotlyFinder(BaseFinder):
     def check(self, **kwargs: Any) -> list[Any]:
         return []
 
-    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         if path != f"plotly/{NAME}":
             return [] if find_all else None
         found = self.storage.path(NAME)

@@ -64,7 +64,7 @@ def _gunzip(body: bytes) -> bytes:
             except zlib.error as error:
                 raise _corrupt() from error
             rest = member.unconsumed_tail
-            if not part and not member.eof and not rest:
+            if not (part or rest or member.eof):
                 raise _corrupt()
             parts.append(part)
             total += len(part)

@@ -15,7 +15,7 @@ limits of one event) are findings with a JSON Pointer: a batch goes on without t
 import math
 import re
 from hashlib import sha256
-from json.decoder import JSONDecodeError, scanstring
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # untyped
 from typing import Any, Final
 
 import jiter
@@ -421,20 +421,21 @@ def _walk_limits(value: Any) -> tuple[FieldError, ...]:
 
 def canonical(value: Any) -> bytes:
     """One spelling of equal content: sorted keys, no whitespace, 1.0 as 1, -0 as 0."""
-    return canonical_of(value, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    dumped = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if may_vary(dumped):
+        return orjson.dumps(_with_whole_numbers(value), option=orjson.OPT_SORT_KEYS)
+    return dumped
 
 
-def canonical_of(value: Any, dumped: bytes) -> bytes:
-    """The same, when the sorted dump of `value` is at hand: mostly it is already canonical."""
-    if (
+def may_vary(dumped: bytes) -> bool:
+    """Whether a sorted dump may hold a float without a fraction, and so not be canonical yet."""
+    return (
         b".0," in dumped
         or b".0}" in dumped
         or b".0]" in dumped
         or dumped.endswith(b".0")
         or _stands_as_number(dumped.translate(_FOLDED, _SIGNS), b"0e0")
-    ):
-        return orjson.dumps(_with_whole_numbers(value), option=orjson.OPT_SORT_KEYS)
-    return dumped
+    )
 
 
 def _with_whole_numbers(value: Any) -> Any:
