@@ -189,9 +189,7 @@ class Directory:
         """Those of the names that have to be loaded before `stream` can answer for them."""
         now = time.monotonic()
         streams = self._streams
-        return {
-            name for name in names if (found := streams.get(name)) is None or found[1] <= now
-        }
+        return {name for name in names if (found := streams.get(name)) is None or found[1] <= now}
 
     def load_streams(self, names: set[str]) -> dict[str, StreamEntry]:
         """Load streams by name or alias into the cache; gives those that exist."""
@@ -209,9 +207,15 @@ class Directory:
         found = self._streams.get(name)
         return found[0] if found is not None else None
 
+    def has_contract(self, stream: StreamEntry, version: int) -> bool:
+        return (stream.id, version, stream.sets_aside) in self._contracts
+
     def contract(self, stream: StreamEntry, version: int) -> Contract | None:
-        """The compiled contract if it is at hand; KeyError when it has to be loaded."""
-        return self._contracts[stream.id, version, stream.sets_aside]
+        """The compiled contract, None when its schema can't be; loads it when not at hand."""
+        key = (stream.id, version, stream.sets_aside)
+        if key in self._contracts:
+            return self._contracts[key]
+        return self.load_contract(stream, version)
 
     def load_contract(self, stream: StreamEntry, version: int) -> Contract | None:
         """Compile a version's contract; None when its schema can't be compiled."""

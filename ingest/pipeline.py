@@ -1,0 +1,341 @@
+"""The road of a batch from envelopes to its answer, the same for every door.
+
+1. `names_to_load` and `contracts_to_load` say what the directory lacks; a door loads it where
+   blocking is allowed.
+2. `Batch.take` judges one envelope after the other (a door may pause in between): admission, time
+   window, version, contract; what passes is packed for the table.
+3. The writer stores the submission; `answer` and `status_of` put the outcome into words.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from ingest import admission, rows
+from ingest.admission import Directory, Publisher, Refusal, StreamEntry
+from ingest.contract import Contract
+from ingest.protocols import cloudevents
+from ingest.store import Item, Submission, writer
+from ingest.times import us_of, us_of_uuid7
+from ingest.types import (
+    MAX_UNPARSABLE_BYTES,
+    WAITING,
+    AnswerDict,
+    Envelope,
+    Mark,
+    Reason,
+    ResultDict,
+    Status,
+)
+from portal.kernel import clock, strict_json
+from portal.kernel.errors import FieldError
+
+_NO_SCHEMA: Final = FieldError(
+    "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
+)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The events of one request under judgement."""
+
+    publisher: Publisher
+    received_us: int
+    directory: Directory
+    is_import: bool = False
+    is_rehearsal: bool = False
+    items: list[Item] = field(default_factory=list)
+    streams: dict[str, StreamEntry] = field(default_factory=dict)
+    new_sources: set[str] = field(default_factory=set)
+
+    def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
+        """The types that have to be looked up in the database before `take`."""
+        names = {envelope.type for envelope in envelopes if envelope.type}
+        missing = self.directory.missing(names)
+        for name in names - missing:
+            found = self.directory.stream(name)
+            if found is None:  # emptied meanwhile
+                missing.add(name)
+            else:
+                self.streams[name] = found
+        return missing
+
+    def load(self, names: set[str]) -> None:
+        """Look types up. Blocks on the database."""
+        self.streams.update(self.directory.load_streams(names))
+
+    def contracts_to_load(self, envelopes: Iterable[Envelope]) -> list[tuple[StreamEntry, int]]:
+        """The contracts that have to be compiled before `take`."""
+        needed: dict[tuple[int, int], tuple[StreamEntry, int]] = {}
+        for envelope in envelopes:
+            stream = self.streams.get(envelope.type)
+            if stream is None or envelope.reason is not None:
+                continue
+            version = stream.version_of(envelope.dataschema)
+            if version is None or version not in stream.versions:
+                continue
+            if not self.directory.has_contract(stream, version):
+                needed[stream.id, version] = (stream, version)
+        return list(needed.values())
+
+    def load_contracts(self, needed: Iterable[tuple[StreamEntry, int]]) -> None:
+        """Compile contracts. Blocks on the database."""
+        for stream, version in needed:
+            self.directory.load_contract(stream, version)
+
+    def take(self, envelope: Envelope) -> None:
+        """Judge one envelope and add it to the batch."""
+        stream = self.streams.get(envelope.type)
+        if envelope.reason is not None:
+            known = stream is not None and self.publisher.may_publish(stream)
+            self.items.append(
+                Item(
+                    envelope,
+                    stream_id=stream.id if stream is not None and known else 0,
+                    reason=envelope.reason,
+                    errors=envelope.errors,
+                )
+            )
+            return
+        refusal = admission.admit(self.publisher, stream, envelope)
+        if refusal is not None or stream is None:
+            is_known = refusal is not None and refusal.reason is not Reason.UNKNOWN_STREAM
+            self._refuse(
+                envelope,
+                stream if is_known else None,
+                refusal,
+                is_discovery=stream is None,
+            )
+            return
+        occurred_us, marks = self._time_of(envelope)
+        refusal = admission.check_window(
+            stream, occurred_us, self.received_us, is_import=self.is_import
+        )
+        if refusal is not None:
+            self._refuse(envelope, stream, refusal)
+            return
+        version = admission.check_version(stream, envelope.dataschema, self.received_us)
+        if isinstance(version, Refusal):
+            self._refuse(envelope, stream, version)
+            return
+        contract = self.directory.contract(stream, version)
+        if contract is None:
+            self._refuse(envelope, stream, Refusal(Reason.SCHEMA_UNKNOWN, (_NO_SCHEMA,)))
+            return
+        self._validate(envelope, stream, contract, occurred_us, marks)
+
+    def _refuse(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry | None,
+        refusal: Refusal | None,
+        *,
+        is_discovery: bool = False,
+    ) -> None:
+        assert refusal is not None
+        self.items.append(
+            Item(
+                envelope,
+                stream_id=stream.id if stream is not None else 0,
+                reason=refusal.reason,
+                errors=refusal.errors,
+                is_discovery=is_discovery,
+            )
+        )
+
+    def _time_of(self, envelope: Envelope) -> tuple[int, int]:
+        """The event's own time, and a mark of where it is from when it was not sent."""
+        marks = Mark.IMPORTED.value if self.is_import else 0
+        if envelope.occurred_us is not None:
+            return envelope.occurred_us, marks
+        from_id = us_of_uuid7(envelope.id)
+        if from_id is not None:
+            return from_id, marks | Mark.TIME_FROM_ID.value
+        return self.received_us, marks | Mark.TIME_FROM_RECEIPT.value
+
+    def _validate(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry,
+        contract: Contract,
+        occurred_us: int,
+        marks: int,
+    ) -> None:
+        errors = contract.check(envelope)
+        if errors:
+            if stream.enforcement == admission.ENFORCES:
+                self._refuse(envelope, stream, Refusal(Reason.SCHEMA_VIOLATION, errors))
+                return
+            marks |= Mark.VIOLATION.value
+            if stream.enforcement != admission.WARNS:
+                errors = ()
+        self.items.append(self._packed(envelope, stream, contract, occurred_us, marks, errors))
+        publisher = self.publisher
+        if not publisher.sources and envelope.source not in publisher.seen_sources:
+            if len(publisher.seen_sources) < admission.MAX_SEEN_SOURCES:
+                self.new_sources.add(envelope.source)
+
+    def _packed(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry,
+        contract: Contract,
+        occurred_us: int,
+        marks: int,
+        errors: tuple[FieldError, ...],
+    ) -> Item:
+        data: bytes | None = None
+        content = envelope.data_bytes or b""
+        extra: dict[str, Any] | None = None
+        if envelope.has_data and envelope.data_bytes is None:
+            content = data = rows.dump(envelope.data)
+            if strict_json.may_vary(data):
+                content = strict_json.canonical(envelope.data)
+            kept, extra = contract.set_aside(envelope.data)
+            if extra is not None:
+                data = rows.dump(kept)
+                marks |= Mark.DRIFT.value
+        content_hash = strict_json.content_hash(rows.identity_text(envelope), content)
+        track = stream.track_of(occurred_us)
+        return Item(
+            envelope,
+            stream_id=stream.id,
+            occurred_us=occurred_us,
+            packed=rows.pack_event(
+                stream_id=stream.id,
+                track=track,
+                occurred_us=occurred_us,
+                event_id=envelope.id.encode("utf-8"),
+                received_us=self.received_us,
+                producer_id=self.publisher.id,
+                version=contract.version,
+                subject=envelope.subject,
+                source=envelope.source,
+                attributes=rows.dump(rows.attributes_of(envelope)),
+                data=data,
+                data_bytes=envelope.data_bytes,
+                extra=rows.dump(extra) if extra is not None else None,
+                content_hash=content_hash,
+                marks=marks,
+            ),
+            content_hash=content_hash,
+            uses_ledger=bool(marks & Mark.TIME_FROM_RECEIPT),
+            marks=marks,
+            track=track,
+            errors=errors,
+        )
+
+    def submission(self) -> Submission:
+        """What the writer gets; to be made once, after the last `take`."""
+        return Submission(
+            self.items,
+            self.publisher.id,
+            self.received_us,
+            is_rehearsal=self.is_rehearsal,
+            new_sources=frozenset(self.new_sources),
+        )
+
+    def settle(self) -> None:
+        """To be called after the commit: remember what need not be written again."""
+        if not self.is_rehearsal:
+            self.publisher.seen_sources |= self.new_sources
+
+
+def unparsable(
+    publisher: Publisher, received_us: int, body: bytes, content_type: str, error: FieldError
+) -> Submission:
+    """The one dead letter of a body that could not be read, cut, with the hash of the whole."""
+    envelope = Envelope(body[:MAX_UNPARSABLE_BYTES], content_type[:255])
+    return Submission(
+        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))],
+        publisher.id,
+        received_us,
+        body_sha256=sha256(body).digest(),
+    )
+
+
+def status_of(items: Sequence[Item]) -> int:
+    """202, or 422 when every event was refused and none only waits for the portal."""
+    if items and all(
+        item.status is Status.DEAD_LETTERED and item.reason not in WAITING for item in items
+    ):
+        return 422
+    return 202
+
+
+def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
+    """The counts, and every event that is not plainly accepted (or all), in input order."""
+    accepted = duplicate = dead = 0
+    results: list[ResultDict] = []
+    for index, item in enumerate(items):
+        status = item.status
+        if status is Status.ACCEPTED:
+            accepted += 1
+            if not item.errors and not name_all:
+                continue
+        elif status is Status.DUPLICATE:
+            duplicate += 1
+        else:
+            dead += 1
+        result: ResultDict = {"index": index, "id": item.envelope.id, "status": status.value}
+        if status is Status.DEAD_LETTERED and item.reason is not None:
+            result["reason"] = item.reason.value
+            if item.dead_letter is not None:
+                result["dead_letter"] = str(item.dead_letter)
+        if item.errors and status is not Status.DUPLICATE:
+            result["errors"] = [error.as_dict() for error in item.errors]
+        results.append(result)
+    return {
+        "received": len(items),
+        "accepted": accepted,
+        "duplicate": duplicate,
+        "dead_lettered": dead,
+        "results": results,
+    }
+
+
+def now_us() -> int:
+    return us_of(clock.now())
+
+
+def accept_batch(
+    envelopes: Sequence[Envelope],
+    *,
+    publisher: Publisher,
+    is_import: bool = False,
+    is_rehearsal: bool = False,
+    directory: Directory = admission.directory,
+) -> list[Item]:
+    """Take envelopes in from a thread and give their outcomes, after the commit.
+
+    `is_import` opens the lane for old events. Raises UnavailableError when the database is down.
+    """
+    batch = Batch(publisher, now_us(), directory, is_import, is_rehearsal)
+    missing = batch.names_to_load(envelopes)
+    if missing:
+        batch.load(missing)
+    batch.load_contracts(batch.contracts_to_load(envelopes))
+    for envelope in envelopes:
+        batch.take(envelope)
+    if batch.items:
+        writer().submit(batch.submission()).result()
+    batch.settle()
+    return batch.items
+
+
+def accept_events(
+    events: Iterable[Mapping[str, Any]],
+    *,
+    publisher: Publisher,
+    is_import: bool = False,
+    is_rehearsal: bool = False,
+) -> AnswerDict:
+    """Take in events of the portal's own making (demo, import), as CloudEvents mappings.
+
+    They pass the same checks as any other. Give `admission.publisher_of(producer)` as publisher.
+    """
+    envelopes = [cloudevents.read_mapping(event) for event in events]
+    return answer(
+        accept_batch(envelopes, publisher=publisher, is_import=is_import, is_rehearsal=is_rehearsal)
+    )
