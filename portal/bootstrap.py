@@ -39,7 +39,7 @@ def _main(argv: list[str]) -> int:
     command = argv[1] if len(argv) > 1 else "help"
     _install("requirements-dev.lock" if command == "test" else "requirements.lock")
     if Path(sys.prefix).resolve() != VENV.resolve():
-        return subprocess.run([str(PYTHON), *argv], check=False).returncode  # noqa: S603
+        os.execv(PYTHON, [str(PYTHON), *argv])  # noqa: S606  # one process, so signals arrive
     return _run(argv, command)
 
 
@@ -102,8 +102,3 @@ def _install_lock(lock_name: str) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201  # progress before any logging exists
-
-
-def environment(extra: dict[str, str]) -> dict[str, str]:
-    """The environment of a child process: ours, with additions."""
-    return {**os.environ, **extra}

@@ -162,17 +162,6 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
-    "rollups": {"task": "analytics.advance_rollups", "schedule": 5.0, "options": {"expires": 5}},
-    "quality-checks": {
-        "task": "quality.evaluate_checks",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "experiments": {
-        "task": "experiments.analyse_running",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
 }
 
 # --- People -----------------------------------------------------------------------------------
