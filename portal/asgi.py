@@ -1,5 +1,6 @@
 """The ASGI application: the ingest road is answered raw, everything else by Django."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,10 +16,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 django_application = get_asgi_application()
 
+from ingest import asgi as ingest_road  # after django.setup()
+from ingest.store import close_writer
+
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
+        return
+    if ingest_road.handles(scope):
+        await ingest_road.handle(scope, receive, send)
         return
     await django_application(scope, receive, send)  # type: ignore[arg-type]  # asgiref's own types
 
@@ -26,6 +33,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(close_writer)  # what was taken in is written first
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
