@@ -72,9 +72,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     await _send(reply, send)
 
 
-async def _answer(
-    head: Head, receive: Receive, request_id: str, headers: dict[str, str]
-) -> Reply:
+async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[str, str]) -> Reply:
     if head.method == "OPTIONS":
         return door.preflight(head, await _in_thread(admission.browser_origins), headers)
     credential = door.credential(head)
@@ -171,5 +169,3 @@ async def _send(reply: Reply, send: Send) -> None:
     headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-

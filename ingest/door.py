@@ -45,8 +45,10 @@ UNPARSABLE_CODES: Final = frozenset(
     {"malformed_json", "duplicate_key", "too_deep", "shape", "malformed_encoding", "malformed_text"}
 )
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_HEADER_NAME: Final = re.compile(r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
-                                 r"content-encoding|traceparent|tracestate|x-request-id)")
+_HEADER_NAME: Final = re.compile(
+    r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
+    r"content-encoding|traceparent|tracestate|x-request-id)"
+)
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -278,5 +280,3 @@ def preflight(head: Head, origins: frozenset[str], headers: dict[str, str]) -> R
         headers["Access-Control-Allow-Headers"] = ", ".join(allowed or ["authorization"])
         headers["Access-Control-Max-Age"] = "600"
     return Reply(204, headers, b"")
-
-

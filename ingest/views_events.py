@@ -44,9 +44,7 @@ def _head(request: HttpRequest) -> Head:
     return Head(request.method or "", request.META.get("QUERY_STRING", ""), tuple(headers))
 
 
-def _answer(
-    request: HttpRequest, head: Head, request_id: str, headers: dict[str, str]
-) -> Reply:
+def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str, str]) -> Reply:
     if head.method == "OPTIONS":
         return door.preflight(head, admission.browser_origins(), headers)
     credential = door.credential(head)
@@ -84,5 +82,3 @@ def _read(request: HttpRequest) -> bytes:
     if len(body) > inflate.MAX_SENT_BYTES:
         raise door.too_large()
     return bytes(body)
-
-

@@ -8,6 +8,7 @@ urlpatterns = [
     re_path(r"^livez/?$", health.livez, name="livez"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
     path("accounts/", include("allauth.account.urls")),
+    path("", include("ingest.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"
