@@ -239,7 +239,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _load_publisher(key: Key) -> Publisher | None:
-    producer = Producer.objects.filter(pk=key.holder_id).first()
+    producer = Producer.objects.filter(pk=key.holder_id or 0).first()
     if producer is None:
         return None
     return publisher_of(producer, key=key)
@@ -254,7 +254,7 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
         name=producer.name,
         team_id=producer.team_id,
         key_id=key.pk if key is not None else "",
-        stream_ids=frozenset(stream for stream, _ in permitted if stream is not None),
+        stream_ids=frozenset(stream for stream, glob in permitted if not glob),
         patterns=tuple(_glob(glob) for _, glob in permitted if glob),
         key_pattern=_glob(key.streams_glob if key is not None else "*"),
         sources=frozenset(source for source, declared in sources if declared),

@@ -21,7 +21,7 @@ from ingest.admission import Directory, Publisher
 from ingest.limits import quotas
 from ingest.protocols import cloudevents
 from ingest.protocols.cloudevents import Mode
-from ingest.store import Item, writer
+from ingest.store import Item, Submission, writer
 from ingest.types import Envelope
 from portal.http.problem import MEDIA_TYPE as PROBLEM_TYPE
 from portal.http.problem import MethodNotAllowedError, document
@@ -214,7 +214,7 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
     return error.code in UNPARSABLE_CODES and not visit.is_rehearsal
 
 
-def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> pipeline.Submission:
+def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,

@@ -172,9 +172,12 @@ class Batch:
                 errors = ()
         self.items.append(self._packed(envelope, stream, contract, occurred_us, marks, errors))
         publisher = self.publisher
-        if not publisher.sources and envelope.source not in publisher.seen_sources:
-            if len(publisher.seen_sources) < admission.MAX_SEEN_SOURCES:
-                self.new_sources.add(envelope.source)
+        if (
+            not publisher.sources
+            and envelope.source not in publisher.seen_sources
+            and len(publisher.seen_sources) < admission.MAX_SEEN_SOURCES
+        ):
+            self.new_sources.add(envelope.source)
 
     def _packed(
         self,

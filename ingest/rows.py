@@ -126,7 +126,7 @@ def pack_event(
 
 def pack_dead_letter(
     *,
-    id: UUID,
+    letter_id: UUID,
     received_us: int,
     stream_id: int | None,
     producer_id: int,
@@ -140,7 +140,7 @@ def pack_dead_letter(
     return b"".join(
         (
             b"\x00\x0e",
-            _blob(id.bytes),
+            _blob(letter_id.bytes),
             _moment(received_us),
             _NULL if stream_id is None else _INT8.pack(8, stream_id),
             _INT8.pack(8, producer_id),

@@ -233,7 +233,7 @@ def _write_dead_letters(connection: Connection, group: Sequence[Submission]) -> 
             item.dead_letter = uuid7()
             packed.append(
                 rows.pack_dead_letter(
-                    id=item.dead_letter,
+                    letter_id=item.dead_letter,
                     received_us=submission.received_us,
                     stream_id=item.stream_id or None,
                     producer_id=submission.producer_id,
