@@ -76,18 +76,22 @@ def _gunzip(body: bytes) -> bytes:
 
 
 def _unzstd(body: bytes) -> bytes:
-    parts: list[bytes] = []
+    """Two passes: the reader bounds the output but takes a cut frame for a whole one."""
     total = 0
-    rest = body
+    parts: list[bytes] = []
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    if not body:
-        raise _corrupt()
     try:
-        with decompressor.stream_reader(rest, read_across_frames=True) as reader:
+        with decompressor.stream_reader(body, read_across_frames=True) as reader:
             while part := reader.read(_STEP_BYTES):
-                parts.append(part)
                 total += len(part)
                 _guard(total, len(body))
+        rest = body
+        while rest or not parts:
+            frame = decompressor.decompressobj()
+            parts.append(frame.decompress(rest))
+            if not frame.eof:
+                raise _corrupt()
+            rest = frame.unused_data
     except zstandard.ZstdError as error:
         raise _corrupt() from error
     return b"".join(parts)

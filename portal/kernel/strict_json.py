@@ -105,12 +105,12 @@ def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
         if "recursion limit" in message:
             raise refuse("too_deep") from error
         if "hex escape" in message or "number out of range" in message:
-            return _examine(raw, base_depth)
+            return examine(raw, base_depth)
         raise refuse("malformed_json") from error
-    if base_depth and _may_be_deep(raw) and depth_of(value) + base_depth > MAX_DEPTH:
+    if _may_be_deep(raw) and depth_of(value) + base_depth > MAX_DEPTH:
         raise refuse("too_deep")
     if suspicious and _has_suspect(raw):
-        return _examine(raw, base_depth)
+        return examine(raw, base_depth)
     return Examined(value)
 
 
@@ -198,7 +198,7 @@ def _number_fits(literal: bytes) -> bool:
     return math.isfinite(number)
 
 
-def _examine(raw: bytes, base_depth: int) -> Examined:
+def examine(raw: bytes, base_depth: int = 0) -> Examined:
     """Read a text exactly and without recursion, noting every value that can't be stored."""
     try:
         text = raw.decode("utf-8")
