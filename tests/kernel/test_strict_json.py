@@ -220,7 +220,7 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(JSON, st.booleans())
-def test_fast_and_exact_reading_agree(value: Any, ascii_only: bool) -> None:  # noqa: FBT001
+def test_fast_and_exact_reading_agree(value: Any, ascii_only: bool) -> None:
     raw = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8")
     exact = strict_json.examine(raw)
     fast = strict_json.read(raw, suspicious=strict_json.is_suspicious(raw))
@@ -235,7 +235,7 @@ def test_both_readings_refuse_the_same_damage(value: Any, place: int, char: str)
     text = json.dumps(value)
     raw = (text[:place] + char + text[place + 1 :]).encode()
 
-    def outcome(exact: bool) -> object:  # noqa: FBT001
+    def outcome(exact: bool) -> object:
         try:
             found = strict_json.examine(raw) if exact else strict_json.read(raw, suspicious=True)
         except BadRequestError:
