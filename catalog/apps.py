@@ -3,3 +3,29 @@ from django.apps import AppConfig
 
 class CatalogConfig(AppConfig):
     name = "catalog"
+
+    def ready(self) -> None:
+        # Models exist only now; governance, below, learns here what it protects.
+        from catalog import models  # noqa: PLC0415
+        from governance import access  # noqa: PLC0415
+
+        access.protect(
+            access.Protected(
+                kind="domain",
+                model=models.Domain,
+                user_grants=models.DomainUserPermission,
+                group_grants=models.DomainGroupPermission,
+                find=lambda key: models.Domain.objects.filter(slug=key).first(),
+            )
+        )
+        access.protect(
+            access.Protected(
+                kind="stream",
+                model=models.Stream,
+                user_grants=models.StreamUserPermission,
+                group_grants=models.StreamGroupPermission,
+                find=lambda key: models.Stream.objects.filter(name=key).first(),
+                parent="domain",
+                restricted="restricted",
+            )
+        )

@@ -1,0 +1,277 @@
+"""Who may do what to which thing: the only place that decides.
+
+One predicate serves lists and single objects alike. It is a `Q` over the protected model, so the
+decision is part of the statement that reads, and terms are judged by the database's clock in that
+statement. In words, a person holds a permission on a thing when one of these is true:
+
+1. the thing is open to it: whatever is not restricted may be discovered by everybody;
+2. their team owns the thing (or its parent, where the thing has no owner): all but personal fields;
+3. their role gives it: admins see and edit everything and read payloads with personal fields
+   masked; on-call may discover everything;
+4. a live grant says so, on the thing or on its parent, to the person or to one of their teams.
+
+Keys of producers and consumers hold only 1: what they may publish or read is theirs by mapping.
+A personal token narrows all of it by its scopes. Nothing else grants anything.
+
+The models above register themselves (`protect`) at start-up, because governance lies below them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Now
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from governance.types import Governed, Permission, ResourceRef
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError, NotPermittedError
+
+M = TypeVar("M", bound=Model)
+
+# A grant of the permissions on the right also gives the one on the left.
+GIVEN_BY: Final[dict[Permission, tuple[Permission, ...]]] = {
+    Permission.DISCOVER: tuple(Permission),
+    Permission.READ_PAYLOAD: (Permission.READ_PAYLOAD, Permission.READ_PERSONAL),
+    Permission.READ_PERSONAL: (Permission.READ_PERSONAL,),
+    Permission.PUBLISH: (Permission.PUBLISH, Permission.ADMINISTER),
+    Permission.EDIT: (Permission.EDIT, Permission.ADMINISTER),
+    Permission.APPROVE: (Permission.APPROVE, Permission.ADMINISTER),
+    Permission.ADMINISTER: (Permission.ADMINISTER,),
+}
+OWNED: Final = frozenset(
+    {
+        Permission.DISCOVER,
+        Permission.READ_PAYLOAD,
+        Permission.PUBLISH,
+        Permission.EDIT,
+        Permission.APPROVE,
+        Permission.ADMINISTER,
+    }
+)
+BY_ROLE: Final[dict[str, frozenset[Permission]]] = {
+    "admin": frozenset(
+        {
+            Permission.DISCOVER,
+            Permission.READ_PAYLOAD,
+            Permission.EDIT,
+            Permission.APPROVE,
+            Permission.ADMINISTER,
+        }
+    ),
+    "on_call": frozenset({Permission.DISCOVER}),
+}
+SCOPE: Final[dict[Permission, str]] = {
+    Permission.DISCOVER: "read",
+    Permission.READ_PAYLOAD: "read",
+    Permission.READ_PERSONAL: "read",
+    Permission.PUBLISH: "write",
+    Permission.EDIT: "write",
+    Permission.APPROVE: "approve",
+    Permission.ADMINISTER: "admin",
+}
+NOBODY: Final = Q(pk__in=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """How a model is protected: its grant tables, its owner column and its parent, if any."""
+
+    kind: str
+    model: type[Model]
+    user_grants: type[UserObjectPermissionBase]
+    group_grants: type[GroupObjectPermissionBase]
+    find: Callable[[str], Model | None]
+    owner: str = "owner_team"
+    parent: str | None = None
+    restricted: str | None = None
+
+
+_PROTECTED: dict[type[Model], Protected] = {}
+
+
+def protect(protected: Protected) -> None:
+    """Register a model and its grant tables; called once by its app at start-up."""
+    _PROTECTED[protected.model] = protected
+
+
+def protected_kinds() -> dict[str, Protected]:
+    """What can be granted on, by kind."""
+    return {protected.kind: protected for protected in _PROTECTED.values()}
+
+
+def find_resource(ref: ResourceRef) -> Model:
+    """The protected thing of a reference; NotFoundError without one."""
+    protected = protected_kinds().get(ref.kind)
+    found = protected.find(ref.key) if protected is not None else None
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def condition(actor: Actor, permission: Permission, model: type[Model], via: str = "") -> Q:
+    """The predicate as a `Q`; `via` is the path to the protected model from the one filtered."""
+    if actor.is_system:
+        return Q()
+    if via:
+        held = model._default_manager.filter(condition(actor, permission, model))
+        return Q(**{f"{via}__in": held.values("pk")})
+    protected = _PROTECTED[model]
+    opened = _open(protected, permission)
+    if not actor.is_person:
+        return opened
+    if SCOPE[permission] not in actor.scopes:
+        return NOBODY
+    if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
+        return Q()
+    return opened | _owned(protected, actor, permission) | _granted(protected, actor, permission)
+
+
+def permitted(actor: Actor, permission: Permission, queryset: QuerySet[M]) -> QuerySet[M]:
+    """Those things of a queryset on which the actor holds the permission."""
+    return queryset.filter(condition(actor, permission, queryset.model))
+
+
+def discoverable(actor: Actor, queryset: QuerySet[M]) -> QuerySet[M]:
+    """Those things of a queryset that the actor may know of."""
+    return permitted(actor, Permission.DISCOVER, queryset)
+
+
+def may(actor: Actor, permission: Permission, thing: Governed) -> bool:
+    """Whether the actor holds the permission on one thing, judged now by the database."""
+    assert isinstance(thing, Model)
+    return permitted(actor, permission, type(thing)._default_manager.filter(pk=thing.pk)).exists()
+
+
+def require(actor: Actor, permission: Permission, thing: Governed) -> None:
+    """Refuse unless the actor holds the permission on the thing.
+
+    Who may not even know of it gets NotFoundError, as if it did not exist; who may know of it
+    gets NotPermittedError with the permission and where to ask for it.
+    """
+    if may(actor, permission, thing):
+        return
+    if permission is Permission.DISCOVER or not may(actor, Permission.DISCOVER, thing):
+        raise NotFoundError
+    raise NotPermittedError(
+        f"This needs the permission {permission.value} on {thing.ref}. "
+        f"Ask for it at {ask_url(thing.ref)}",
+        code="permission_missing",
+        extra={"permission": permission.value, "request_at": ask_url(thing.ref)},
+    )
+
+
+def ask_url(ref: ResourceRef) -> str:
+    """Where a person asks for access to a thing."""
+    return f"/access/new/?{ref.kind}={ref.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why somebody holds a permission: `by` is open, owner, role or grant."""
+
+    by: str
+    text: str
+    until: datetime | None = None
+    purpose: str = ""
+
+
+def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reason]:
+    """Every reason for which the actor holds the permission; empty when they do not."""
+    assert isinstance(thing, Model)
+    if not actor.is_system and actor.is_person and SCOPE[permission] not in actor.scopes:
+        return []
+    protected = _PROTECTED[type(thing)]
+    one = type(thing)._default_manager.filter(pk=thing.pk)
+    reasons = [
+        Reason("role", f"the role {role} gives it")
+        for role, given in BY_ROLE.items()
+        if permission in given and _acts_as(actor, role)
+    ]
+    if one.filter(_open(protected, permission)).exists():
+        reasons.append(Reason("open", "it is open to everybody here"))
+    if not actor.is_person:
+        return reasons
+    if one.filter(_owned(protected, actor, permission)).exists():
+        reasons.append(Reason("owner", "your team owns it"))
+    for holder, target in _levels(protected, thing):
+        for grants, mine in _grant_tables(holder, actor):
+            reasons += [
+                Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
+                for row in _live(grants, permission).filter(mine, content_object=target)
+            ]
+    return reasons
+
+
+def _acts_as(actor: Actor, role: str) -> bool:
+    return actor.is_admin if role == "admin" else actor.has_role(role)
+
+
+def _open(protected: Protected, permission: Permission) -> Q:
+    if permission is not Permission.DISCOVER:
+        return NOBODY
+    return Q(**{protected.restricted: False}) if protected.restricted else Q(pk__isnull=False)
+
+
+def _owned(protected: Protected, actor: Actor, permission: Permission) -> Q:
+    if permission not in OWNED or not actor.team_ids:
+        return NOBODY
+    owned = Q(**{f"{protected.owner}__in": actor.team_ids})
+    if protected.parent:
+        owned |= Q(
+            **{
+                f"{protected.owner}__isnull": True,
+                f"{protected.parent}__owner_team__in": actor.team_ids,
+            }
+        )
+    return owned
+
+
+def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
+    found = Q()
+    levels = [("pk", protected)]
+    if protected.parent:
+        levels.append((protected.parent, _parent_of(protected)))
+    for column, level in levels:
+        for grants, mine in _grant_tables(level, actor):
+            rows = _live(grants, permission).filter(mine)
+            found |= Q(**{f"{column}__in": rows.values("content_object_id")})
+    return found
+
+
+def _parent_of(protected: Protected) -> Protected:
+    related = protected.model._meta.get_field(protected.parent or "").related_model
+    assert isinstance(related, type)
+    return _PROTECTED[related]
+
+
+def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]:
+    levels = [(protected, thing)]
+    if protected.parent:
+        levels.append((_parent_of(protected), getattr(thing, protected.parent)))
+    return levels
+
+
+def _grant_tables(protected: Protected, actor: Actor) -> list[tuple[type[Any], Q]]:
+    return [
+        (protected.user_grants, Q(user=actor.id)),
+        (
+            protected.group_grants,
+            Q(group__team__in=actor.team_ids) | Q(group__name__in=actor.roles),
+        ),
+    ]
+
+
+def _live(grants: type[Any], permission: Permission) -> QuerySet[Any]:
+    """The grant rows that hold at this moment of the database's clock."""
+    kind = grants._meta.get_field("content_object").related_model._meta.model_name
+    codes = [f"{given.value}_{kind}" for given in GIVEN_BY[permission]]
+    rows: QuerySet[Any] = grants._default_manager.filter(
+        permission__codename__in=codes,
+        valid_from__lte=Now(),
+        valid_until__gt=Now(),
+        revoked_at=None,
+    )
+    return rows
