@@ -22,7 +22,7 @@ CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"
 ASGI_APPLICATION = "portal.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-APPEND_SLASH = False
+APPEND_SLASH = True  # pages only: machine endpoints match with and without the slash
 
 # --- Apps -------------------------------------------------------------------------------------
 
@@ -162,6 +162,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
+    "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 
 # --- People -----------------------------------------------------------------------------------

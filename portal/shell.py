@@ -1,8 +1,161 @@
-"""What the page shell shows on every page: navigation, platform state, the person."""
+"""What the page shell shows on every page: navigation with counts, platform state, the person.
+
+Everything is lazy: an error page or a fragment that shows no shell asks nothing of the database.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from governance.middleware import request_actor
+from portal.counts import Counts, counts_for
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the sidebar. `count` names the attribute of `Counts` that waits for someone."""
+
+    route: str
+    label: str
+    icon: str
+    key: str = ""
+    count: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    icon: str
+    url: str
+    key: str
+    current: bool
+    count: int
+    hot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    name: str
+    icon: str
+    links: tuple[Link, ...]
+
+    @property
+    def current(self) -> bool:
+        return any(link.current for link in self.links)
+
+
+SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
+    (
+        "Find",
+        "home",
+        (
+            Place("home", "Home", "home", "h"),
+            Place("catalog", "Catalog", "catalog", "c", "streams"),
+            Place("fields", "Fields", "grab"),
+        ),
+    ),
+    (
+        "Build",
+        "diff",
+        (
+            Place("stream_new", "Register a stream", "plus"),
+            Place("producers", "Producers", "up"),
+            Place("consumers", "Consumers", "dn"),
+        ),
+    ),
+    (
+        "Run",
+        "pulse",
+        (
+            Place("ingest_health", "Ingest health", "pulse", "i"),
+            Place("quality", "Quality", "quality", "q", "alarms"),
+            Place("dead_letters", "Dead letters", "dead", "d", "dead_letter_groups"),
+        ),
+    ),
+    ("Decide", "flask", (Place("experiments", "Experiments", "flask", "e", "experiments"),)),
+    (
+        "Govern",
+        "key",
+        (
+            Place("access", "Access", "key", "a", "requests"),
+            Place("teams", "People and teams", "people"),
+            Place("audit", "Audit", "chain", "u"),
+        ),
+    ),
+)
+HOT: Final = frozenset({"alarms"})
+
+
+class Shell:
+    """The context of `base.html`."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        theme = request.COOKIES.get("theme", "")
+        self.theme = theme if theme in ("light", "dark") else ""
+        self.counts: Counts = SimpleLazyObject(self._counts)  # type: ignore[assignment]  # proxy
+
+    @property
+    def sections(self) -> list[Section]:
+        """The sidebar: places that exist, the longest matching path being the present one."""
+        reachable = [
+            (name, symbol, [(place, url) for place in places if (url := _url(place.route))])
+            for name, symbol, places in SECTIONS
+        ]
+        path = self._request.path
+        matches = [
+            url
+            for _, _, places in reachable
+            for _, url in places
+            if path == url or (url != "/" and path.startswith(url))
+        ]
+        here = max(matches, key=len, default="")
+        return [
+            Section(name, symbol, tuple(self._link(place, url, here) for place, url in places))
+            for name, symbol, places in reachable
+            if places
+        ]
+
+    @property
+    def status_url(self) -> str:
+        """Where the platform's state is explained."""
+        return _url("quality") or "/"
+
+    @property
+    def single_keys(self) -> bool:
+        user: Any = self._request.user
+        return bool(user.is_authenticated and user.single_key_shortcuts)
+
+    def _link(self, place: Place, url: str, here: str) -> Link:
+        count = getattr(self.counts, place.count) if place.count else 0
+        return Link(
+            label=place.label,
+            icon=place.icon,
+            url=url,
+            key=place.key,
+            current=url == here,
+            count=count,
+            hot=place.count in HOT and count > 0,
+        )
+
+    def _counts(self) -> Counts:
+        if not self._request.user.is_authenticated:
+            return Counts()
+        return counts_for(request_actor(self._request))
+
+
+def _url(route: str) -> str:
+    try:
+        return reverse(route)
+    except NoReverseMatch:
+        return ""
 
 
 def shell(request: HttpRequest) -> dict[str, object]:
-    theme = request.COOKIES.get("theme", "")
-    return {"shell": {"theme": theme if theme in ("light", "dark") else ""}}
+    """Context processor: `shell` in every template."""
+    make: Callable[[], Shell] = lambda: Shell(request)  # noqa: E731  # typed for the proxy
+    return {"shell": SimpleLazyObject(make)}

@@ -2,10 +2,12 @@ from governance.models.access import AccessRequest, TermedPermission
 from governance.models.audit import AuditEntry
 from governance.models.keys import Key, KeyKind
 from governance.models.people import Membership, Team, User
+from governance.models.verification import AuditVerification
 
 __all__ = [
     "AccessRequest",
     "AuditEntry",
+    "AuditVerification",
     "Key",
     "KeyKind",
     "Membership",

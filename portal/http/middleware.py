@@ -41,6 +41,9 @@ class StrictRequest:
             return respond(
                 request, BadRequestError("The address holds a NUL character.", code="parameter")
             )
+        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+            # The API answers with and without a trailing slash, and never redirects.
+            request.path_info = request.path_info.rstrip("/")
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -1,0 +1,74 @@
+"""Reading the audit log: the question as a sentence, and the newest verification."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import QuerySet
+
+from governance.models import AuditEntry, AuditVerification
+from portal.kernel import clock
+
+# The verbs of the audit sentence and the actions they stand for.
+VERBS: Final[Mapping[str, tuple[str, ...]]] = {
+    "did anything to": (),
+    "saw": ("event.personal_read", "dead_letter.personal_read"),
+    "changed": (
+        "stream.registered", "stream.changed", "schema.published", "stream.tagged",
+        "domain.created", "producer.created", "consumer.created", "consumer.mapped",
+    ),
+    "granted": ("access.granted", "access.ended", "access.denied", "access.requested"),
+    "signed": ("key.created", "key.revoked", "person.signed_up"),
+}  # fmt: skip
+PERIODS: Final = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90}
+
+
+def entries(
+    *,
+    actor: str = "",
+    action: str = "",
+    verb: str = "",
+    object_key: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[AuditEntry]:
+    """Rows that fit the question, to be paged newest first by `seq` (the primary key)."""
+    rows = AuditEntry.objects.all()
+    if actor:
+        rows = rows.filter(actor=actor)
+    if action:
+        rows = rows.filter(action=action)
+    if actions := VERBS.get(verb):
+        rows = rows.filter(action__in=actions)
+    if object_key:
+        rows = rows.filter(object_key=object_key)
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if until is not None:
+        rows = rows.filter(at__lt=until)
+    return rows
+
+
+def period_start(period: str) -> datetime:
+    """When a period of the sentence began."""
+    return clock.now() - timedelta(days=PERIODS.get(period, 30))
+
+
+def newest_verification() -> AuditVerification | None:
+    return AuditVerification.objects.order_by("-at").first()
+
+
+def as_dict(entry: AuditEntry) -> dict[str, Any]:
+    """A row as the API gives it, with its hashes in hex so that anyone can check the chain."""
+    return {
+        "seq": entry.seq,
+        "at": entry.at,
+        "actor": {"kind": entry.actor_kind, "id": entry.actor_id, "name": entry.actor},
+        "action": entry.action,
+        "object": {"kind": entry.object_kind, "key": entry.object_key},
+        "summary": entry.summary,
+        "detail": entry.detail,
+        "request_id": entry.request_id,
+        "prev_hash": bytes(entry.prev_hash).hex(),
+        "hash": bytes(entry.hash).hex(),
+    }

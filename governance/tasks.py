@@ -1,0 +1,10 @@
+"""Celery entries of governance."""
+
+from celery import shared_task
+
+from governance.services.verification import verify_chain
+
+
+@shared_task(name="governance.verify_audit")
+def verify_audit() -> None:
+    verify_chain()

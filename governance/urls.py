@@ -1,0 +1,23 @@
+"""Pages of governance."""
+
+from django.urls import path
+
+from governance import views_access, views_audit, views_people
+
+urlpatterns = [
+    path("access/", views_access.overview, name="access"),
+    path("access/new/", views_access.ask, name="access_new"),
+    path("access/requests/", views_access.request_list, name="access_requests"),
+    path("access/requests/<uuid:request_id>/decide/", views_access.decide, name="access_decide"),
+    path("access/requests/<uuid:request_id>/withdraw/", views_access.withdraw, name="withdraw"),
+    path("access/grants/<str:grant_id>/end/", views_access.end, name="grant_end"),
+    path("audit/", views_audit.log, name="audit"),
+    path("audit/verify/", views_audit.verify, name="audit_verify"),
+    path("audit/<int:seq>/", views_audit.entry, name="audit_entry"),
+    path("teams/", views_people.teams, name="teams"),
+    path("teams/<slug:slug>/", views_people.team, name="team"),
+    path("people/<int:user_id>/", views_people.person, name="person"),
+    path("settings/", views_people.settings_page, name="settings"),
+    path("settings/tokens/<str:key_id>/revoke/", views_people.revoke_token, name="token_revoke"),
+    path("settings/shortcuts/", views_people.shortcuts, name="shortcuts"),
+]

@@ -1,0 +1,171 @@
+"""Pages of access: who asks, who holds, who decides."""
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from governance import access
+from governance.forms import AskForm
+from governance.middleware import request_actor
+from governance.selectors import requests as selectors
+from governance.selectors.audit_log import entries
+from governance.services import requests as services
+from governance.types import Permission, ResourceRef
+from portal.http import words
+from portal.http.pagination import paginate
+from portal.http.policy import declare
+from portal.kernel import clock
+from portal.kernel.errors import NotFoundError, PortalError
+
+SOON: Final = timedelta(days=30)
+_SHOWN_REQUESTS: Final = 10
+
+
+@require_GET
+@declare(GET="signed_in")
+def overview(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
+    waiting = list(selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS])
+    waiting_count = selectors.requests_to_decide(actor).count()
+    now = clock.now()
+    grants = selectors.live_grants(actor)
+    return render(
+        request,
+        "governance/access.html",
+        {
+            "title": _headline(waiting_count, actor_decides=bool(actor.is_admin or actor.team_ids)),
+            "waiting": waiting,
+            "waiting_count": waiting_count,
+            "mine": selectors.visible_requests(actor)
+            .filter(requester_id=actor.id)
+            .order_by("-created_at")[:_SHOWN_REQUESTS],
+            "my_grants": selectors.live_grants(actor, mine=True, limit=20),
+            "ending": [grant for grant in grants if grant.valid_until < now + SOON][:10],
+            "grants": grants[:50],
+            "log": entries(verb="granted").order_by("-seq")[:8] if actor.is_admin else [],
+        },
+    )
+
+
+def _headline(waiting: int, *, actor_decides: bool) -> str:
+    if waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        return f"{words.plural(waiting, 'request')} {verb} for you."
+    return (
+        "Nobody waits for your decision." if actor_decides else "What you may read, and until when."
+    )
+
+
+@require_GET
+@declare(GET="signed_in")
+def request_list(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
+    page = paginate(
+        selectors.visible_requests(actor),
+        order=("-created_at", "id"),
+        cursor=request.GET.get("cursor"),
+    )
+    return render(request, "governance/requests.html", {"requests": page.items, "next": page.next})
+
+
+@require_http_methods(["GET", "POST"])
+@declare(GET="stream.discover", POST="stream.discover")
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask for access to the stream (or domain) in the query."""
+    actor = request_actor(request)
+    ref = _asked_for(request)
+    thing: Any = access.find_resource(ref)
+    access.require(actor, Permission.DISCOVER, thing)
+    form = AskForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.ask_for_access(
+                ref,
+                actor=actor,
+                purpose=form.cleaned_data["purpose"],
+                until=form.until_at,
+                wants_personal=form.cleaned_data["personal"],
+            )
+        except PortalError as error:
+            _show(form, error)
+        else:
+            messages.success(
+                request, f"Asked. The owner of {ref.key} decides; you will see it here."
+            )
+            return redirect("access")
+    return render(
+        request,
+        "governance/access_new.html",
+        {
+            "form": form,
+            "ref": ref,
+            "thing": thing,
+            "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+def _asked_for(request: HttpRequest) -> ResourceRef:
+    for kind in ("stream", "domain"):
+        key = request.GET.get(kind, "") or request.POST.get(kind, "")
+        if key:
+            return ResourceRef(kind, key[:255])
+    raise NotFoundError("Open a stream and press “Ask for access” there.")
+
+
+def _show(form: AskForm, error: PortalError) -> None:
+    """Put a refusal at its fields; the rest above the form."""
+    placed = False
+    for fault in error.errors:
+        name = fault.pointer.strip("/")
+        if name in form.fields:
+            form.add_error(name, fault.detail)
+            placed = True
+    if not placed:
+        form.add_error(None, error.detail)
+
+
+@require_POST
+@declare(POST="access.decide")
+def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """Approve or decline, by the pressed button."""
+    actor = request_actor(request)
+    reason = request.POST.get("reason", "")[:1000]
+    try:
+        if request.POST.get("decision") == "approve":
+            found = services.approve_request(request_id, actor=actor, reason=reason)
+            messages.success(
+                request,
+                f"Granted {found.requester.email} {found.resource_key} "
+                f"until {words.day(found.until)}.",
+            )
+        else:
+            found = services.deny_request(request_id, actor=actor, reason=reason)
+            messages.success(request, f"Declined. {found.requester.email} will read why.")
+    except NotFoundError:
+        raise
+    except PortalError as error:
+        messages.error(request, error.detail)
+    return redirect("access")
+
+
+@require_POST
+@declare(POST="self")
+def withdraw(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    services.withdraw_request(request_id, actor=request_actor(request))
+    messages.success(request, "Withdrawn.")
+    return redirect("access")
+
+
+@require_POST
+@declare(POST="access.decide")
+def end(request: HttpRequest, grant_id: str) -> HttpResponse:
+    grant = services.end_grant(grant_id, actor=request_actor(request))
+    messages.success(request, f"Ended {grant.permission} of {grant.holder} on {grant.ref.key}.")
+    return redirect("access")

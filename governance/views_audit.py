@@ -1,0 +1,74 @@
+"""The audit log as a sentence, its chain and its verification."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from governance.models import AuditEntry
+from governance.selectors import audit_log
+from governance.services.verification import verify_chain
+from portal.http import parameters
+from portal.http.pagination import paginate
+from portal.http.policy import declare
+from portal.kernel.errors import NotFoundError
+
+QUESTION = {
+    "verb": parameters.choice(audit_log.VERBS),
+    "object": parameters.text(200),
+    "actor": parameters.text(254),
+    "period": parameters.choice(audit_log.PERIODS),
+    **parameters.LIST,
+}
+
+
+@require_GET
+@declare(GET="audit.read")
+def log(request: HttpRequest) -> HttpResponse:
+    asked = parameters.read(request.GET, QUESTION)
+    period = asked.get("period", "30 days")
+    page = paginate(
+        audit_log.entries(
+            verb=asked.get("verb", ""),
+            object_key=asked.get("object", ""),
+            actor=asked.get("actor", ""),
+            since=audit_log.period_start(period),
+        ),
+        order=("-seq",),
+        limit=asked.get("limit"),
+        cursor=asked.get("cursor"),
+    )
+    return render(
+        request,
+        "governance/audit.html",
+        {
+            "entries": page.items,
+            "next": page.next,
+            "asked": asked | {"period": period},
+            "verbs": list(audit_log.VERBS),
+            "periods": list(audit_log.PERIODS),
+            "verification": audit_log.newest_verification(),
+        },
+    )
+
+
+@require_GET
+@declare(GET="audit.read")
+def entry(request: HttpRequest, seq: int) -> HttpResponse:
+    found = AuditEntry.objects.filter(pk=seq).first()
+    if found is None:
+        raise NotFoundError
+    return render(
+        request, "governance/audit_entry.html", {"entry": found, "row": audit_log.as_dict(found)}
+    )
+
+
+@require_POST
+@declare(POST="audit.read")
+def verify(request: HttpRequest) -> HttpResponse:
+    found = verify_chain()
+    if found.holds:
+        messages.success(request, f"Verified: {found.rows} links unbroken.")
+    else:
+        messages.error(request, f"The chain is broken at row {found.first_bad}.")
+    return redirect("audit")

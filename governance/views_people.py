@@ -1,0 +1,100 @@
+"""Pages of people and teams, and what a person sets for themselves."""
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from governance.forms import TokenForm
+from governance.middleware import request_actor
+from governance.models import Key, Team, User
+from governance.services.keys import create_key, revoke_key
+from portal.http.pagination import paginate
+from portal.http.policy import declare
+from portal.kernel.errors import NotFoundError
+
+
+@require_GET
+@declare(GET="signed_in")
+def teams(request: HttpRequest) -> HttpResponse:
+    page = paginate(
+        Team.objects.annotate(people=Count("memberships", distinct=True)),
+        order=("name", "id"),
+        cursor=request.GET.get("cursor"),
+    )
+    return render(request, "governance/teams.html", {"teams": page.items, "next": page.next})
+
+
+@require_GET
+@declare(GET="signed_in")
+def team(request: HttpRequest, slug: str) -> HttpResponse:
+    found = Team.objects.filter(slug=slug).first()
+    if found is None:
+        raise NotFoundError
+    people = found.memberships.select_related("user").order_by("-is_lead", "user__name")[:200]
+    return render(request, "governance/team.html", {"team": found, "people": people})
+
+
+@require_GET
+@declare(GET="signed_in")
+def person(request: HttpRequest, user_id: int) -> HttpResponse:
+    found = User.objects.filter(pk=user_id).first()
+    if found is None:
+        raise NotFoundError
+    return render(
+        request,
+        "governance/person.html",
+        {
+            "person": found,
+            "roles": found.groups.filter(team__isnull=True).order_by("name"),
+            "teams": Team.objects.filter(memberships__user=found),
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@declare(GET="self", POST="self")
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Tokens and keys of the signed-in person. A new token's text is shown this once."""
+    actor = request_actor(request)
+    user = User.objects.get(pk=actor.id)
+    form = TokenForm(request.POST or None)
+    text = ""
+    if request.method == "POST" and form.is_valid():
+        _, text = create_key(
+            actor=actor,
+            kind="user",
+            name=form.cleaned_data["name"],
+            user=user,
+            scopes=form.cleaned_data["scopes"],
+        )
+        form = TokenForm()
+    tokens = Key.objects.filter(Q(user=user), revoked_at=None).order_by("-created_at")[:100]
+    return render(
+        request,
+        "governance/settings.html",
+        {"form": form, "tokens": tokens, "text": text, "person": user},
+        status=422 if form.errors else 200,
+    )
+
+
+@require_POST
+@declare(POST="self")
+def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
+    actor = request_actor(request)
+    if not Key.objects.filter(pk=key_id, user_id=actor.id).exists():
+        raise NotFoundError
+    revoke_key(key_id, actor=actor)
+    messages.success(request, "Revoked. Whatever used it is refused from now on.")
+    return redirect("settings")
+
+
+@require_POST
+@declare(POST="self")
+def shortcuts(request: HttpRequest) -> HttpResponse:
+    """Switch single-letter keys on or off (WCAG 2.1.4)."""
+    wanted = request.POST.get("single_key_shortcuts") == "on"
+    User.objects.filter(pk=request_actor(request).id).update(single_key_shortcuts=wanted)
+    messages.success(request, "Saved.")
+    return redirect("settings")

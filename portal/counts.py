@@ -1,0 +1,27 @@
+"""How much waits for somebody, as the sidebar shows it: one small query a number."""
+
+from dataclasses import dataclass
+
+from catalog.models import Stream
+from governance import access
+from governance.selectors.requests import requests_to_decide
+from portal.kernel.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What each place of the sidebar counts, and the alarms that make up the platform's state."""
+
+    streams: int = 0
+    requests: int = 0
+    alarms: int = 0
+    dead_letter_groups: int = 0
+    experiments: int = 0
+
+
+def counts_for(actor: Actor) -> Counts:
+    """The numbers for one person; what they may not know of is not counted."""
+    return Counts(
+        streams=access.discoverable(actor, Stream.objects.exclude(lifecycle="retired")).count(),
+        requests=requests_to_decide(actor).count(),
+    )

@@ -1,0 +1,53 @@
+"""Pages that belong to no single app: the theme and the design guide."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from portal.http.policy import declare
+
+_YEAR_SECONDS = 365 * 86_400
+
+
+@require_POST
+@declare(POST="public")
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen theme in a cookie; browsers with script do it without coming here."""
+    chosen = request.POST.get("theme", "")
+    target = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
+        target = "/"
+    response = redirect(target)
+    if chosen in ("light", "dark"):
+        response.set_cookie(
+            "theme", chosen, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure()
+        )
+    return response
+
+
+@require_GET
+@declare(GET="signed_in")
+def design(request: HttpRequest) -> HttpResponse:
+    """Every part of the interface in every state, drawn by the same tags that pages use."""
+    return render(request, "portal/design.html", {"trust_states": _TRUST_EXAMPLES})
+
+
+class _Part:
+    def __init__(self, name: str, state: str) -> None:
+        self.name, self.state = name, state
+
+
+class _Trust:
+    def __init__(self, word: str, *states: str) -> None:
+        names = ("Owned", "Stable", "Fresh", "Clean", "Cleared")
+        self.word = word
+        self.parts = [_Part(name, state) for name, state in zip(names, states, strict=True)]
+
+
+_TRUST_EXAMPLES = [
+    _Trust("Trusted", "fine", "fine", "fine", "fine", "fine"),
+    _Trust("Use with care", "fine", "fine", "care", "fine", "fine"),
+    _Trust("Not ready", "fine", "fine", "fine", "failing", "fine"),
+    _Trust("Unproven", "fine", "fine", "unknown", "unknown", "fine"),
+]

@@ -1,0 +1,13 @@
+// Copies the text of what a button names: data-copy holds a selector.
+import { say } from "./say.js";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  await navigator.clipboard.writeText((source.value ?? source.textContent).trim());
+  const before = button.textContent;
+  button.textContent = "Copied";
+  say("Copied");
+  setTimeout(() => (button.textContent = before), 2000);
+});
