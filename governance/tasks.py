@@ -2,9 +2,15 @@
 
 from celery import shared_task
 
+from governance.services.answers import forget_old_answers
 from governance.services.verification import verify_chain
 
 
 @shared_task(name="governance.verify_audit")
 def verify_audit() -> None:
     verify_chain()
+
+
+@shared_task(name="governance.forget_answers")
+def forget_answers() -> None:
+    forget_old_answers()

@@ -162,6 +162,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
+    "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 

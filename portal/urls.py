@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("", include("governance.urls")),
     path("api/v1/", include("governance.api.urls")),
+    path("api/v1/", include("catalog.api.urls")),
     path("", include("ingest.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"

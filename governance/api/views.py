@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from governance import access
-from governance.api import bodies
 from governance.api.authentication import api_actor
+from governance.api.idempotency import idempotent
 from governance.models import AccessRequest, Team, User
 from governance.selectors import audit_log
 from governance.selectors import requests as selectors
@@ -17,7 +17,7 @@ from governance.selectors.requests import GrantRow
 from governance.services import requests as services
 from governance.services.verification import verify_chain
 from governance.types import Permission, ResourceRef
-from portal.http import parameters
+from portal.http import bodies, parameters
 from portal.http.pagination import paginate
 from portal.kernel.errors import FieldError, InvalidError
 
@@ -52,6 +52,15 @@ def grant_dict(row: GrantRow) -> dict[str, Any]:
     }
 
 
+def _resource(value: Any) -> ResourceRef:
+    """`{"kind": "stream", "key": "checkout.order_placed"}`."""
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(name), str) for name in ("kind", "key")
+    ):
+        raise TypeError("must be an object with kind and key")
+    return ResourceRef(value["kind"], value["key"][:255])
+
+
 class AccessRequests(APIView):
     policy: ClassVar = {"GET": "signed_in", "POST": "stream.discover"}
 
@@ -72,10 +81,11 @@ class AccessRequests(APIView):
         )
         return Response(page.as_dict(request_dict))
 
+    @idempotent
     def post(self, request: Request) -> Response:
         body = bodies.read(
             request.data,
-            required={"resource": bodies.resource, "purpose": bodies.text(1000)}
+            required={"resource": _resource, "purpose": bodies.text(1000)}
             | {"until": bodies.moment},
             optional={"personal": bodies.boolean},
         )
@@ -102,6 +112,7 @@ class AccessRequestStep(APIView):
     policy: ClassVar = {"POST": "access.decide"}
     step: str = ""
 
+    @idempotent
     def post(self, request: Request, request_id: UUID) -> Response:
         body = bodies.read(
             request.data or {}, optional={"reason": bodies.text(1000), "until": bodies.moment}
@@ -126,11 +137,12 @@ class Grants(APIView):
         rows = selectors.live_grants(api_actor(request), limit=500)
         return Response({"items": [grant_dict(row) for row in rows], "next": None})
 
+    @idempotent
     def post(self, request: Request) -> Response:
         body = bodies.read(
             request.data,
             required={
-                "resource": bodies.resource,
+                "resource": _resource,
                 "permission": bodies.choice(tuple(Permission)),
                 "holder": bodies.text(254),
                 "purpose": bodies.text(1000),
@@ -166,6 +178,7 @@ def _holder(name: str) -> User | Team:
 class GrantRevoke(APIView):
     policy: ClassVar = {"POST": "access.decide"}
 
+    @idempotent
     def post(self, request: Request, grant_id: str) -> Response:
         return Response(grant_dict(services.end_grant(grant_id, actor=api_actor(request))))
 
@@ -234,6 +247,7 @@ class Audit(APIView):
 class AuditVerify(APIView):
     policy: ClassVar = {"POST": "audit.read"}
 
+    @idempotent
     def post(self, request: Request) -> Response:
         found = verify_chain()
         return Response(

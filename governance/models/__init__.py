@@ -1,4 +1,5 @@
 from governance.models.access import AccessRequest, TermedPermission
+from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditEntry
 from governance.models.keys import Key, KeyKind
 from governance.models.people import Membership, Team, User
@@ -8,6 +9,7 @@ __all__ = [
     "AccessRequest",
     "AuditEntry",
     "AuditVerification",
+    "KeptAnswer",
     "Key",
     "KeyKind",
     "Membership",

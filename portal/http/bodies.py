@@ -1,4 +1,4 @@
-"""Request bodies of governance, read strictly: unknown members and wrong types are a 400."""
+"""Request bodies of the API, read strictly: unknown members and wrong types are a 400."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from governance.types import ResourceRef
 from portal.kernel.errors import BadRequestError, FieldError, InvalidError
 
 Reader = Callable[[Any], Any]
@@ -82,10 +81,36 @@ def moment(value: Any) -> datetime:
         raise ValueError("must be a time as in RFC 3339, with an offset") from None
 
 
-def resource(value: Any) -> ResourceRef:
-    """`{"kind": "stream", "key": "checkout.order_placed"}`."""
-    if not isinstance(value, Mapping) or not all(
-        isinstance(value.get(name), str) for name in ("kind", "key")
-    ):
-        raise TypeError("must be an object with kind and key")
-    return ResourceRef(value["kind"], value["key"][:255])
+def integer(least: int, most: int) -> Reader:
+    def reader(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError("must be a whole number")
+        if not least <= value <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return value
+
+    return reader
+
+
+def document(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("must be a JSON object")
+    return value
+
+
+def texts(most: int, longest: int) -> Reader:
+    """A list of at most `most` texts."""
+    one = text(longest)
+
+    def reader(value: Any) -> list[str]:
+        if not isinstance(value, list):
+            raise TypeError("must be a list of texts")
+        if len(value) > most:
+            raise ValueError(f"may have {most} entries at most")
+        return [one(item) for item in value]
+
+    return reader
+
+
+def nullable(reader: Reader) -> Reader:
+    return lambda value: None if value is None else reader(value)

@@ -1,0 +1,48 @@
+"""Reading streams: one object through one door, with visibility built in."""
+
+from django.db.models import Q, QuerySet
+
+from catalog.models import SchemaField, SchemaVersion, Stream
+from governance import access
+from governance.types import Permission
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError
+
+
+def visible_streams(actor: Actor) -> QuerySet[Stream]:
+    """Streams the actor may know of, with domain and owner at hand."""
+    return access.discoverable(actor, Stream.objects.select_related("domain", "owner_team"))
+
+
+def get_stream(actor: Actor, name: str) -> Stream:
+    """One stream by name or alias; NotFoundError for missing and forbidden alike."""
+    if not name or "\0" in name or len(name) > 255:
+        raise NotFoundError
+    found = (
+        visible_streams(actor)
+        .filter(Q(name=name) | Q(aliases__alias=name))
+        .order_by("id")
+        .distinct()
+        .first()
+    )
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def get_version(stream: Stream, version: int | None) -> SchemaVersion:
+    """A version of a stream, the default one without a number; NotFoundError without it."""
+    number = version if version is not None else stream.default_version
+    found = stream.versions.filter(version=number).first() if number is not None else None
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def fields_of_version(version: SchemaVersion) -> QuerySet[SchemaField]:
+    """The indexed fields of a version in the document's order. Older versions keep theirs."""
+    return SchemaField.objects.filter(schema_version=version).order_by("position")
+
+
+def may_read_payload(actor: Actor, stream: Stream) -> bool:
+    return access.may(actor, Permission.READ_PAYLOAD, stream)

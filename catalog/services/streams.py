@@ -1,0 +1,267 @@
+"""Writing streams: register, change, tag, follow. Each is one audited transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from catalog import naming
+from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
+from catalog.services.domains import domain_for, require_registrar
+from catalog.services.schemas import add_version, reindex
+from catalog.types import Classification, Enforcement, Lifecycle, Tier, Track
+from governance import access, audit
+from governance.models import Team
+from governance.types import Permission
+from portal.kernel import clock
+from portal.kernel.actor import Actor
+from portal.kernel.errors import (
+    ConflictError,
+    FieldError,
+    InvalidError,
+    NotPermittedError,
+    PreconditionFailedError,
+)
+
+MAX_DESCRIPTION: Final = 4_000
+MAX_TAGS: Final = 20
+CHANGEABLE: Final = frozenset(
+    {
+        "title",
+        "description",
+        "tier",
+        "classification",
+        "subject_classification",
+        "subject_meaning",
+        "enforcement",
+        "restricted",
+        "cadence_seconds",
+        "retention_days",
+        "late_seconds",
+        "ahead_seconds",
+        "owner_team",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """What registering takes. `document` is the first version's JSON Schema."""
+
+    name: str
+    document: Mapping[str, Any]
+    description: str = ""
+    title: str = ""
+    owner_team: Team | None = None
+    tier: str = Tier.T3
+    classification: str = Classification.INTERNAL
+    subject_meaning: str = ""
+    subject_classification: str = Classification.INTERNAL
+    tags: Sequence[str] = ()
+    aliases: Sequence[str] = ()
+    label: str = ""
+    note: str = ""
+    origin: str = "api"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@transaction.atomic
+def register_stream(new: NewStream, *, actor: Actor) -> Stream:
+    """Make a stream with its first version, active at once on the experimental track.
+
+    Raises InvalidError (name, schema), ConflictError when the name or an alias is taken, and
+    NotPermittedError when the actor may not register or not own for that team.
+    """
+    require_registrar(actor)
+    naming.check_stream_name(new.name)
+    team = new.owner_team
+    if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
+        raise NotPermittedError("You can only register streams for a team of yours.", code="team")
+    if is_taken(new.name):
+        raise ConflictError(
+            "The name is taken.",
+            code="name_taken",
+            errors=[FieldError("/name", "taken", "is the name or an alias of another stream")],
+        )
+    values = {
+        "description": new.description,
+        "title": new.title,
+        "tier": new.tier,
+        "classification": new.classification,
+        "subject_meaning": new.subject_meaning,
+        "subject_classification": new.subject_classification,
+        **new.extra,
+    }
+    _check(values)
+    stream = Stream.objects.create(
+        name=new.name,
+        domain=domain_for(naming.domain_of(new.name), actor=actor),
+        owner_team=team,
+        lifecycle=Lifecycle.ACTIVE,
+        track=Track.EXPERIMENTAL,
+        created_by=actor.label,
+        reviewed_at=clock.now(),
+        **values,
+    )
+    for alias in new.aliases:
+        add_alias(stream, alias, origin=new.origin)
+    set_tags_of(stream, new.tags)
+    add_version(stream, new.document, actor=actor, label=new.label, note=new.note)
+    audit.record(
+        actor,
+        "stream.registered",
+        stream.ref,
+        summary=f"registered {stream.name}",
+        after={"owner": team.slug if team else None, "tier": stream.tier},
+    )
+    return stream
+
+
+@transaction.atomic
+def change_stream(
+    stream: Stream, changes: Mapping[str, Any], *, actor: Actor, revision: int | None = None
+) -> Stream:
+    """Change facts of a stream. With `revision`, only if nobody changed it since.
+
+    Raises PreconditionFailedError when it was changed meanwhile, InvalidError for a bad value.
+    """
+    access.require(actor, Permission.EDIT, stream)
+    if unknown := set(changes) - CHANGEABLE:
+        raise InvalidError(
+            "Some members cannot be changed here.",
+            errors=[FieldError(f"/{name}", "fixed", "cannot be changed") for name in unknown],
+        )
+    _check(changes)
+    before = {name: _plain(getattr(stream, name)) for name in changes}
+    rows = Stream.objects.filter(pk=stream.pk)
+    if revision is not None:
+        rows = rows.filter(revision=revision)
+    if not rows.update(revision=F("revision") + 1, updated_at=clock.now(), **changes):
+        raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
+    stream.refresh_from_db()
+    reindex(stream)
+    audit.record(
+        actor,
+        "stream.changed",
+        stream.ref,
+        summary=f"changed {', '.join(sorted(changes)) or 'nothing'} of {stream.name}",
+        before=before,
+        after={name: _plain(value) for name, value in changes.items()},
+    )
+    return stream
+
+
+@transaction.atomic
+def set_tags(stream: Stream, tags: Sequence[str], *, actor: Actor) -> Stream:
+    """Replace the tags of a stream."""
+    access.require(actor, Permission.EDIT, stream)
+    set_tags_of(stream, tags)
+    Stream.objects.filter(pk=stream.pk).update(revision=F("revision") + 1, updated_at=clock.now())
+    stream.refresh_from_db()
+    reindex(stream)
+    audit.record(
+        actor,
+        "stream.tagged",
+        stream.ref,
+        summary=f"tagged {stream.name}",
+        after={"tags": sorted(tags)},
+    )
+    return stream
+
+
+@transaction.atomic
+def follow(stream: Stream, *, actor: Actor) -> None:
+    """Follow a stream; again changes nothing."""
+    access.require(actor, Permission.DISCOVER, stream)
+    _require_person(actor)
+    Follow.objects.get_or_create(stream=stream, user_id=actor.id)
+
+
+@transaction.atomic
+def unfollow(stream: Stream, *, actor: Actor) -> None:
+    access.require(actor, Permission.DISCOVER, stream)
+    _require_person(actor)
+    Follow.objects.filter(stream=stream, user_id=actor.id).delete()
+
+
+def is_taken(name: str) -> bool:
+    """Whether a stream has this name or alias."""
+    return (
+        Stream.objects.filter(name=name).exists() or StreamAlias.objects.filter(alias=name).exists()
+    )
+
+
+def add_alias(stream: Stream, alias: str, *, origin: str) -> None:
+    """Keep another name; the same again changes nothing. ConflictError when another has it."""
+    if alias == stream.name:
+        return
+    if len(alias) > naming.MAX_ALIAS or "\0" in alias:
+        raise InvalidError("The original name is too long to keep.", code="name")
+    try:
+        with transaction.atomic():
+            found, _ = StreamAlias.objects.get_or_create(
+                alias=alias, defaults={"stream": stream, "origin": origin}
+            )
+    except IntegrityError as error:
+        raise ConflictError("The alias is taken.", code="name_taken") from error
+    if found.stream_id != stream.pk or Stream.objects.filter(name=alias).exists():
+        raise ConflictError("The alias is the name of another stream.", code="name_taken")
+
+
+def set_tags_of(stream: Stream, tags: Sequence[str]) -> None:
+    """Shared step: the stream has exactly these tags afterwards."""
+    wanted = list(dict.fromkeys(tags))
+    if len(wanted) > MAX_TAGS:
+        raise InvalidError(
+            "Too many tags.", errors=[FieldError("/tags", "too_many", f"at most {MAX_TAGS}")]
+        )
+    for index, slug in enumerate(wanted):
+        naming.check_slug(slug, pointer=f"/tags/{index}")
+    StreamTag.objects.filter(stream=stream).exclude(tag__slug__in=wanted).delete()
+    for slug in wanted:
+        tag, _ = Tag.objects.get_or_create(slug=slug)
+        StreamTag.objects.get_or_create(stream=stream, tag=tag)
+
+
+_CHOICES: Final[Mapping[str, frozenset[str]]] = {
+    "tier": frozenset(Tier.values),
+    "classification": frozenset(Classification.values),
+    "subject_classification": frozenset(Classification.values),
+    "enforcement": frozenset(Enforcement.values),
+}
+_TEXTS: Final = {"title": 200, "description": MAX_DESCRIPTION, "subject_meaning": 1_000}
+_NUMBERS: Final = {
+    "cadence_seconds": (1, 366 * 86_400),
+    "retention_days": (1, 3_653),
+    "late_seconds": (60, 366 * 86_400),
+    "ahead_seconds": (0, 30 * 86_400),
+}
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    faults = []
+    for name, value in values.items():
+        if name in _CHOICES and value not in _CHOICES[name]:
+            allowed = ", ".join(sorted(_CHOICES[name]))
+            faults.append(FieldError(f"/{name}", "choice", f"must be one of {allowed}"))
+        if name in _TEXTS and (not isinstance(value, str) or len(value) > _TEXTS[name]):
+            faults.append(FieldError(f"/{name}", "text", f"at most {_TEXTS[name]} characters"))
+        if name in _NUMBERS and value is not None:
+            least, most = _NUMBERS[name]
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                faults.append(FieldError(f"/{name}", "range", f"must be from {least} to {most}"))
+        if name == "restricted" and not isinstance(value, bool):
+            faults.append(FieldError("/restricted", "type", "must be true or false"))
+    if faults:
+        raise InvalidError("Some values break a rule.", errors=faults)
+
+
+def _plain(value: object) -> object:
+    return value.slug if isinstance(value, Team) else value
+
+
+def _require_person(actor: Actor) -> None:
+    if not actor.is_person:
+        raise NotPermittedError("People follow streams; keys do not.")
