@@ -1,17 +1,18 @@
 """`@idempotent` on the POST of an API view: one key, one effect, the same answer again."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 
-import orjson
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.authentication import api_actor
 from governance.services import answers
+from portal.http.rendering import JsonRenderer
 from portal.kernel.errors import BadRequestError
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -32,10 +33,10 @@ def idempotent(post: Post) -> Post:
             )
         actor = api_actor(request)
         caller = f"{actor.kind}:{actor.id}"
-        said = orjson.dumps([request.path, request.data], option=orjson.OPT_SORT_KEYS)
+        said = json.dumps([request.path, request.data], sort_keys=True).encode()
         first = answers.claim(caller, key, hashlib.sha256(said).digest())
         if first.answer_id is None:
-            body = orjson.loads(first.body) if first.body else None
+            body = json.loads(first.body) if first.body else None
             headers = {"ETag": first.etag} if first.etag else {}
             return Response(body, status=first.status, headers=headers)
         try:
@@ -46,7 +47,7 @@ def idempotent(post: Post) -> Post:
         answers.keep(
             first.answer_id,
             status=response.status_code,
-            body=orjson.dumps(response.data, default=str, option=orjson.OPT_UTC_Z),
+            body=JsonRenderer().render(response.data),
             etag=str(response.get("ETag", "")),
         )
         return response

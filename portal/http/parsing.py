@@ -17,4 +17,4 @@ class StrictJsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        return strict_json.decode(stream.read())
+        return strict_json.decode_document(stream.read())

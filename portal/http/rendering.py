@@ -1,5 +1,7 @@
 """JSON out of the API: one renderer, whatever the client says it accepts."""
 
+import json
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -22,7 +24,14 @@ class JsonRenderer(BaseRenderer):
     ) -> bytes:
         if data is None:
             return b""
-        return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)
+        try:
+            return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)
+        except TypeError:  # a whole number beyond 64 bits, in a contract that bounds by it
+            return json.dumps(data, default=_plain, ensure_ascii=False).encode()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class IgnoreClientNegotiation(BaseContentNegotiation):

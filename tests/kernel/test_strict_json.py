@@ -243,3 +243,16 @@ def test_both_readings_refuse_the_same_damage(value: Any, place: int, char: str)
         return (repr(found.value), found.findings)
 
     assert outcome(exact=True) == outcome(exact=False)
+
+
+def test_a_document_may_bound_its_fields_beyond_64_bits() -> None:
+    raw = b'{"maximum": 18446744073709552000, "minimum": 0}'
+    assert strict_json.decode_document(raw) == {"maximum": 18446744073709552000, "minimum": 0}
+    with pytest.raises(BadRequestError):
+        strict_json.decode(raw)
+
+
+@pytest.mark.parametrize("raw", [b"[1e400]", b"[" + b"9" * 41 + b"]", b'[1e30, "\\u0000"]'])
+def test_a_document_never_holds_what_cannot_be_stored(raw: bytes) -> None:
+    with pytest.raises(BadRequestError):
+        strict_json.decode_document(raw)

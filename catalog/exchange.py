@@ -1,0 +1,130 @@
+"""Reading contracts from files: JSON lines of streams, or directories of JSON Schema files.
+
+A line of a `.jsonl` file: `{"subject": "<name>", "versions": [{"version": "<label>", "schema": {…},
+"examples": [{…}]}], "description": "…"}`. In a directory each `.json` file is a schema: its path
+names the stream, and a file named like a version (`1.2.0.json`) is a version of its directory's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from portal.kernel import strict_json
+from portal.kernel.errors import PortalError
+
+_VERSION_FILE: Final = re.compile(r"v?(\d+(?:\.\d+){0,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideVersion:
+    label: str
+    document: Any
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideStream:
+    """A stream as a file names it, its versions in order. `where` says where it was read."""
+
+    name: str
+    where: str
+    description: str = ""
+    versions: tuple[OutsideVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line or file that could not be read, and why."""
+
+    where: str
+    why: str
+
+
+def read_paths(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
+    """Everything the paths hold, in a stable order; what cannot be read is said, not raised."""
+    for path in paths:
+        if path.is_dir():
+            yield from _read_directory(path)
+        elif path.is_file():
+            yield from _read_lines(path)
+        else:
+            yield Unreadable(str(path), "there is no such file or directory")
+
+
+def _read_lines(path: Path) -> Iterator[OutsideStream | Unreadable]:
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            line = raw.strip()
+            if not line:
+                continue
+            where = f"{path.name}:{number}"
+            try:
+                yield _stream(strict_json.decode_document(line), where)
+            except PortalError as error:
+                yield Unreadable(where, error.detail)
+            except (KeyError, TypeError, ValueError):
+                yield Unreadable(where, "needs subject and versions, each with a schema")
+
+
+def _stream(entry: Any, where: str) -> OutsideStream:
+    name = entry.get("subject", entry.get("name"))
+    versions = entry.get("versions", [entry])
+    if not isinstance(name, str) or not isinstance(versions, list) or not versions:
+        raise ValueError
+    return OutsideStream(
+        name=name,
+        where=where,
+        description=str(entry.get("description", "")),
+        versions=tuple(
+            OutsideVersion(
+                label=str(version.get("version", "")),
+                document=version["schema"],
+                examples=tuple(version.get("examples") or ()),
+            )
+            for version in versions
+        ),
+    )
+
+
+def _read_directory(root: Path) -> Iterator[OutsideStream | Unreadable]:
+    found: dict[str, list[tuple[tuple[int, ...], OutsideVersion]]] = {}
+    for path in sorted(root.rglob("*.json")):
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        try:
+            document = strict_json.decode_document(path.read_bytes())
+        except PortalError as error:
+            yield Unreadable(str(relative), error.detail)
+            continue
+        if not isinstance(document, dict) or not {"$schema", "type", "properties"} & set(document):
+            yield Unreadable(str(relative), "is not a JSON Schema")
+            continue
+        match = _VERSION_FILE.fullmatch(path.stem)
+        name = str(relative.parent if match else relative.with_suffix("")).replace("\\", "/")
+        label = match[1] if match else ""
+        order = tuple(int(part) for part in label.split(".")) if label else ()
+        examples = document.get("examples")
+        version = OutsideVersion(
+            label, document, tuple(examples) if isinstance(examples, list) else ()
+        )
+        found.setdefault(name if name != "." else root.name, []).append((order, version))
+    for name, versions in sorted(found.items()):
+        ordered = [version for _, version in sorted(versions, key=lambda item: item[0])]
+        yield OutsideStream(name=name, where=name, versions=tuple(ordered))
+
+
+def description_of(document: Any) -> str:
+    """The first sentence or two of a schema's own description, else its title."""
+    for key in ("description", "title"):
+        text = document.get(key) if isinstance(document, dict) else None
+        if isinstance(text, str) and text.strip():
+            return " ".join(text.split())[:1000]
+    return ""
+
+
+def example_id(stream: str, version: int, place: int) -> str:
+    """The id of an example event: made of stream, version and place, so that it is the same again."""
+    return f"{stream}:{version}:{place}"[-128:]

@@ -1,0 +1,51 @@
+"""`manage.py import PATH… [--domain D] [--events]`: contracts from files into the catalog."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from catalog import naming
+from portal.importing import import_paths
+from portal.kernel.actor import SYSTEM
+
+
+class Command(BaseCommand):
+    help = (
+        "Take in JSON lines of streams or directories of JSON Schemas. Names that break the house "
+        "rules are mapped and kept as aliases. Exit code 1 when anything was refused."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+        parser.add_argument("--domain", default="imported", help="for names of a single part")
+        parser.add_argument("--events", action="store_true", help="also send the example events")
+        parser.add_argument("--json", action="store_true", help="counts as JSON on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        naming.check_stream_name(f"{options['domain']}.event")
+        counts = import_paths(
+            options["paths"],
+            actor=SYSTEM,
+            domain=options["domain"],
+            with_events=options["events"],
+            tell=self.stderr.write,
+        )
+        if options["json"]:
+            self.stdout.write(json.dumps(counts.as_dict()))
+        else:
+            self.stdout.write(
+                f"{counts.streams_new} streams new, {counts.streams_known} known; "
+                f"{counts.versions_new} versions new, {counts.versions_known} known"
+            )
+            if options["events"]:
+                self.stdout.write(
+                    f"{counts.events_accepted} events accepted, {counts.events_duplicate} "
+                    f"duplicate, {counts.events_dead_lettered} dead letters"
+                )
+            for refusal in counts.refused:
+                self.stdout.write(f"refused {refusal['where']}: {refusal['why']}")
+        if counts.refused:
+            sys.exit(1)
