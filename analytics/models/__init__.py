@@ -1,0 +1,3 @@
+from analytics.models.rollups import ReaderOffset, StreamCount
+
+__all__ = ["ReaderOffset", "StreamCount"]

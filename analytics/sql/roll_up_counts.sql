@@ -1,0 +1,31 @@
+-- Count a batch of events after a position into windows of five minutes of event time.
+-- Parameters: tx bigint, seq bigint (position read so far), batch int.
+-- A row: read (events in this batch), tx and seq (position of the last one; null when none),
+-- windows (touched), newest (object: time of the newest event by stream).
+-- Only positions below the oldest transaction still running are read: nothing that commits later
+-- can lie before them. Index: ingest_event_tx (BRIN over tx::text::bigint). The caller holds the reader's offset row.
+WITH batch AS MATERIALIZED (
+    SELECT stream_id, occurred_at, tx, seq
+    FROM ingest_event
+    WHERE tx::text::bigint >= %(tx)s
+      AND (tx, seq) > (%(tx)s::text::xid8, %(seq)s)
+      AND tx < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY tx, seq
+    LIMIT %(batch)s
+), counted AS (
+    INSERT INTO analytics_streamcount AS c (stream_id, start, events, revision)
+    SELECT stream_id, date_bin('5 minutes', occurred_at, '2000-01-01 00:00+00'), count(*), 1
+    FROM batch
+    GROUP BY 1, 2
+    ORDER BY 1, 2
+    ON CONFLICT (stream_id, start)
+    DO UPDATE SET events = c.events + excluded.events, revision = c.revision + 1
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM batch) AS read,
+       (SELECT tx::text::bigint FROM batch ORDER BY tx DESC, seq DESC LIMIT 1) AS tx,
+       (SELECT seq FROM batch ORDER BY tx DESC, seq DESC LIMIT 1) AS seq,
+       (SELECT count(*) FROM counted) AS windows,
+       (SELECT jsonb_object_agg(stream_id, newest)
+        FROM (SELECT stream_id, max(occurred_at) AS newest FROM batch GROUP BY stream_id) AS n
+       ) AS newest

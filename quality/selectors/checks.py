@@ -1,0 +1,73 @@
+"""Reading checks, their days and alarms, of the streams an actor may know of."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import QuerySet
+
+from catalog.models import Stream
+from catalog.selectors.streams import visible_streams
+from portal.kernel import clock
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError
+from quality.models import Alarm, Check, CheckDay, CheckKind
+
+LEVEL_STATES: Final = {None: "none", 0: "ok", 1: "warn", 2: "bad", 3: "bad"}
+DAYS: Final = 28
+
+
+def checks_of(stream: Stream) -> list[Check]:
+    """The checks of one stream in the order validity, freshness, volume."""
+    found = {check.kind: check for check in Check.objects.filter(stream=stream)}
+    return [found[kind] for kind in CheckKind.values if kind in found]
+
+
+def check_days(
+    stream_ids: Iterable[int], *, days: int = DAYS
+) -> Mapping[tuple[int, str], list[str]]:
+    """Per (stream, kind) the state of each day, oldest first: ok, warn, bad or none."""
+    ids = list(stream_ids)
+    today = clock.now().date()
+    first = today - timedelta(days=days - 1)
+    found: dict[tuple[int, str], list[str]] = defaultdict(lambda: ["none"] * days)
+    for row in CheckDay.objects.filter(stream_id__in=ids, day__gte=first, day__lte=today):
+        found[row.stream_id, row.kind][(row.day - first).days] = LEVEL_STATES[row.worst]
+    return found
+
+
+def visible_alarms(actor: Actor) -> QuerySet[Alarm]:
+    """Alarms of the streams the actor may know of, newest first."""
+    return (
+        Alarm.objects.filter(stream__in=visible_streams(actor).values("pk"))
+        .select_related("stream__owner_team")
+        .order_by("-opened_at")
+    )
+
+
+def open_alarms(actor: Actor) -> QuerySet[Alarm]:
+    return visible_alarms(actor).filter(closed_at=None)
+
+
+def get_alarm(actor: Actor, alarm_id: int) -> Alarm:
+    found = visible_alarms(actor).filter(pk=alarm_id).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def visible_checks(actor: Actor) -> QuerySet[Check]:
+    return (
+        Check.objects.filter(stream__in=visible_streams(actor).values("pk"))
+        .select_related("stream__owner_team")
+        .order_by("stream__name", "kind")
+    )
+
+
+def passing_ratio(stream: Stream, kind: str, *, days: int = DAYS) -> float | None:
+    """The share of evaluations without a breach over the days; None without any."""
+    since = clock.now().date() - timedelta(days=days - 1)
+    rows = CheckDay.objects.filter(stream_id=stream.pk, kind=kind, day__gte=since)
+    total = sum(row.evaluations for row in rows)
+    return 1 - sum(row.breaches for row in rows) / total if total else None

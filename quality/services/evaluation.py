@@ -1,0 +1,258 @@
+"""Running the checks: all streams at once, each evaluation a full window of five minutes.
+
+1. Facts are read set-based: four queries, whatever the number of streams.
+2. `CHECKS` says for each kind how a level and a sentence follow from a stream's facts.
+3. Each check's machine (`quality.machine`) moves by the level; the outcome is stored in one
+   statement, alarms are opened and closed with an audit row each.
+
+An evaluation of the same or an earlier window does nothing, so a task may run twice.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+
+from catalog.models import Stream
+from governance import audit
+from portal.http import words
+from portal.kernel import clock, sql
+from portal.kernel.actor import SYSTEM
+from quality import machine as machines
+from quality.models import Alarm, Baseline, Check, CheckKind
+from quality.rates import MIN_EVENTS, rate_check
+from quality.services.baselines import slot_of
+from quality.volume import judge, silence_level
+
+WINDOW: Final = timedelta(minutes=5)
+VALIDITY_GOAL: Final = 0.005
+MIN_HOURLY: Final = 30.0
+MIN_DAILY: Final = 10.0
+CADENCE_FACTOR: Final = 3
+_WINDOWS: Final = sql.load("quality", "account_windows")
+_NEWEST: Final = sql.load("quality", "newest_accepted")
+_STORE: Final = sql.load("quality", "store_verdicts")
+_TAKE_LOCK: Final = sql.load("quality", "take_lock")
+_LOCK: Final = 7_301_001
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one stream at the end of a window."""
+
+    stream: Stream
+    at: datetime
+    account: Mapping[str, int]
+    newest: datetime | None
+    baseline: Baseline | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A level (None: none), the measured value, what was expected, and both as a sentence."""
+
+    level: int | None
+    value: float | None
+    expected: float | None
+    sentence: str
+
+
+def run_checks(at: datetime | None = None) -> int:
+    """Evaluate every check at the newest closed window; gives how many gave a verdict."""
+    moment = at or clock.now()
+    end = moment - timedelta(
+        minutes=moment.minute % 5, seconds=moment.second, microseconds=moment.microsecond
+    )
+    with transaction.atomic():
+        sql.execute(_TAKE_LOCK, {"key": _LOCK})  # one evaluation at a time over all workers
+        return _evaluate(end)
+
+
+def _evaluate(end: datetime) -> int:
+    checks = {
+        (check.stream_id, check.kind): check for check in Check.objects.exclude(evaluated_at=None)
+    }
+    rows: list[dict[str, Any]] = []
+    for facts in _all_facts(end):
+        for kind, measure in CHECKS.items():
+            known = checks.get((facts.stream.pk, kind))
+            if known is not None and known.evaluated_at and known.evaluated_at >= end:
+                continue
+            verdict = measure(facts)
+            if verdict.level is None and known is None:
+                continue
+            rows.append(_move(facts, kind, known, verdict))
+    if rows:
+        sql.execute(_STORE, {"rows": json.dumps(rows), "at": end})
+    return sum(row["level"] is not None for row in rows)
+
+
+def _all_facts(end: datetime) -> list[Facts]:
+    accounts = {row["stream_id"]: row for row in sql.fetch_all(_WINDOWS, {"at": end})}
+    newest = {row["stream_id"]: row["minute"] for row in sql.fetch_all(_NEWEST, {"at": end})}
+    baselines = {row.stream_id: row for row in Baseline.objects.all()}
+    streams = Stream.objects.filter(pk__in=newest).only(
+        "id", "name", "cadence_seconds", "created_at"
+    )
+    return [
+        Facts(
+            stream=stream,
+            at=end,
+            account=accounts.get(stream.pk, {}),
+            newest=newest[stream.pk],
+            baseline=baselines.get(stream.pk),
+        )
+        for stream in streams.order_by("pk")
+    ]
+
+
+def _move(facts: Facts, kind: str, known: Check | None, verdict: Verdict) -> dict[str, Any]:
+    before = (
+        machines.Machine(
+            known.state,
+            tuple(known.history),
+            known.clean_runs,
+            known.critical_runs,
+            known.since_remediation,
+        )
+        if known is not None
+        else machines.Machine()
+    )
+    step = machines.advance(before, verdict.level)
+    _tell(facts, kind, verdict, step.event)
+    after = step.machine
+    return {
+        "stream_id": facts.stream.pk,
+        "kind": kind,
+        "state": after.state,
+        "history": list(after.history),
+        "clean_runs": after.clean,
+        "critical_runs": after.critical,
+        "since_remediation": after.since_remediation,
+        "level": verdict.level,
+        "value": verdict.value,
+        "expected": verdict.expected,
+        "sentence": verdict.sentence,
+    }
+
+
+def _tell(facts: Facts, kind: str, verdict: Verdict, event: str) -> None:
+    """Open, reopen or close the alarm of a check."""
+    stream = facts.stream
+    if event == "persistent":
+        Alarm.objects.create(
+            stream=stream,
+            kind=kind,
+            opened_at=facts.at,
+            level=verdict.level or 1,
+            sentence=verdict.sentence,
+            evidence={"value": verdict.value, "expected": verdict.expected},
+        )
+        audit.record(
+            SYSTEM,
+            "alarm.opened",
+            stream.ref,
+            summary=f"{kind} of {stream.name}: {verdict.sentence}",
+        )
+    elif event == "reopened":
+        newest = Alarm.objects.filter(stream=stream, kind=kind).order_by("-opened_at").first()
+        if newest is not None:
+            newest.closed_at = None
+            newest.reopened += 1
+            newest.save(update_fields=["closed_at", "reopened"])
+    elif event == "recovered":
+        Alarm.objects.filter(stream=stream, kind=kind, closed_at=None).update(closed_at=facts.at)
+        audit.record(
+            SYSTEM, "alarm.closed", stream.ref, summary=f"{kind} of {stream.name} recovered"
+        )
+
+
+def validity(facts: Facts) -> Verdict:
+    """The share refused or in breach, over the shortest of 1, 6 and 24 hours with 50 events."""
+    hours = next(
+        (h for h in (1, 6) if int(facts.account.get(f"received_{h}", 0)) >= MIN_EVENTS), 24
+    )
+    total = int(facts.account.get(f"received_{hours}", 0))
+    bad = int(facts.account.get(f"bad_{hours}", 0))
+    found = rate_check(bad=bad, total=total, threshold=VALIDITY_GOAL)
+    span = "hour" if hours == 1 else f"{hours} hours"
+    if found["level"] is None:
+        sentence = f"{words.plural(total, 'event')} in the last {span}: too few to judge."
+    else:
+        sentence = (
+            f"{words.number(bad)} of {words.plural(total, 'event')} broke the contract in the last "
+            f"{span} ({words.share(found['rate'])}, goal {words.share(VALIDITY_GOAL)})."
+        )
+    return Verdict(found["level"], found["rate"], VALIDITY_GOAL, sentence)
+
+
+def freshness(facts: Facts) -> Verdict:
+    """Silence against the stream's own rhythm, or against its declared cadence."""
+    if facts.newest is None:
+        return Verdict(None, None, None, "No event in six weeks.")
+    silent = max((facts.at - facts.newest - timedelta(minutes=1)).total_seconds(), 0.0)
+    cadence = facts.stream.cadence_seconds
+    if cadence:
+        level = (
+            2 if silent > 2 * CADENCE_FACTOR * cadence else int(silent > CADENCE_FACTOR * cadence)
+        )
+        return Verdict(
+            level,
+            silent,
+            float(cadence),
+            f"Silent for {words.duration(silent)}; one is due every {words.duration(cadence)}.",
+        )
+    if facts.baseline is None:
+        return Verdict(None, silent, None, "Its rhythm is not known before three days of events.")
+    score = expected_between(facts.baseline, facts.newest + timedelta(minutes=1), facts.at)
+    sentence = f"Last event {words.duration(silent)} ago; {score:.1f} were expected since."
+    return Verdict(silence_level(score), silent, score, sentence)
+
+
+def volume(facts: Facts) -> Verdict:
+    """The last hour against the same hour of past weeks; the last day where hours are thin."""
+    baseline = facts.baseline
+    if baseline is None:
+        return Verdict(None, None, None, "The baseline warms up: three days of events are needed.")
+    last_hour = facts.at - timedelta(hours=1)
+    hourly = expected_between(baseline, last_hour, facts.at)
+    hours, expected = (1, hourly) if hourly >= MIN_HOURLY else (24, 0.0)
+    if hours == 24:
+        expected = expected_between(baseline, facts.at - timedelta(days=1), facts.at)
+        if expected < MIN_DAILY:
+            return Verdict(None, None, expected, "Too few events a day to judge their number.")
+    observed = int(facts.account.get(f"accepted_{hours}", 0))
+    found = judge(expected, math.log1p(expected), baseline.scale, observed)
+    span = "hour" if hours == 1 else "24 hours"
+    change = found["relative"] or 0.0
+    direction = "above" if change >= 0 else "below"
+    sentence = (
+        f"{words.plural(observed, 'event')} in the last {span}, "
+        f"{words.share(abs(change), 0)} {direction} the {words.number(round(expected))} expected."
+    )
+    return Verdict(found["level"], float(observed), expected, sentence)
+
+
+def expected_between(baseline: Baseline, start: datetime, end: datetime) -> float:
+    """Events expected from `start` to `end`: the profile at its present level, hours in part."""
+    total = 0.0
+    moment = max(start, end - timedelta(days=14))  # beyond two weeks of silence no verdict changes
+    while moment < end:
+        hour_end = moment.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        part = (min(hour_end, end) - moment).total_seconds() / 3600
+        value = baseline.profile[slot_of(moment)]
+        if not math.isnan(value):
+            total += max(math.expm1(value + baseline.level), 0.0) * part
+        moment = hour_end
+    return total
+
+
+CHECKS: Final[Mapping[str, Callable[[Facts], Verdict]]] = {
+    CheckKind.VALIDITY: validity,
+    CheckKind.FRESHNESS: freshness,
+    CheckKind.VOLUME: volume,
+}
