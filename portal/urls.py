@@ -1,9 +1,20 @@
-"""Every URL of the portal, by app."""
+"""Every URL of the portal, by app. Pages that join several apps stand here."""
 
 from django.urls import include, path, re_path
 
-from portal import health, views, views_home
+from portal import health, views, views_catalog, views_home, views_stream
 
+stream_pages = [
+    path("", views_stream.overview, name="stream"),
+    path("volume/", views_stream.volume_panel, name="stream_volume"),
+    path("schema/", views_stream.schema, name="stream_schema"),
+    path("versions/", views_stream.versions, name="stream_versions"),
+    path("quality/", views_stream.quality, name="stream_quality"),
+    path("consumers/", views_stream.consumers, name="stream_consumers"),
+    path("samples/", views_stream.samples, name="stream_samples"),
+    path("activity/", views_stream.activity, name="stream_activity"),
+    path("follow/", views_stream.follow, name="stream_follow"),
+]
 urlpatterns = [
     re_path(r"^livez/?$", health.livez, name="livez"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
@@ -11,10 +22,18 @@ urlpatterns = [
     path("theme/", views.theme, name="theme"),
     path("design/", views.design, name="design"),
     path("accounts/", include("allauth.account.urls")),
+    path("search/", views_catalog.search_page, name="search"),
+    path("search/palette/", views_catalog.palette, name="palette"),
+    path("fields/", views_catalog.fields, name="fields"),
+    path("streams/", views_catalog.catalog, name="catalog"),
+    path("", include("catalog.urls")),
+    path("streams/<str:name>/", include(stream_pages)),
     path("", include("governance.urls")),
+    path("", include("ingest.urls")),
+    path("", include("quality.urls")),
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
-    path("", include("ingest.urls")),
+    path("api/v1/", include("ingest.api.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"

@@ -8,7 +8,7 @@ from typing import Final
 from django.db.models import Sum
 
 from analytics.models import ReaderOffset, StreamCount
-from analytics.services.rollups import READER
+from analytics.types import STREAM_COUNTS
 from portal.kernel import clock, sql
 
 WINDOW: Final = timedelta(minutes=5)
@@ -65,5 +65,5 @@ def last_day(stream_ids: Iterable[int]) -> dict[int, int]:
 
 def rolled_up_at() -> datetime | None:
     """When the counts moved last."""
-    offset = ReaderOffset.objects.filter(reader=READER).first()
+    offset = ReaderOffset.objects.filter(reader=STREAM_COUNTS).first()
     return offset.moved_at if offset is not None else None

@@ -8,10 +8,10 @@ from typing import Final
 from django.db import transaction
 
 from analytics.models import ReaderOffset
+from analytics.types import STREAM_COUNTS
 from catalog.services.observations import note_last_events
 from portal.kernel import clock, sql
 
-READER: Final = "stream_counts"
 BATCH: Final = 20_000
 BUDGET_SECONDS: Final = 20.0
 _ROLL_UP: Final = sql.load("analytics", "roll_up_counts")
@@ -23,7 +23,7 @@ def roll_up(*, batch: int = BATCH, budget_seconds: float = BUDGET_SECONDS) -> in
     Stops after the budget; the next call goes on where this one stopped. Two at once wait for
     each other on the offset row, so nothing is counted twice.
     """
-    ReaderOffset.objects.get_or_create(reader=READER)
+    ReaderOffset.objects.get_or_create(reader=STREAM_COUNTS)
     until = time.monotonic() + budget_seconds
     total = 0
     while True:
@@ -35,11 +35,11 @@ def roll_up(*, batch: int = BATCH, budget_seconds: float = BUDGET_SECONDS) -> in
 
 @transaction.atomic
 def _step(batch: int) -> int:
-    offset = ReaderOffset.objects.select_for_update().get(reader=READER)
+    offset = ReaderOffset.objects.select_for_update().get(reader=STREAM_COUNTS)
     row = sql.fetch_one(_ROLL_UP, {"tx": offset.tx, "seq": offset.seq, "batch": batch})
     assert row is not None
     if row["read"]:
-        ReaderOffset.objects.filter(reader=READER).update(
+        ReaderOffset.objects.filter(reader=STREAM_COUNTS).update(
             tx=row["tx"], seq=row["seq"], moved_at=clock.now()
         )
         note_last_events(_times(row["newest"]))

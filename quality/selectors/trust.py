@@ -29,7 +29,7 @@ def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
         .values_list("team", "n")
     )
     versions: dict[int, dict[str, Any]] = {
-        row["stream"]: row
+        row["stream"]: dict(row)
         for row in SchemaVersion.objects.filter(stream__in=ids)
         .values("stream")
         .annotate(n=Count("id"), first=Min("activated_at"))
@@ -43,7 +43,7 @@ def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
             TrustFacts(
                 now=now,
                 owner=stream.owner_team.name if stream.owner_team else "",
-                owner_people=people.get(stream.owner_team_id, 0),
+                owner_people=people.get(stream.owner_team_id or 0, 0),
                 reviewed_at=stream.reviewed_at,
                 lifecycle=stream.lifecycle,
                 versions=versions.get(stream.pk, _NONE).get("n", 0),

@@ -1,0 +1,71 @@
+"""Plotly figures as plain dictionaries. Colours are token names; the page's script resolves them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from analytics.selectors.volume import Point
+
+
+def volume_figure(
+    points: Sequence[Point],
+    *,
+    expected: Sequence[tuple[float, float]] = (),
+    marks: Sequence[tuple[datetime, str]] = (),
+    unit: str,
+) -> dict[str, Any]:
+    """Events over time with the expected band (low, high per point) and labelled moments."""
+    times = [point.start.isoformat() for point in points]
+    data: list[dict[str, Any]] = []
+    if expected:
+        low = {"x": times, "y": [band[0] for band in expected]}
+        high = {"x": times, "y": [band[1] for band in expected]}
+        quiet = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "type": "scatter"}
+        data.append(low | quiet)
+        data.append(
+            high | quiet | {"fill": "tonexty", "fillcolor": "token:band", "name": "expected"}
+        )
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": times,
+            "y": [point.events for point in points],
+            "name": unit,
+            "line": {"color": "token:s1", "width": 1.75, "shape": "linear"},
+            "hovertemplate": "%{y:,} " + unit + "<extra></extra>",
+        }
+    )
+    axis = {"gridcolor": "token:line", "linecolor": "token:line-2", "zeroline": False}
+    return {
+        "data": data,
+        "layout": {
+            "xaxis": axis | {"showgrid": False, "fixedrange": True},
+            "yaxis": axis | {"rangemode": "tozero", "fixedrange": True, "title": {"text": unit}},
+            "shapes": [
+                {
+                    "type": "line",
+                    "x0": at.isoformat(),
+                    "x1": at.isoformat(),
+                    "yref": "paper",
+                    "y0": 0,
+                    "y1": 1,
+                    "line": {"color": "token:ink-3", "dash": "dot", "width": 1},
+                }
+                for at, _ in marks
+            ],
+            "annotations": [
+                {
+                    "x": at.isoformat(),
+                    "y": 1,
+                    "yref": "paper",
+                    "text": label,
+                    "showarrow": False,
+                    "bgcolor": "token:sheet",
+                    "bordercolor": "token:line-2",
+                    "font": {"color": "token:ink-2"},
+                }
+                for at, label in marks
+            ],
+        },
+    }

@@ -1,0 +1,269 @@
+"""The stream's page: what it is, whether to trust it, its contract, volume, readers and events."""
+
+import math
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from analytics.figures import volume_figure
+from analytics.selectors import volume
+from catalog.models import Follow, Stream
+from catalog.selectors import parties
+from catalog.selectors.streams import fields_of_version, get_stream, get_version
+from catalog.services import streams as services
+from governance import access
+from governance.middleware import request_actor
+from governance.models import AuditEntry
+from governance.types import Permission
+from ingest.selectors import events
+from portal.http import parameters, words
+from portal.http.pagination import paginate
+from portal.http.policy import declare
+from portal.kernel import clock
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError
+from quality.models import Alarm, Baseline
+from quality.selectors import checks
+from quality.selectors.trust import trust_of
+from quality.services.evaluation import expected_between
+from quality.verdicts import stream_verdict
+
+RANGES: Final = {
+    "24h": (timedelta(hours=24), timedelta(minutes=15), "events per 15 minutes"),
+    "14d": (timedelta(days=14), timedelta(hours=1), "events per hour"),
+    "90d": (timedelta(days=90), timedelta(days=1), "events per day"),
+}
+_TREE_ROWS: Final = 14
+
+
+def _frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, dict[str, Any]]:
+    """What every tab of a stream shows: head, verdict, trust and tabs."""
+    actor = request_actor(request)
+    stream = get_stream(actor, name)
+    trust = trust_of([stream])[stream.pk]
+    consumers = parties.readers_of(stream).count()
+    may_read = access.may(actor, Permission.READ_PAYLOAD, stream)
+    return (
+        actor,
+        stream,
+        {
+            "stream": stream,
+            "tab": tab,
+            "trust": trust,
+            "verdict": stream_verdict(trust, lifecycle=stream.lifecycle, consumers=consumers),
+            "consumer_count": consumers,
+            "field_count": stream.fields.filter(is_current=True).count(),
+            "personal_count": stream.fields.filter(
+                is_current=True, classification__in=("personal", "sensitive")
+            ).count(),
+            "version_count": stream.versions.count(),
+            "follows": Follow.objects.filter(stream=stream, user_id=actor.id).exists(),
+            "may_read": may_read,
+            "may_edit": access.may(actor, Permission.EDIT, stream),
+        },
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def overview(request: HttpRequest, name: str) -> HttpResponse:
+    actor, stream, frame = _frame(request, name, "overview")
+    fields = []
+    if stream.default_version is not None:
+        fields = list(fields_of_version(get_version(stream, None))[:_TREE_ROWS])
+    days = checks.check_days([stream.pk])
+    return render(
+        request,
+        "catalog/stream.html",
+        frame
+        | volume_context(stream, "14d")
+        | {
+            "fields": fields,
+            "checks": [
+                (check, days[stream.pk, check.kind], checks.passing_ratio(stream, check.kind))
+                for check in checks.checks_of(stream)
+            ],
+            "readers": parties.readers_of(stream)[:6],
+            "producers": parties.producers_of(stream),
+            "tags": stream.tags.order_by("slug"),
+            "aliases": stream.aliases.order_by("alias")[:5],
+            "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
+        },
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def volume_panel(request: HttpRequest, name: str) -> HttpResponse:
+    """The volume panel alone: for the range switch and for live updates."""
+    asked = parameters.read(request.GET, {"range": parameters.choice(RANGES)})
+    stream = get_stream(request_actor(request), name)
+    context = {"stream": stream} | volume_context(stream, asked.get("range", "14d"))
+    if request.headers.get("HX-Request") == "true":
+        return render(request, "catalog/_volume.html", context)
+    return render(request, "catalog/volume.html", context)
+
+
+def volume_context(stream: Stream, span: str) -> dict[str, Any]:
+    """Figure, table and sentence of a stream's volume over a range."""
+    length, step, unit = RANGES[span]
+    end = clock.now()
+    points = volume.series(stream.pk, start=end - length, end=end, step=step)
+    baseline = Baseline.objects.filter(stream=stream).first()
+    bands = _bands(baseline, [point.start for point in points], step) if baseline else []
+    alarms = Alarm.objects.filter(stream=stream, opened_at__gte=end - length).order_by("opened_at")
+    releases = stream.versions.filter(activated_at__gte=end - length).order_by("version")
+    marks = [(alarm.opened_at, f"{alarm.kind} alarm") for alarm in alarms[:5]]
+    marks += [
+        (version.activated_at, f"v{version.version}")
+        for version in releases[:5]
+        if version.activated_at
+    ]
+    last_day = volume.last_day([stream.pk]).get(stream.pk, 0)
+    return {
+        "figure": volume_figure(points, expected=bands, marks=marks, unit=unit),
+        "points": list(reversed(points))[:200],
+        "range": span,
+        "ranges": list(RANGES),
+        "unit": unit,
+        "has_band": bool(bands),
+        "volume_said": f"{words.plural(last_day, 'event')} in the last 24 hours",
+        "chart_label": _chart_label(stream, points, unit),
+        "has_events": any(point.events for point in points),
+    }
+
+
+def _bands(
+    baseline: Baseline, starts: list[datetime], step: timedelta
+) -> list[tuple[float, float]]:
+    """The expected range of each step: three deviations of ln(1 + x) on either side."""
+    bands = []
+    for start in starts:
+        expected = expected_between(baseline, start, start + step)
+        width = 3 * math.sqrt(baseline.scale**2 + 1 / max(expected, 1.0))
+        middle = math.log1p(expected)
+        bands.append((max(math.expm1(middle - width), 0.0), math.expm1(min(middle + width, 50.0))))
+    return bands
+
+
+def _chart_label(stream: Stream, points: list[volume.Point], unit: str) -> str:
+    most = max((point.events for point in points), default=0)
+    return f"Accepted {unit} of {stream.name}, at most {words.number(most)}."
+
+
+@require_GET
+@declare(GET="stream.discover")
+def schema(request: HttpRequest, name: str) -> HttpResponse:
+    _, stream, frame = _frame(request, name, "schema")
+    asked = parameters.read(
+        request.GET, {"v": parameters.integer(1, 1_000_000), "q": parameters.text(200)}
+    )
+    version = get_version(stream, asked.get("v")) if stream.default_version else None
+    rows = fields_of_version(version) if version else stream.fields.none()
+    if text := asked.get("q"):
+        rows = rows.filter(path__icontains=text)
+    return render(
+        request,
+        "catalog/stream_schema.html",
+        frame
+        | {
+            "version": version,
+            "fields": rows[:1000],
+            "versions": stream.versions.order_by("-version").defer("document")[:100],
+            "text": text or "",
+        },
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def versions(request: HttpRequest, name: str) -> HttpResponse:
+    _, stream, frame = _frame(request, name, "versions")
+    page = paginate(
+        stream.versions.defer("document"), order=("-version",), cursor=request.GET.get("cursor")
+    )
+    return render(
+        request, "catalog/stream_versions.html", frame | {"versions": page.items, "next": page.next}
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def quality(request: HttpRequest, name: str) -> HttpResponse:
+    _, stream, frame = _frame(request, name, "quality")
+    days = checks.check_days([stream.pk])
+    return render(
+        request,
+        "catalog/stream_quality.html",
+        frame
+        | {
+            "checks": [
+                (check, days[stream.pk, check.kind], checks.passing_ratio(stream, check.kind))
+                for check in checks.checks_of(stream)
+            ],
+            "alarms": Alarm.objects.filter(stream=stream).order_by("-opened_at")[:20],
+        },
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def consumers(request: HttpRequest, name: str) -> HttpResponse:
+    _, stream, frame = _frame(request, name, "consumers")
+    page = paginate(
+        parties.readers_of(stream), order=("since", "id"), cursor=request.GET.get("cursor")
+    )
+    return render(
+        request, "catalog/stream_consumers.html", frame | {"readers": page.items, "next": page.next}
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def samples(request: HttpRequest, name: str) -> HttpResponse:
+    """Recent events for who may read them; for others, how to ask."""
+    actor, stream, frame = _frame(request, name, "samples")
+    asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
+    if not frame["may_read"]:
+        return render(request, "catalog/stream_samples.html", frame | {"events": None})
+    page = events.stored_events(actor, stream, limit=20, cursor=asked.get("cursor"))
+    return render(
+        request, "catalog/stream_samples.html", frame | {"events": page.items, "next": page.next}
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def activity(request: HttpRequest, name: str) -> HttpResponse:
+    """Everything recorded about the stream: for its team and admins."""
+    actor, stream, frame = _frame(request, name, "activity")
+    if not frame["may_edit"]:
+        raise NotFoundError
+    asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
+    page = paginate(
+        AuditEntry.objects.filter(object_kind="stream", object_key=stream.name),
+        order=("-seq",),
+        cursor=asked.get("cursor"),
+    )
+    return render(
+        request,
+        "catalog/stream_activity.html",
+        frame | {"entries": page.items, "next": page.next, "shows_numbers": actor.is_admin},
+    )
+
+
+@require_POST
+@declare(POST="stream.discover")
+def follow(request: HttpRequest, name: str) -> HttpResponse:
+    actor = request_actor(request)
+    stream = get_stream(actor, name)
+    if request.POST.get("follow") == "off":
+        services.unfollow(stream, actor=actor)
+    else:
+        services.follow(stream, actor=actor)
+        messages.success(request, f"You follow {stream.name}. It stands on your home page.")
+    return redirect("stream", name=stream.name)
