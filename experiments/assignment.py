@@ -1,0 +1,83 @@
+"""Who gets what: the final hash and the order of evaluation (statistics §1).
+
+`h` is the first 15 hexadecimal digits of SHA-256 over `purpose:salt:unit`; the bucket is `h` modulo
+10,000. It is the same in every language and in SQL, so assignments can be
+recomputed for an audit. `purpose` and `salt` hold no colon, so the text is unambiguous.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict
+
+from experiments.targeting import evaluate
+
+BUCKETS: Final = 10_000
+PURPOSES: Final = frozenset({"rollout", "holdout", "layer", "alloc", "variant"})
+
+
+class Assigned(TypedDict):
+    variant: str | None
+    reason: str
+    in_analysis: bool
+
+
+def bucket(*, purpose: str, salt: str, unit: str, buckets: int = BUCKETS) -> dict[str, int]:
+    """The bucket of a unit for a purpose and salt, uniform over 0 … buckets − 1."""
+    return {"bucket": _bucket(purpose, salt, unit, buckets)}
+
+
+def _bucket(purpose: str, salt: str, unit: str, buckets: int = BUCKETS) -> int:
+    digest = hashlib.sha256(f"{purpose}:{salt}:{unit}".encode()).hexdigest()
+    return int(digest[:15], 16) % buckets
+
+
+def assign_variant(
+    *,
+    experiment: Mapping[str, Any],
+    unit: str | None,
+    attributes: Mapping[str, Any] | None = None,
+    sticky: str | None = None,
+    override: str | None = None,
+) -> Assigned:
+    """The variant of a unit; the first rule that holds ends it (statistics §1.3)."""
+    if experiment.get("status", "running") != "running":
+        return _out("not_running")
+    if not unit:
+        return _out("unit_missing")
+    if override is not None:
+        return {"variant": override, "reason": "override", "in_analysis": False}
+    holdout = experiment.get("holdout")
+    if holdout and _bucket("holdout", holdout["salt"], unit) < holdout["bps"]:
+        return _out("holdout")
+    if sticky is not None:
+        return {"variant": sticky, "reason": "sticky", "in_analysis": True}
+    rule = experiment.get("targeting")
+    if rule is not None and evaluate(rule, attributes or {}) is not True:
+        return _out("targeting")
+    layer = experiment.get("layer")
+    if layer:
+        slot = _bucket("layer", layer["salt"], unit)
+        if not any(low <= slot < high for low, high in layer["ranges"]):
+            return _out("layer")
+    salt = experiment["salt"]
+    if _bucket("alloc", salt, unit) >= experiment.get("allocation_bps", BUCKETS):
+        return _out("allocation")
+    return {
+        "variant": _split(experiment["variants"], _bucket("variant", salt, unit)),
+        "reason": "split",
+        "in_analysis": True,
+    }
+
+
+def _split(variants: list[Mapping[str, Any]], place: int) -> str | None:
+    """The variant whose cumulated weight range holds the place, in declared order."""
+    high = 0
+    for variant in variants:
+        high += variant["weight_bps"]
+        if place < high:
+            return str(variant["key"])
+    return None
+
+
+def _out(reason: str) -> Assigned:
+    return {"variant": None, "reason": reason, "in_analysis": False}

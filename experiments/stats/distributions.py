@@ -1,0 +1,34 @@
+"""The few distributions the tests need, as plain floats over scipy's special functions."""
+
+import math
+
+from scipy import special
+
+
+def normal_cdf(z: float) -> float:
+    return float(special.ndtr(z))
+
+
+def normal_quantile(q: float) -> float:
+    return float(special.ndtri(q))
+
+
+def normal_density(z: float) -> float:
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def t_two_sided(t: float, dof: float) -> float:
+    """The chance that Student's t lies farther out than t, on either side."""
+    return 2 * float(special.stdtr(dof, -abs(t)))
+
+
+def t_quantile(q: float, dof: float) -> float:
+    return float(special.stdtrit(dof, q))
+
+
+def chi2_above(value: float, dof: int) -> float:
+    return float(special.chdtrc(dof, value))
+
+
+def chi2_quantile(q: float, dof: int) -> float:
+    return float(special.chdtri(dof, 1 - q))
