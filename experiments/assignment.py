@@ -6,7 +6,7 @@ recomputed for an audit. `purpose` and `salt` hold no colon, so the text is unam
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from experiments.targeting import evaluate
@@ -34,20 +34,25 @@ def _bucket(purpose: str, salt: str, unit: str, buckets: int = BUCKETS) -> int:
 def assign_variant(
     *,
     experiment: Mapping[str, Any],
-    unit: str | None,
+    unit: object,
     attributes: Mapping[str, Any] | None = None,
     sticky: str | None = None,
     override: str | None = None,
 ) -> Assigned:
-    """The variant of a unit; the first rule that holds ends it (statistics §1.3)."""
-    if experiment.get("status", "running") != "running":
+    """The variant of a unit; the first rule that holds ends it (statistics §1.3).
+
+    `sticky` is the stored first answer of a sticky experiment, `override` a variant forced for
+    quality assurance.
+    """
+    if experiment.get("status") not in {None, "running"}:
         return _out("not_running")
-    if not unit:
+    text = unit_text(unit)
+    if text is None:
         return _out("unit_missing")
     if override is not None:
         return {"variant": override, "reason": "override", "in_analysis": False}
     holdout = experiment.get("holdout")
-    if holdout and _bucket("holdout", holdout["salt"], unit) < holdout["bps"]:
+    if holdout and _bucket("holdout", holdout["salt"], text) < holdout["bps"]:
         return _out("holdout")
     if sticky is not None:
         return {"variant": sticky, "reason": "sticky", "in_analysis": True}
@@ -56,27 +61,36 @@ def assign_variant(
         return _out("targeting")
     layer = experiment.get("layer")
     if layer:
-        slot = _bucket("layer", layer["salt"], unit)
+        slot = _bucket("layer", layer["salt"], text)
         if not any(low <= slot < high for low, high in layer["ranges"]):
             return _out("layer")
     salt = experiment["salt"]
-    if _bucket("alloc", salt, unit) >= experiment.get("allocation_bps", BUCKETS):
+    if _bucket("alloc", salt, text) >= experiment.get("allocation_bps", BUCKETS):
         return _out("allocation")
     return {
-        "variant": _split(experiment["variants"], _bucket("variant", salt, unit)),
+        "variant": _split(experiment["variants"], _bucket("variant", salt, text)),
         "reason": "split",
         "in_analysis": True,
     }
 
 
-def _split(variants: list[Mapping[str, Any]], place: int) -> str | None:
+def unit_text(value: object) -> str | None:
+    """A unit as text: whole numbers become decimals; what is no unit (§1.1) is None."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def _split(variants: Sequence[Mapping[str, Any]], place: int) -> str:
     """The variant whose cumulated weight range holds the place, in declared order."""
     high = 0
     for variant in variants:
         high += variant["weight_bps"]
         if place < high:
             return str(variant["key"])
-    return None
+    raise ValueError("the weights of the variants must sum to 10,000")
 
 
 def _out(reason: str) -> Assigned:

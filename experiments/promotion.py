@@ -3,7 +3,7 @@
 One evaluation reads one snapshot's facts; an absent fact counts as 0, a null one never helps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 MAX_MULTI_RATE: Final = 0.01
@@ -28,22 +28,26 @@ def policy_decision(*, facts: Mapping[str, Any], policy: Mapping[str, Any]) -> d
         return {"action": "rollback", "reasons": broken}
     if doubts := _doubts(facts, policy, quality_ok=quality_ok):
         return {"action": "hold", "reasons": doubts}
-    losses = [f"primary:{m['metric']}" for m in primaries if _won(m, alpha) and m["benefit"] < 0]
+    losses = sorted(
+        f"primary:{m['metric']}" for m in primaries if _is_decided(m, alpha) and m["benefit"] < 0
+    )
     if losses:
         return {"action": "rollback", "reasons": losses}
-    degraded = [f"guardrail:{g['metric']}" for g in guardrails if g["state"] == "degraded"]
+    degraded = sorted(f"guardrail:{g['metric']}" for g in guardrails if g["state"] == "degraded")
     if degraded:
         return {"action": "hold", "reasons": degraded}
     if missing := _missing(facts, policy):
         action = "stop_inconclusive" if final_look else "continue"
         return {"action": action, "reasons": missing}
-    wins = [f"win:{m['metric']}" for m in primaries if _won(m, alpha) and m["benefit"] > 0]
-    open_ = [f"guardrail_open:{g['metric']}" for g in guardrails if g["state"] not in PASSING]
+    wins = sorted(
+        f"win:{m['metric']}" for m in primaries if _is_decided(m, alpha) and m["benefit"] > 0
+    )
+    open_ = sorted(f"guardrail_open:{g['metric']}" for g in guardrails if g["state"] not in PASSING)
     neutral = final_look and policy.get("on_neutral") == "promote"
     if not open_ and (wins or neutral):
-        needs = policy.get("approval", "none") != "none" and not facts.get("approved")
+        waits = _needs_approval(guardrails, policy) and not facts.get("approved")
         return {
-            "action": "request_approval" if needs else "promote",
+            "action": "request_approval" if waits else "promote",
             "reasons": wins or ["neutral"],
         }
     if final_look:
@@ -51,22 +55,34 @@ def policy_decision(*, facts: Mapping[str, Any], policy: Mapping[str, Any]) -> d
     return {"action": "continue", "reasons": open_ if wins else ["no_win_yet"]}
 
 
-def _won(metric: Mapping[str, Any], alpha: float) -> bool:
+def _needs_approval(guardrails: Sequence[Mapping[str, Any]], policy: Mapping[str, Any]) -> bool:
+    """A policy that says nothing asks a person; `when_cost` only when a guardrail has its price."""
+    wanted = policy.get("approval", "required")
+    if wanted == "when_cost":
+        return any(g["state"] == "pass_with_cost" for g in guardrails)
+    return bool(wanted != "none")
+
+
+def _is_decided(metric: Mapping[str, Any], alpha: float) -> bool:
     p, benefit = metric.get("p_adjusted"), metric.get("benefit")
     return p is not None and benefit is not None and p <= alpha
 
 
 def _doubts(facts: Mapping[str, Any], policy: Mapping[str, Any], *, quality_ok: bool) -> list[str]:
     doubts = []
-    if facts.get("srm") == "alarm":
+    if facts.get("srm", "ok") in {"alarm", None}:
         doubts.append("srm")
     if not quality_ok:
         doubts.append("quality")
-    if (facts.get("multi_rate") or 0) > policy.get("max_multi_rate", MAX_MULTI_RATE):
+    if _is_above(facts.get("multi_rate", 0), policy.get("max_multi_rate", MAX_MULTI_RATE)):
         doubts.append("multi_exposed")
-    if (facts.get("assignment_mismatch_rate") or 0) > MAX_MISMATCH:
+    if _is_above(facts.get("assignment_mismatch_rate", 0), MAX_MISMATCH):
         doubts.append("assignment_mismatch")
     return doubts
+
+
+def _is_above(value: float | None, limit: float) -> bool:
+    return value is None or value > limit
 
 
 def _missing(facts: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:

@@ -33,6 +33,22 @@ def evaluate(rule: Mapping[str, Any], attributes: Mapping[str, Any]) -> Truth:
     return _leaf(rule, attributes)
 
 
+def check_rule(rule: object) -> None:
+    """Raise ValueError with a sentence when a document is no rule this module can evaluate."""
+    if not isinstance(rule, Mapping):
+        raise ValueError("a rule is an object")
+    if "all" in rule or "any" in rule:
+        parts = rule.get("all", rule.get("any"))
+        if not isinstance(parts, list):
+            raise ValueError("all and any hold a list of rules")
+        for part in parts:
+            check_rule(part)
+    elif "not" in rule:
+        check_rule(rule["not"])
+    elif not isinstance(rule.get("attr"), str) or rule.get("op") not in {*_OPERATORS, "exists"}:
+        raise ValueError("a leaf names an attribute and a known operator")
+
+
 def _leaf(rule: Mapping[str, Any], attributes: Mapping[str, Any]) -> Truth:
     found: Any = attributes
     for step in str(rule["attr"]).split("."):
@@ -80,7 +96,9 @@ def _texts(compare: Callable[[str, str], bool]) -> Callable[[Any, Any], Truth]:
     return lambda f, w: compare(f, w) if _kind(f) == _kind(w) == "text" else None
 
 
-_SEMVER: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+_SEMVER: Final = re.compile(
+    r"([0-9]+)\.([0-9]+)\.([0-9]+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?"
+)
 
 
 def _semver(text: Any) -> tuple[Any, ...] | None:
@@ -105,15 +123,29 @@ def _versions(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Truth
     return operator
 
 
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.([0-9]+))?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _instant(text: Any) -> datetime | None:
+    """An RFC 3339 text with offset as a moment; fractions beyond microseconds are cut."""
+    match = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    fraction = (match[1] or "")[:6]
+    offset = "+00:00" if match[2] in {"Z", "z"} else match[2]
+    try:
+        return datetime.fromisoformat(f"{text[:10]}T{text[11:19]}.{fraction:0<6}{offset}")
+    except ValueError:
+        return None
+
+
 def _times(compare: Callable[[datetime, datetime], bool]) -> Callable[[Any, Any], Truth]:
     def operator(found: Any, wanted: Any) -> Truth:
-        try:
-            left, right = datetime.fromisoformat(found), datetime.fromisoformat(wanted)
-        except (TypeError, ValueError):
-            return None
-        if left.tzinfo is None or right.tzinfo is None:
-            return None
-        return compare(left, right)
+        left, right = _instant(found), _instant(wanted)
+        return None if left is None or right is None else compare(left, right)
 
     return operator
 

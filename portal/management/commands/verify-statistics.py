@@ -21,12 +21,18 @@ class Command(BaseCommand):
         cases = [case for path in options["files"] for case in _cases(path)]
         misses = run_cases(cases)
         if options["json"]:
-            said = {"cases": len(cases), "misses": [miss.as_dict() for miss in misses]}
+            said = {
+                "cases": len(cases),
+                "missed": len(misses),
+                "misses": [miss.as_dict() for miss in misses],
+            }
             self.stdout.write(json.dumps(said))
         else:
             for miss in misses:
                 self.stdout.write(f"{miss.id} {miss.function}: {'; '.join(miss.reasons)}")
-            self.stdout.write(f"{len(cases) - len(misses)} of {len(cases)} cases hold")
+            self.stdout.write(
+                f"{len(cases) - len(misses)} of {len(cases)} cases hold, {len(misses)} missed"
+            )
         if misses:
             sys.exit(1)
 
