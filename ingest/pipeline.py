@@ -9,6 +9,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -308,13 +309,17 @@ def accept_batch(
     publisher: Publisher,
     is_import: bool = False,
     is_rehearsal: bool = False,
+    received_at: datetime | None = None,
     directory: Directory = admission.directory,
 ) -> list[Item]:
     """Take envelopes in from a thread and give their outcomes, after the commit.
 
-    `is_import` opens the lane for old events. Raises UnavailableError when the database is down.
+    `is_import` opens the lane for old events; only there `received_at` may say that they were
+    received in the past, so that a history taken in afterwards has the accounts of its own time.
+    Raises UnavailableError when the database is down.
     """
-    batch = Batch(publisher, now_us(), directory, is_import, is_rehearsal)
+    received_us = us_of(received_at) if received_at is not None and is_import else now_us()
+    batch = Batch(publisher, received_us, directory, is_import, is_rehearsal)
     missing = batch.names_to_load(envelopes)
     if missing:
         batch.load(missing)
@@ -333,6 +338,7 @@ def accept_events(
     publisher: Publisher,
     is_import: bool = False,
     is_rehearsal: bool = False,
+    received_at: datetime | None = None,
 ) -> AnswerDict:
     """Take in events of the portal's own making (demo, import), as CloudEvents mappings.
 
@@ -340,5 +346,11 @@ def accept_events(
     """
     envelopes = [cloudevents.read_mapping(event) for event in events]
     return answer(
-        accept_batch(envelopes, publisher=publisher, is_import=is_import, is_rehearsal=is_rehearsal)
+        accept_batch(
+            envelopes,
+            publisher=publisher,
+            is_import=is_import,
+            is_rehearsal=is_rehearsal,
+            received_at=received_at,
+        )
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -21,12 +22,14 @@ from portal.kernel.errors import (
     ConflictError,
     FieldError,
     InvalidError,
+    InvalidStateError,
     NotPermittedError,
     PreconditionFailedError,
 )
 
 MAX_DESCRIPTION: Final = 4_000
 MAX_TAGS: Final = 20
+PRODUCTION_RETENTION_DAYS: Final = 400
 CHANGEABLE: Final = frozenset(
     {
         "title",
@@ -265,3 +268,59 @@ def _plain(value: object) -> object:
 def _require_person(actor: Actor) -> None:
     if not actor.is_person:
         raise NotPermittedError("People follow streams; keys do not.")
+
+
+@transaction.atomic
+def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
+    """Move a stream to the production track: events whose own time is later go there.
+
+    Raises InvalidStateError when it is there already.
+    """
+    access.require(actor, Permission.APPROVE, stream)
+    moved = Stream.objects.filter(pk=stream.pk, track=Track.EXPERIMENTAL).update(
+        track=Track.PRODUCTION,
+        production_since=clock.now(),
+        retention_days=PRODUCTION_RETENTION_DAYS,
+        revision=F("revision") + 1,
+        updated_at=clock.now(),
+    )
+    if moved != 1:
+        raise InvalidStateError("The stream is on the production track already.")
+    stream.refresh_from_db()
+    audit.record(actor, "stream.promoted", stream.ref, summary=f"moved {stream.name} to production")
+    return stream
+
+
+@transaction.atomic
+def deprecate_stream(
+    stream: Stream, *, actor: Actor, sunset_at: datetime, successor: Stream | None = None
+) -> Stream:
+    """Say until when a stream will live and what to use instead.
+
+    Raises InvalidStateError unless it is active, InvalidError when the sunset does not lie ahead.
+    """
+    access.require(actor, Permission.APPROVE, stream)
+    if sunset_at <= clock.now():
+        raise InvalidError(
+            "The sunset must lie ahead.",
+            errors=[FieldError("/sunset_at", "past", "must lie ahead")],
+        )
+    moved = Stream.objects.filter(pk=stream.pk, lifecycle=Lifecycle.ACTIVE).update(
+        lifecycle=Lifecycle.DEPRECATED,
+        deprecated_at=clock.now(),
+        sunset_at=sunset_at,
+        successor=successor,
+        revision=F("revision") + 1,
+        updated_at=clock.now(),
+    )
+    if moved != 1:
+        raise InvalidStateError("Only an active stream can be deprecated.")
+    stream.refresh_from_db()
+    audit.record(
+        actor,
+        "stream.deprecated",
+        stream.ref,
+        summary=f"deprecated {stream.name} until {sunset_at:%Y-%m-%d}",
+        after={"successor": successor.name if successor else None},
+    )
+    return stream

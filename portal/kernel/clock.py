@@ -1,8 +1,23 @@
-"""The one place that asks for the time, so that tests can set it."""
+"""The one source of the present, so that tests and the demo's history can set it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+_set: ContextVar[datetime | None] = ContextVar("portal_clock", default=None)
 
 
 def now() -> datetime:
-    """The current moment, aware, in UTC. Grants and leases use the database's clock instead."""
-    return datetime.now(tz=UTC)
+    """The present moment, aware, in UTC."""
+    return _set.get() or datetime.now(UTC)
+
+
+@contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """Within the block `now()` is that moment, in this thread or task."""
+    token = _set.set(moment)
+    try:
+        yield
+    finally:
+        _set.reset(token)

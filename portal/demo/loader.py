@@ -1,0 +1,166 @@
+"""Loading the demo: the catalog at once, 14 days of events behind the first page, then a trickle."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.core.cache import cache
+from django.db.models import Max
+
+from analytics.services.rollups import roll_up
+from catalog.models import Producer
+from ingest.admission import Publisher, directory, publisher_of
+from ingest.models import Event
+from ingest.pipeline import accept_events
+from portal.demo import traffic
+from portal.demo.shop import PRODUCERS
+from portal.demo.workspace import HISTORY_DAYS, build
+from portal.kernel import clock
+from portal.kernel.errors import PortalError
+from quality.services.baselines import learn_baselines
+from quality.services.evaluation import run_checks
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_KEY: Final = "demo_progress"
+BATCH: Final = 500
+PAUSE_SECONDS: Final = 5.0
+# Checks of the past run once an hour: enough to open and close the alarms of the story.
+CHECK_EVERY: Final = timedelta(hours=1)
+LEARN_EVERY: Final = timedelta(days=1)
+Stop = Callable[[], bool]
+Tell = Callable[[str], None]
+
+
+def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
+    """Build the workspace and its history; goes on where an earlier run stopped.
+
+    Gives the number of events newly accepted.
+    """
+    now = clock.now()
+    _progress("building the catalog", 0)
+    build(now)
+    directory.forget()
+    tell("catalog built")
+    accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
+    if not is_stopped():
+        _progress("", 100)
+    return accepted
+
+
+def follow(*, tell: Tell, is_stopped: Stop) -> None:
+    """Keep new events coming until stopped; a database that is away costs time, not events."""
+    publishers = _publishers()
+    story = _story()
+    sent = clock.now() - timedelta(minutes=2)
+    while not is_stopped():
+        now = clock.now()
+        try:
+            _send(_between(sent, now, story), publishers, received_at=None)
+        except PortalError as error:
+            tell(f"waiting: {error.detail}")
+        else:
+            sent = now
+        _sleep(PAUSE_SECONDS, is_stopped)
+
+
+def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
+    """Send the past hour by hour, oldest first, and judge it as if it were then."""
+    start = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+    newest = Event.objects.filter(occurred_at__lt=now).aggregate(at=Max("occurred_at"))["at"]
+    hour = max(start, newest.replace(minute=0, second=0, microsecond=0)) if newest else start
+    story, publishers = _story(), _publishers()
+    accepted = 0
+    total = max((now - hour) / traffic.HOUR, 1)
+    begun = time.monotonic()
+    first = hour
+    while hour < now and not is_stopped():
+        end = min(hour + traffic.HOUR, now)
+        events = [pair for pair in traffic.events_of_hour(hour, story) if _time(pair[1]) < end]
+        accepted += _send(events, publishers, received_at=end)
+        hour += traffic.HOUR
+        if hour <= now:
+            _judge(hour, start)
+        percent = round(100 * ((hour - first) / traffic.HOUR) / total)
+        _progress("loading 14 days of events", min(percent, 99))
+        if hour.hour == 0:
+            seconds = time.monotonic() - begun
+            tell(f"{hour:%d %b}: {accepted} events, {accepted / max(seconds, 0.1):.0f} a second")
+    roll_up()
+    return accepted
+
+
+def _judge(hour: datetime, start: datetime) -> None:
+    if hour.hour == 0 and hour - start >= timedelta(days=3):
+        learn_baselines(hour)
+    run_checks(hour)
+
+
+def _between(
+    start: datetime, end: datetime, story: traffic.Story
+) -> list[tuple[str, dict[str, Any]]]:
+    """The events of the shop in a span, also over the turn of an hour."""
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    found = []
+    while hour < end:
+        found += [
+            pair for pair in traffic.events_of_hour(hour, story) if start <= _time(pair[1]) < end
+        ]
+        hour += traffic.HOUR
+    return found
+
+
+def _send(
+    events: list[tuple[str, dict[str, Any]]],
+    publishers: dict[str, Publisher],
+    *,
+    received_at: datetime | None,
+) -> int:
+    by_producer: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for producer, event in events:
+        by_producer[producer].append(event)
+    accepted = 0
+    for producer, mine in sorted(by_producer.items()):
+        for place in range(0, len(mine), BATCH):
+            answer = accept_events(
+                mine[place : place + BATCH],
+                publisher=publishers[producer],
+                is_import=received_at is not None,
+                received_at=received_at - timedelta(seconds=1) if received_at else None,
+            )
+            accepted += answer["accepted"]
+    return accepted
+
+
+def _publishers() -> dict[str, Publisher]:
+    return {
+        producer.name: publisher_of(producer)
+        for producer in Producer.objects.filter(name__in=PRODUCERS)
+    }
+
+
+def _story() -> traffic.Story:
+    """The story of the first run, so that a later start tells the same one."""
+    first = Producer.objects.filter(name__in=PRODUCERS).order_by("created_at").first()
+    return traffic.story_at(first.created_at if first is not None else clock.now())
+
+
+def _time(event: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(event["time"])
+
+
+def _progress(step: str, percent: int) -> None:
+    """What the shell shows while the demo loads; without Redis nobody sees it, nothing breaks."""
+    try:
+        cache.set(PROGRESS_KEY, {"step": step, "percent": percent}, timeout=120)
+    except OSError:
+        logger.warning("the cache is away; the demo's progress is not shown")
+
+
+def _sleep(seconds: float, is_stopped: Stop) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not is_stopped():
+        time.sleep(0.2)
