@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from catalog.models import Stream
 from governance import access
 from governance.selectors.requests import requests_to_decide
+from ingest.selectors.dead_letters import group_count
 from portal.kernel.actor import Actor
+from quality.selectors.checks import open_alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,6 @@ class Counts:
     requests: int = 0
     alarms: int = 0
     dead_letter_groups: int = 0
-    experiments: int = 0
 
 
 def counts_for(actor: Actor) -> Counts:
@@ -24,4 +25,6 @@ def counts_for(actor: Actor) -> Counts:
     return Counts(
         streams=access.discoverable(actor, Stream.objects.exclude(lifecycle="retired")).count(),
         requests=requests_to_decide(actor).count(),
+        alarms=open_alarms(actor).count(),
+        dead_letter_groups=group_count(actor),
     )

@@ -13,6 +13,7 @@ from django.utils.functional import SimpleLazyObject
 
 from governance.middleware import request_actor
 from portal.counts import Counts, counts_for
+from portal.kernel import soft_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
             Place("dead_letters", "Dead letters", "dead", "d", "dead_letter_groups"),
         ),
     ),
-    ("Decide", "flask", (Place("experiments", "Experiments", "flask", "e", "experiments"),)),
+    ("Decide", "flask", (Place("experiments", "Experiments", "flask", "e"),)),
     (
         "Govern",
         "key",
@@ -124,6 +125,12 @@ class Shell:
     def status_url(self) -> str:
         """Where the platform's state is explained."""
         return _url("quality") or "/"
+
+    @property
+    def loading(self) -> dict[str, object] | None:
+        """How far the demo workspace is loaded, while it loads."""
+        found = soft_cache.get("demo_progress")
+        return found if isinstance(found, dict) and found.get("step") else None
 
     @property
     def single_keys(self) -> bool:

@@ -8,21 +8,17 @@ from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET
 
-from analytics.selectors import volume
-from catalog.models import Stream
 from catalog.selectors import search
 from catalog.services.domains import require_registrar
-from governance import access
 from governance.middleware import request_actor
 from governance.models import User
-from governance.types import Permission
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError
+from portal.rows import stream_rows
 from quality.selectors.trust import trust_of
-from quality.trust import Trust
 
 PAGE_ROWS: Final = 25
 _FINDER_ROWS: Final = 5
@@ -34,39 +30,6 @@ LABELS: Final = {
     "track": "Track",
     "lifecycle": "Lifecycle",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stream in a list, with everything that is shown beside its name."""
-
-    stream: Stream
-    trust: Trust
-    per_day: list[int]
-    last_day: int
-    may_read: bool
-
-
-def stream_rows(actor: Actor, streams: list[Stream]) -> list[Row]:
-    """Streams with trust and volume, in a bounded number of queries."""
-    ids = [stream.pk for stream in streams]
-    trust = trust_of(streams)
-    per_day, last_day = volume.daily(ids), volume.last_day(ids)
-    readable = set(
-        access.permitted(
-            actor, Permission.READ_PAYLOAD, Stream.objects.filter(pk__in=ids)
-        ).values_list("pk", flat=True)
-    )
-    return [
-        Row(
-            stream=stream,
-            trust=trust[stream.pk],
-            per_day=per_day.get(stream.pk, []),
-            last_day=last_day.get(stream.pk, 0),
-            may_read=stream.pk in readable,
-        )
-        for stream in streams
-    ]
 
 
 @require_GET

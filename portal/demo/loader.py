@@ -1,13 +1,11 @@
 """Loading the demo: the catalog at once, 14 days of events behind the first page, then a trickle."""
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.core.cache import cache
 from django.db.models import Max
 
 from analytics.services.rollups import roll_up
@@ -18,12 +16,10 @@ from ingest.pipeline import accept_events
 from portal.demo import traffic
 from portal.demo.shop import PRODUCERS
 from portal.demo.workspace import HISTORY_DAYS, build
-from portal.kernel import clock
+from portal.kernel import clock, soft_cache
 from portal.kernel.errors import PortalError
 from quality.services.baselines import learn_baselines
 from quality.services.evaluation import run_checks
-
-logger = logging.getLogger(__name__)
 
 PROGRESS_KEY: Final = "demo_progress"
 BATCH: Final = 500
@@ -154,10 +150,7 @@ def _time(event: dict[str, Any]) -> datetime:
 
 def _progress(step: str, percent: int) -> None:
     """What the shell shows while the demo loads; without Redis nobody sees it, nothing breaks."""
-    try:
-        cache.set(PROGRESS_KEY, {"step": step, "percent": percent}, timeout=120)
-    except OSError:
-        logger.warning("the cache is away; the demo's progress is not shown")
+    soft_cache.put(PROGRESS_KEY, {"step": step, "percent": percent}, 120)
 
 
 def _sleep(seconds: float, is_stopped: Stop) -> None:

@@ -70,13 +70,15 @@ class Baseline(models.Model):
     """What is expected of a stream: events per hour of the week (168, Monday 00:00 UTC first).
 
     `profile` holds the median of ln(1 + x) per slot, NaN while warming up; `level` and `scale` as
-    statistics §11.4. Learned again each hour from ingest's accounts.
+    statistics §11.4. `hourly_means` are mean events per hour of the day over two weeks: where an
+    hour holds few events its median says nothing of their sum. Learned again each hour from ingest's accounts.
     """
 
     stream = models.OneToOneField(
         Stream, primary_key=True, on_delete=models.CASCADE, related_name="baseline"
     )
     profile = ArrayField(models.FloatField(), size=168)
+    hourly_means = ArrayField(models.FloatField(), size=24, default=list)
     level = models.FloatField()
     scale = models.FloatField()
     hours = models.PositiveIntegerField()

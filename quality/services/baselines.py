@@ -53,14 +53,14 @@ def _learn(ids: Sequence[int], end: datetime) -> int:
             profile, level, scale, hours = found
             rows.append(Baseline(
                 stream_id=stream_id, profile=profile, level=level, scale=scale, hours=hours,
-                learned_at=end,
+                hourly_means=hourly_means(counts[index], start.hour), learned_at=end,
             ))  # fmt: skip
     with transaction.atomic():
         Baseline.objects.bulk_create(
             rows,
             update_conflicts=True,
             unique_fields=["stream"],
-            update_fields=["profile", "level", "scale", "hours", "learned_at"],
+            update_fields=["profile", "hourly_means", "level", "scale", "hours", "learned_at"],
         )
     return len(rows)
 
@@ -114,6 +114,18 @@ def baseline_of(counts: Floats, first_slot: int) -> tuple[list[float], float, fl
     fortnight = residuals[-14 * 24 :]
     expected = np.expm1(profile[slots][-14 * 24 :])
     return profile.tolist(), level, _scale(fortnight, expected), known
+
+
+def hourly_means(counts: Floats, first_hour: int) -> list[float]:
+    """Mean events per hour of the day over the last two weeks; 0 for hours never seen."""
+    recent = counts[-14 * 24 :]
+    hours = (np.arange(recent.size) + first_hour + counts.size - recent.size) % 24
+    means = []
+    for hour in range(24):
+        known = recent[hours == hour]
+        known = known[~np.isnan(known)]
+        means.append(float(known.mean()) if known.size else 0.0)
+    return means
 
 
 def _slot_medians(weekly: Floats) -> Floats:

@@ -208,7 +208,7 @@ def freshness(facts: Facts) -> Verdict:
         )
     if facts.baseline is None:
         return Verdict(None, silent, None, "Its rhythm is not known before three days of events.")
-    score = expected_between(facts.baseline, facts.newest + timedelta(minutes=1), facts.at)
+    score = mean_between(facts.baseline, facts.newest + timedelta(minutes=1), facts.at)
     sentence = f"Last event {words.duration(silent)} ago; {score:.1f} were expected since."
     return Verdict(silence_level(score), silent, score, sentence)
 
@@ -222,7 +222,7 @@ def volume(facts: Facts) -> Verdict:
     hourly = expected_between(baseline, last_hour, facts.at)
     hours, expected = (1, hourly) if hourly >= MIN_HOURLY else (24, 0.0)
     if hours == 24:
-        expected = expected_between(baseline, facts.at - timedelta(days=1), facts.at)
+        expected = mean_between(baseline, facts.at - timedelta(days=1), facts.at)
         if expected < MIN_DAILY:
             return Verdict(None, None, expected, "Too few events a day to judge their number.")
     observed = int(facts.account.get(f"accepted_{hours}", 0))
@@ -247,6 +247,18 @@ def expected_between(baseline: Baseline, start: datetime, end: datetime) -> floa
         value = baseline.profile[slot_of(moment)]
         if not math.isnan(value):
             total += max(math.expm1(value + baseline.level), 0.0) * part
+        moment = hour_end
+    return total
+
+
+def mean_between(baseline: Baseline, start: datetime, end: datetime) -> float:
+    """Events expected by the mean of each hour of the day: right for sums over thin hours."""
+    total = 0.0
+    moment = max(start, end - timedelta(days=14))
+    while moment < end and baseline.hourly_means:
+        hour_end = moment.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        part = (min(hour_end, end) - moment).total_seconds() / 3600
+        total += baseline.hourly_means[moment.hour] * part
         moment = hour_end
     return total
 

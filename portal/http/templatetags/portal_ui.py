@@ -194,6 +194,13 @@ def share(value: float | None, digits: int = 2) -> str:
 
 
 @register.filter
+def change(value: float) -> str:
+    """A relative change with its direction: ↑ 3 %, ↓ 12 %."""
+    arrow = "↑" if value > 0 else "↓" if value < 0 else "±"
+    return f"{arrow}{words.NBSP}{words.share(abs(value), 0)}"
+
+
+@register.filter
 def duration(value: float | None) -> str:
     return words.duration(value)
 
