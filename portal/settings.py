@@ -165,6 +165,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},
     "checks": {"task": "quality.run_checks", "schedule": 60.0, "options": {"expires": 60}},
     "baselines": {"task": "quality.learn_baselines", "schedule": 1800.0},
+    "experiments": {"task": "experiments.analyse", "schedule": 60.0, "options": {"expires": 60}},
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

@@ -14,7 +14,8 @@ class Metric(models.Model):
     """One version of a metric.
 
     `where` is a JSON object that an event's data must contain; `value_path` a dotted path into
-    data, empty where events are only counted. Without a window the metric runs to the end of the
+    data, empty where events are only counted. `unit_scale` is how many of a value make one `unit`
+    (100 for money in minor units); it only matters to readers. Without a window the metric runs to the end of the
     experiment.
     """
 
@@ -30,6 +31,7 @@ class Metric(models.Model):
     where = models.JSONField(null=True, blank=True)
     value_path = models.CharField(max_length=200, blank=True, default="")
     unit = models.CharField(max_length=20, blank=True, default="")
+    unit_scale = models.PositiveIntegerField(default=1)
     better = models.CharField(max_length=6, choices=Better.choices, default=Better.HIGHER)
     delay_seconds = models.PositiveIntegerField(default=0)
     window_seconds = models.PositiveIntegerField(null=True, blank=True)

@@ -243,13 +243,13 @@ def _plan_faults(new: NewExperiment) -> list[FieldError]:
 _POLICY_RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "policy": (lambda v: isinstance(v, str) and bool(_KEY.fullmatch(v)), "a name"),
     "version": (lambda v: _is_number(v) and v >= 1, "from 1"),
-    "autonomy": (lambda v: v in {"observe", "propose"}, "observe or propose"),
+    "autonomy": (lambda v: v in ("observe", "propose"), "observe or propose"),
     "alpha": (lambda v: _is_number(v) and 0.0001 <= v <= 0.2, "0.0001 to 0.2"),
     "min_units": (lambda v: _is_number(v) and v >= 1, "at least 1"),
     "min_days": (lambda v: _is_number(v) and v >= 0, "0 or more"),
     "max_multi_rate": (lambda v: _is_number(v) and 0 <= v <= 1, "0 to 1"),
-    "on_neutral": (lambda v: v in {"stop", "promote"}, "stop or promote"),
-    "approval": (lambda v: v in {"required", "when_cost", "none"}, "required, when_cost, none"),
+    "on_neutral": (lambda v: v in ("stop", "promote"), "stop or promote"),
+    "approval": (lambda v: v in ("required", "when_cost", "none"), "required, when_cost, none"),
 }
 
 

@@ -38,6 +38,7 @@ class NewMetric:
     where: dict[str, Any] | None = None
     value_path: str = ""
     unit: str = ""
+    unit_scale: int = 1
     better: str = Better.HIGHER
     delay_seconds: int = 0
     window_seconds: int | None = None
@@ -72,6 +73,7 @@ def create_metric(new: NewMetric, *, actor: Actor) -> Metric:
         where=new.where,
         value_path=new.value_path,
         unit=new.unit,
+        unit_scale=new.unit_scale,
         better=new.better,
         delay_seconds=new.delay_seconds,
         window_seconds=new.window_seconds,
@@ -106,6 +108,8 @@ def _faults(new: NewMetric) -> list[FieldError]:
         faults.append(FieldError("/value_path", "required", "which field holds the value"))
     if new.value_path and not _PATH.fullmatch(new.value_path):
         faults.append(FieldError("/value_path", "pattern", "names joined by dots"))
+    if not 1 <= new.unit_scale <= 10**9:
+        faults.append(FieldError("/unit_scale", "range", "from 1"))
     if new.window_seconds is not None and not 0 < new.window_seconds <= MAX_WINDOW_SECONDS:
         faults.append(FieldError("/window_seconds", "range", "1 second to 90 days"))
     if not 0 <= new.delay_seconds <= MAX_WINDOW_SECONDS:
