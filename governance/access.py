@@ -19,8 +19,10 @@ The models above register themselves (`protect`) at start-up, because governance
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypeVar
 
+from django.contrib.auth.models import Permission as PermissionRow
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
@@ -255,23 +257,34 @@ def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]
 
 
 def _grant_tables(protected: Protected, actor: Actor) -> list[tuple[type[Any], Q]]:
+    """Grants to the person, and to the groups they are in: their teams and roles."""
     return [
         (protected.user_grants, Q(user=actor.id)),
-        (
-            protected.group_grants,
-            Q(group__team__in=actor.team_ids) | Q(group__name__in=actor.roles),
-        ),
+        (protected.group_grants, Q(group__user=actor.id)),
     ]
 
 
 def _live(grants: type[Any], permission: Permission) -> QuerySet[Any]:
     """The grant rows that hold at this moment of the database's clock."""
     kind = grants._meta.get_field("content_object").related_model._meta.model_name
-    codes = [f"{given.value}_{kind}" for given in GIVEN_BY[permission]]
     rows: QuerySet[Any] = grants._default_manager.filter(
-        permission__codename__in=codes,
+        permission_id__in=_permission_ids(kind, permission),
         valid_from__lte=Now(),
         valid_until__gt=Now(),
         revoked_at=None,
     )
     return rows
+
+
+@cache
+def _permission_ids(kind: str, permission: Permission) -> tuple[int, ...]:
+    """The rows of Django's permission table that give a permission; they change with migrations."""
+    codes = [f"{given.value}_{kind}" for given in GIVEN_BY[permission]]
+    return tuple(
+        PermissionRow.objects.filter(codename__in=codes).order_by("pk").values_list("pk", flat=True)
+    )
+
+
+def forget_permission_ids(**kwargs: Any) -> None:
+    """Read the permission rows again; connected to `post_migrate`."""
+    _permission_ids.cache_clear()
