@@ -1,0 +1,78 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from quality.trust import CheckFact, State, TrustFacts, trust_of_facts
+from quality.verdicts import stream_verdict
+
+NOW = datetime(2026, 11, 17, 14, 0, tzinfo=UTC)
+FINE = TrustFacts(
+    now=NOW,
+    owner="Checkout",
+    owner_people=3,
+    reviewed_at=NOW - timedelta(days=10),
+    versions=7,
+    first_version_at=NOW - timedelta(days=400),
+    fields=12,
+    personal_fields=1,
+    checks={
+        "validity": CheckFact(0, "ok", "Fine."),
+        "freshness": CheckFact(0, "ok", "Fresh."),
+        "volume": CheckFact(0, "ok", "Usual."),
+    },
+)
+
+
+def with_check(kind: str, level: int | None, state: str) -> TrustFacts:
+    return replace(FINE, checks={**(FINE.checks or {}), kind: CheckFact(level, state, "Said so.")})
+
+
+def test_all_fine_is_trusted() -> None:
+    trust = trust_of_facts(FINE)
+    assert trust.word == "Trusted"
+    assert [part.name for part in trust.parts] == ["Owned", "Stable", "Fresh", "Clean", "Cleared"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "part", "state"),
+    [
+        (replace(FINE, owner=""), 0, State.FAILING),
+        (replace(FINE, owner_people=0), 0, State.FAILING),
+        (replace(FINE, reviewed_at=NOW - timedelta(days=366)), 0, State.CARE),
+        (replace(FINE, versions=0), 1, State.UNKNOWN),
+        (replace(FINE, lifecycle="deprecated"), 1, State.CARE),
+        (replace(FINE, lifecycle="deprecated", sunset_at=NOW), 1, State.FAILING),
+        (with_check("freshness", 1, "ok"), 2, State.CARE),
+        (with_check("freshness", 2, "alarm"), 2, State.FAILING),
+        (with_check("freshness", None, "ok"), 2, State.UNKNOWN),
+        (with_check("volume", 1, "suspect"), 3, State.CARE),
+        (with_check("validity", 2, "alarm"), 3, State.FAILING),
+        (replace(FINE, checks={}), 3, State.UNKNOWN),
+        (replace(FINE, privacy_suggestions=1), 4, State.CARE),
+        (replace(FINE, untreated_fields=1), 4, State.FAILING),
+        (replace(FINE, fields=0), 4, State.UNKNOWN),
+    ],
+)
+def test_each_fact_moves_its_part(facts: TrustFacts, part: int, state: State) -> None:
+    found = trust_of_facts(facts).parts[part]
+    assert found.state is state
+    assert found.sentence.endswith(".")
+
+
+def test_a_failing_part_is_never_averaged_away() -> None:
+    assert trust_of_facts(replace(FINE, untreated_fields=1, checks={})).word == "Not ready"
+    assert trust_of_facts(with_check("volume", 1, "suspect")).word == "Use with care"
+    assert trust_of_facts(replace(FINE, checks={})).word == "Unproven"
+
+
+@pytest.mark.parametrize("consumers", [0, 1, 9])
+@pytest.mark.parametrize(
+    ("facts", "kind"),
+    [(FINE, "ok"), (replace(FINE, checks={}), "warn"), (replace(FINE, owner=""), "bad")],
+)
+def test_verdicts_are_short_and_have_reasons(facts: TrustFacts, kind: str, consumers: int) -> None:
+    verdict = stream_verdict(trust_of_facts(facts), lifecycle="active", consumers=consumers)
+    assert verdict.kind == kind
+    assert len(verdict.say) <= 90
+    assert verdict.because
