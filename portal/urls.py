@@ -34,6 +34,7 @@ urlpatterns = [
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("ingest.api.urls")),
+    path("api/v1/", include("experiments.api.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"

@@ -29,6 +29,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "access.decide": "The owner team of the resource, or an admin; never the one who asked.",
     "audit.read": "A person with the role admin.",
     "experiment.read": "Whoever is signed in.",
+    "experiment.write": "Its owner team, or an admin; drafts by managers, engineers, analysts.",
     "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
     "metrics": "A personal token with the scope metrics.",
 }
