@@ -231,6 +231,10 @@ def _envelope(examined: strict_json.Examined, raw: bytes) -> Envelope:
     if faults:
         return envelope.refuse(Reason.ENVELOPE_INVALID, *faults[: strict_json.MAX_FINDINGS])
     breaks = examined.findings or strict_json.find_limit_breaks(event, raw)
+    if not breaks and "data_base64" in event and envelope.data_bytes is None:
+        # JSON that was unpacked holds to the limits as if it had been sent plainly.
+        content = base64.b64decode(event["data_base64"] or "")
+        breaks = strict_json.find_limit_breaks({"data": envelope.data}, content)
     if breaks:
         return envelope.refuse(Reason.LIMIT_EXCEEDED, *breaks)
     return envelope

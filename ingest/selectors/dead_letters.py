@@ -94,6 +94,7 @@ def group_of(actor: Actor, key: str) -> Group:
         .filter(group_key=key)
         .values("group_key", "reason", "type", "stream_id")
         .annotate(count=Count("id"), first=Min("received_at"), last=Max("received_at"))
+        .order_by("group_key")
         .first()
     )
     if row is None:

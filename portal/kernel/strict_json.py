@@ -100,7 +100,10 @@ def decode_document(raw: bytes) -> Any:
         return examined.value
     others = [finding for finding in examined.findings if finding.code != "number_range"]
     if not others and len(examined.findings) < MAX_FINDINGS:
-        value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+        try:
+            value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+        except ValueError:
+            value = math.inf  # thousands of digits: jiter gives up where the scan does not
         if _numbers_are_storable(value):
             return value
     raise BadRequestError(

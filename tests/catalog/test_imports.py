@@ -103,6 +103,7 @@ def test_what_cannot_be_taken_is_named_and_the_rest_is_taken(tmp_path: Path) -> 
 @pytest.mark.django_db
 def test_another_schema_under_a_known_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
+    found: dict[str, Any] = {}
     for content in (schema("one"), schema("two")):
         entry = {"subject": "a/b", "versions": [{"version": "1.0.0", "schema": content}]}
         path.write_text(json.dumps(entry))

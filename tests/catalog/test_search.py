@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from catalog.selectors.search import Question, find_fields, find_streams, vocabulary, words_of
+from catalog.selectors.search import ORDERINGS, Question, find_fields, find_streams, vocabulary, words_of
 from catalog.selectors.streams import visible_streams
 from governance.types import Role
 from portal.http.pagination import paginate
@@ -21,7 +21,7 @@ def _fresh_vocabulary() -> Iterator[None]:
 
 def names(actor: Actor, text: str = "", **facets: frozenset[str]) -> list[str]:
     found = find_streams(actor, Question(text=text, facets=facets))
-    return list(found.rows.order_by("-rank", "name").values_list("name", flat=True))
+    return list(found.rows.order_by(*ORDERINGS["relevance"]).values_list("name", flat=True))
 
 
 def test_streams_are_found_by_name_meaning_owner_tag_and_field() -> None:

@@ -1,0 +1,211 @@
+"""Every route: a declared policy, an outsider refused, bad input answered, never a 5xx."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from governance.middleware import route_policy
+from governance.models import User
+from governance.types import Role
+from portal.checks import served_methods
+from portal.http.policy import POLICIES
+from tests.support.factories import make_person, make_stream, make_team, token_of
+
+ARGUMENTS = {
+    "name": "shop.order_paid",
+    "slug": "nothing",
+    "version": 1,
+    "request_id": uuid4(),
+    "grant_id": "stream-u-1",
+    "letter_id": uuid4(),
+    "event_id": "e1",
+    "group": "bm9wZQ",
+    "seq": 1,
+    "user_id": 1,
+    "key_id": "abcdefgh",
+    "alarm_id": 1,
+    "key": "nothing",
+    "uidb36": "1",
+    "snapshot": 1,
+    "number": 1,
+}
+
+
+def _routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _routes(entry, route)
+        elif isinstance(entry, URLPattern):
+            yield route, entry.callback
+
+
+def address(route: str) -> str:
+    """A path of the route with sample arguments; raises KeyError for one that is not known here."""
+    path = route.replace("^", "").replace("/?$", "").replace("$", "")
+    while "<" in path:
+        start, end = path.index("<"), path.index(">")
+        kind, _, name = path[start + 1 : end].rpartition(":")
+        value = "nothing" if kind == "slug" else str(ARGUMENTS[name])
+        path = path[:start] + value + path[end + 1 :]
+    return "/" + path
+
+
+ROUTES = [
+    (address(route), view)
+    for route, view in _routes()
+    if not route.startswith("accounts/") and "(?P" not in route
+]
+CASES = [
+    (path, method, route_policy(view, method))
+    for path, view in ROUTES
+    for method in served_methods(view)
+]
+GUARDED = [case for case in CASES if case[2] not in ("public", "producer")]
+
+
+def test_every_route_and_method_declares_a_known_policy() -> None:
+    assert len(CASES) > 80
+    assert [case for case in CASES if case[2] not in POLICIES] == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "method", "policy"), GUARDED, ids=str)
+def test_without_credentials_nothing_is_told(path: str, method: str, policy: str) -> None:
+    answer = Client().generic(method, path)
+    if path.startswith("/api/"):
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert "WWW-Authenticate" in answer
+    else:
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/accounts/login/")
+
+
+@pytest.fixture
+def outsider() -> User:
+    make_stream(
+        "shop.order_paid", team=make_team(), extra={"restricted": True}, description="Secret."
+    )
+    return make_person(Role.ANALYST)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "method", "policy"), CASES, ids=str)
+def test_an_outsider_learns_nothing_of_a_restricted_stream(
+    path: str, method: str, policy: str, outsider: User
+) -> None:
+    client = Client()
+    client.force_login(outsider)
+    answer = client.generic(method, path, b"{}", content_type="application/json")
+    assert answer.status_code < 500
+    assert b"Secret." not in answer.content
+    if "shop.order_paid" in path and policy not in ("public", "producer"):
+        assert answer.status_code in (403, 404), answer.content[:300]
+        if method == "GET":
+            assert answer.status_code == 404
+    if policy in ("admin", "audit.read"):
+        assert answer.status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path", sorted({path for path, method, _ in CASES if method == "GET"}), ids=str
+)
+@pytest.mark.parametrize(
+    "query",
+    ["limit=abc", "limit=-1", "cursor=%00", "cursor=xx", "q=%F0%9F%99%82", "limit=1&limit=2",
+     "q=" + "x" * 3000, "time=0000", "from=now", "v=" + "9" * 400, "%FF=%FE"],
+)  # fmt: skip
+def test_no_query_makes_a_server_error(
+    path: str, query: str, admin_client_with_stream: Client
+) -> None:
+    answer = admin_client_with_stream.get(f"{path}?{query}")
+    assert answer.status_code < 500
+
+
+@pytest.fixture
+def admin_client_with_stream() -> Client:
+    make_stream("shop.order_paid", team=make_team())
+    client = Client()
+    client.force_login(make_person(Role.ADMIN))
+    return client
+
+
+BODIES: list[bytes] = [
+    b"",
+    b"null",
+    b"[]",
+    b"5",
+    b'"x"',
+    b"{",
+    b"\xff\xfe",
+    b'{"a": 1, "a": 2}',
+    b'{"name": "\\u0000"}',
+    b'{"name": "\\ud800"}',
+    b"[" * 50_000 + b"]" * 50_000,
+    b'{"name": ' + b"9" * 5000 + b"}",
+    b'{"name": NaN}',
+    b'{"name": 1e999}',
+    b'{"name": 5, "schema": 5, "slug": [], "resource": {}, "purpose": null, "until": 7}',
+    b'{"name": "a.b", "schema": {"$ref": "https://evil.example/"}, "nope": true}',
+    b'{"name": "a.b", "schema": {"properties": {"a": {"pattern": "(a+)+$"}}}}',
+    b'{"events": [[]]}',
+    b'{"events": [{"a": ' + b"[" * 150 + b"]" * 150 + b"}]}",
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("body", BODIES, ids=lambda b: b[:30].decode("latin1"))
+@pytest.mark.parametrize(
+    ("path", "method"),
+    sorted({(p, m) for p, m, _ in CASES if p.startswith("/api/") and m != "GET"}),
+)
+def test_no_body_makes_a_server_error(path: str, method: str, body: bytes) -> None:
+    make_stream("shop.order_paid", team=make_team())
+    token = token_of(make_person(Role.ADMIN))
+    answer = Client().generic(
+        method,
+        path,
+        body,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}", "If-Match": "*"},
+    )
+    assert answer.status_code < 500, answer.content[:300]
+    if answer.status_code >= 400:
+        assert answer["Content-Type"] == "application/problem+json"
+        assert set(answer.json()) >= {
+            "type",
+            "title",
+            "status",
+            "code",
+            "detail",
+            "instance",
+            "errors",
+        }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer ep_user_x"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic " + "A" * 5000},
+        {"Authorization": "\xff\xfe"},
+        {"Authorization": "Bearer ep_user_abcdefgh_" + "x" * 43},
+        {"Authorization": "Bearer \x01\x02"},
+    ],
+)
+def test_bad_credentials_are_one_401_for_all_causes(headers: dict[str, str]) -> None:
+    answer = Client().get("/api/v1/me", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+@pytest.mark.django_db
+def test_a_key_in_the_address_is_refused() -> None:
+    assert Client().get("/api/v1/me?key=ep_user_abcdefgh_secret").status_code == 400
