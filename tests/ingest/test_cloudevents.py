@@ -288,6 +288,7 @@ def _replay(request: dict[str, Any]) -> list[str]:
     headers = [(name.lower(), value) for name, value in request["headers"]]
     content_type = dict(headers).get("content-type", "")
     body = request["body"].encode("utf-8")
+    found: list[Envelope] = []
     try:
         match cloudevents.choose_mode(content_type, dict(headers)):
             case Mode.BATCH:
