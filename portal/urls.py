@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from portal import health, views, views_catalog, views_home, views_stream
+from portal import api_docs, health, views, views_catalog, views_home, views_stream
 
 stream_pages = [
     path("", views_stream.overview, name="stream"),
@@ -31,6 +31,9 @@ urlpatterns = [
     path("", include("governance.urls")),
     path("", include("ingest.urls")),
     path("", include("quality.urls")),
+    path("", include("experiments.urls")),
+    path("api/docs", api_docs.page, name="api_docs"),
+    path("api/v1/openapi.json", api_docs.openapi, name="openapi"),
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("ingest.api.urls")),

@@ -28,6 +28,11 @@ WITH batch AS MATERIALIZED (
     SELECT DISTINCT ON (unit) unit, variant, at, tx, seq
     FROM counted
     ORDER BY unit, at, tx, seq
+), seen AS (
+    SELECT c.unit, count(*) AS times, min(c.at) FILTER (WHERE c.variant <> f.variant) AS crossed_at
+    FROM counted AS c
+    JOIN first AS f ON f.unit = c.unit
+    GROUP BY c.unit
 ), merged AS (
     INSERT INTO experiments_exposure AS e
         (experiment_id, epoch, unit, variant, first_at, first_tx, first_seq, crossed_at, mismatch,
@@ -40,11 +45,7 @@ WITH batch AS MATERIALIZED (
            )),
            c.times
     FROM first AS f
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS times, min(c.at) FILTER (WHERE c.variant <> f.variant) AS crossed_at
-        FROM counted AS c
-        WHERE c.unit = f.unit
-    ) AS c
+    JOIN seen AS c ON c.unit = f.unit
     CROSS JOIN LATERAL (
         SELECT ('x' || substr(encode(sha256(convert_to(
                    'alloc:' || %(salt)s || ':' || f.unit, 'UTF8')), 'hex'), 1, 15)

@@ -2,16 +2,16 @@
 -- Parameters: at timestamptz (exclusive end). A row per stream with an account in the last 24 h.
 -- Index: ingest_minute_minute.
 SELECT stream_id,
-       coalesce(sum(received) FILTER (WHERE minute >= %(at)s - interval '1 hour'), 0) AS received_1,
+       coalesce(sum(received) FILTER (WHERE minute >= %(at)s::timestamptz - interval '1 hour'), 0) AS received_1,
        coalesce(sum(invalid + violations)
-                FILTER (WHERE minute >= %(at)s - interval '1 hour'), 0) AS bad_1,
-       coalesce(sum(received) FILTER (WHERE minute >= %(at)s - interval '6 hours'), 0) AS received_6,
+                FILTER (WHERE minute >= %(at)s::timestamptz - interval '1 hour'), 0) AS bad_1,
+       coalesce(sum(received) FILTER (WHERE minute >= %(at)s::timestamptz - interval '6 hours'), 0) AS received_6,
        coalesce(sum(invalid + violations)
-                FILTER (WHERE minute >= %(at)s - interval '6 hours'), 0) AS bad_6,
+                FILTER (WHERE minute >= %(at)s::timestamptz - interval '6 hours'), 0) AS bad_6,
        sum(received) AS received_24,
        sum(invalid + violations) AS bad_24,
-       coalesce(sum(accepted) FILTER (WHERE minute >= %(at)s - interval '1 hour'), 0) AS accepted_1,
+       coalesce(sum(accepted) FILTER (WHERE minute >= %(at)s::timestamptz - interval '1 hour'), 0) AS accepted_1,
        sum(accepted) AS accepted_24
 FROM ingest_ingestminute
-WHERE minute >= %(at)s - interval '24 hours' AND minute < %(at)s AND stream_id <> 0
+WHERE minute >= %(at)s::timestamptz - interval '24 hours' AND minute < %(at)s::timestamptz AND stream_id <> 0
 GROUP BY stream_id

@@ -2,7 +2,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from catalog.selectors.search import ORDERINGS, Question, find_fields, find_streams, vocabulary, words_of
+from catalog.selectors.search import (
+    ORDERINGS,
+    Question,
+    find_fields,
+    find_streams,
+    vocabulary,
+    words_of,
+)
 from catalog.selectors.streams import visible_streams
 from governance.types import Role
 from portal.http.pagination import paginate

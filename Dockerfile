@@ -1,0 +1,21 @@
+# Two stages: wheels are installed into a virtual environment, the image carries only that and the code.
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /app
+COPY requirements.lock .
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --create-home portal
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --chown=root:root . .
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DJANGO_SETTINGS_MODULE=portal.settings \
+    PORTAL_DATA=/var/lib/portal \
+    PORTAL_STATIC_ROOT=/var/lib/portal/static
+RUN mkdir -p /var/lib/portal && chown portal /var/lib/portal
+USER portal
+EXPOSE 8000
+CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-server-header", "--no-access-log"]
