@@ -37,6 +37,8 @@ urlpatterns = [
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("ingest.api.urls")),
+    path("api/v1/", include("quality.api.urls")),
+    path("api/v1/", include("analytics.api.urls")),
     path("api/v1/", include("experiments.api.urls")),
 ]
 handler400 = "portal.http.problem.bad_request"

@@ -1,9 +1,20 @@
-"""The sentence a stream's page opens with: what is true, why, and how it looks. From facts only."""
+"""What the portal says of a stream and of its checks: in words, from facts only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from portal.http import words
 from quality.trust import Trust
+
+RULES: Final[Mapping[str, str]] = {
+    "validity": "Fires when the share of events that break the contract is above its goal, beyond "
+    "chance, in three of five evaluations.",
+    "freshness": "Fires when the silence is longer than the stream's own rhythm allows: one chance "
+    "in a thousand, three times of five, or one in a million twice.",
+    "volume": "Fires when the number of events leaves the range of the same hour in past weeks by "
+    "more than four deviations and 20 %, in three of five evaluations.",
+}
 
 
 @dataclass(frozen=True, slots=True)

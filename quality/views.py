@@ -13,6 +13,7 @@ from portal.http.pagination import paginate
 from portal.http.policy import declare
 from quality.models import Check
 from quality.selectors import checks as selectors
+from quality.verdicts import RULES
 
 _ROWS = 30
 
@@ -67,13 +68,3 @@ def alarm(request: HttpRequest, alarm_id: int) -> HttpResponse:
         "quality/alarm.html",
         {"alarm": found, "check": check, "first_bad": first_bad, "rule": RULES[found.kind]},
     )
-
-
-RULES = {
-    "validity": "Fires when the share of events that break the contract is above its goal, beyond "
-    "chance, in three of five evaluations.",
-    "freshness": "Fires when the silence is longer than the stream's own rhythm allows: one chance "
-    "in a thousand, three times of five, or one in a million twice.",
-    "volume": "Fires when the number of events leaves the range of the same hour in past weeks by "
-    "more than four deviations and 20 %, in three of five evaluations.",
-}
