@@ -1,15 +1,15 @@
 -- Count a batch of events after a position into windows of five minutes of event time.
--- Parameters: tx bigint, seq bigint (position read so far), batch int.
+-- Parameters: tx bigint, seq bigint (position read so far), last_tx bigint (read no further; below
+-- the horizon, so that nothing that commits later can lie before what is read), batch int.
 -- A row: read (events in this batch), tx and seq (position of the last one; null when none),
 -- windows (touched), newest (object: time of the newest event by stream).
--- Only positions below the oldest transaction still running are read: nothing that commits later
--- can lie before them. Index: ingest_event_tx (BRIN over tx::text::bigint). The caller holds the reader's offset row.
+-- Index: ingest_event_tx (BRIN over tx::text::bigint); last_tx keeps the scan short however much
+-- is still to be read. The caller holds the reader's offset row.
 WITH batch AS MATERIALIZED (
     SELECT stream_id, occurred_at, tx, seq
     FROM ingest_event
-    WHERE tx::text::bigint >= %(tx)s
+    WHERE tx::text::bigint BETWEEN %(tx)s AND %(last_tx)s
       AND (tx, seq) > (%(tx)s::text::xid8, %(seq)s)
-      AND tx < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY tx, seq
     LIMIT %(batch)s
 ), counted AS (

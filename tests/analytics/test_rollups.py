@@ -1,15 +1,19 @@
 """Counting the log exactly once, beside writers that commit in another order than they began."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from analytics.models import ReaderOffset, StreamCount
 from analytics.selectors import volume
-from analytics.services.rollups import roll_up
+from analytics.services.rollups import FIRST_SPAN, roll_up
 from catalog.models import Stream
 from ingest import partitions
 from ingest.connection import connect
@@ -70,16 +74,108 @@ def test_a_writer_that_commits_late_is_not_skipped(stream: Stream) -> None:
     assert table() == [(ZERO, 2)]
 
 
-def test_a_failure_before_the_commit_counts_nothing(stream: Stream) -> None:
+def test_a_reader_that_is_killed_before_its_commit_has_counted_nothing(stream: Stream) -> None:
     with connect() as raw:
         write(raw, stream, 0, "one")
-    before = ReaderOffset.objects.count()
-    assert roll_up(batch=1) == 1
-    assert ReaderOffset.objects.count() == before + 1
-    StreamCount.objects.all().delete()
-    ReaderOffset.objects.update(tx=0, seq=0)  # as if the transaction had never been
     assert roll_up() == 1
+    before = ReaderOffset.objects.values_list("tx", "seq").get()
+    with connect() as raw:
+        write(raw, stream, 1, "two")
+    with connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT FROM analytics_streamcount FOR UPDATE")
+        reader = pool.submit(in_thread, roll_up)
+        assert kill_blocked_reader()
+        with pytest.raises(OperationalError):
+            reader.result(timeout=10)
     assert table() == [(ZERO, 1)]
+    assert ReaderOffset.objects.values_list("tx", "seq").get() == before
+    assert roll_up() == 1
+    assert table() == [(ZERO, 2)]
+
+
+def in_thread(work: Callable[[], int]) -> int:
+    try:
+        return work()
+    finally:
+        connection.close()
+
+
+def kill_blocked_reader() -> bool:
+    """End the backend that waits for the counts, as a crash would."""
+    with connect(autocommit=True) as raw:
+        for _ in range(100):
+            killed = raw.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO analytics_stream%'"
+                " AND datname = current_database()"
+            ).fetchall()
+            if killed:
+                return True
+            time.sleep(0.05)
+    return False
+
+
+def test_two_readers_beside_unruly_writers_count_every_event_once(stream: Stream) -> None:
+    """Six writers commit late, out of order, or roll back, while two readers count."""
+    written = threading.Event()
+
+    def writer(number: int) -> int:
+        random = Random(number)
+        kept = 0
+        with connect() as raw:
+            for turn in range(40):
+                size = random.randrange(1, 6)
+                for place in range(size):
+                    write(raw, stream, random.randrange(60), f"{number}-{turn}-{place}")
+                time.sleep(random.random() / 200)
+                if random.random() < 0.1:
+                    raw.rollback()
+                else:
+                    raw.commit()
+                    kept += size
+        return kept
+
+    def reader() -> int:
+        total = 0
+        while not written.is_set():
+            total += roll_up(batch=7)
+        return total
+
+    with ThreadPoolExecutor(8) as pool:
+        readers = [pool.submit(in_thread, reader) for _ in range(2)]
+        try:
+            kept = sum(pool.map(writer, range(6)))
+        finally:
+            written.set()
+        read = sum(each.result(timeout=60) for each in readers)
+    assert kept > 0
+    read += roll_up(batch=7)
+    assert read == kept
+    assert dict(table()) == expected_table()
+    assert sum(events for _, events in table()) == kept
+
+
+def expected_table() -> dict[datetime, int]:
+    """What a plain count over the log says."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin('5 minutes', occurred_at, '2000-01-01 00:00+00'), count(*)"
+            " FROM ingest_event GROUP BY 1"
+        )
+        return dict(cursor.fetchall())
+
+
+def test_a_reader_goes_on_over_long_stretches_without_events(stream: Stream) -> None:
+    """Transactions of others lie between events; the reader passes them in few steps."""
+    with connect() as raw:
+        write(raw, stream, 0, "before")
+    assert roll_up() == 1
+    with connect(autocommit=True) as raw:
+        for _ in range(3 * FIRST_SPAN):
+            raw.execute("SELECT pg_current_xact_id()")
+        write(raw, stream, 1, "after")
+    assert roll_up() == 1
+    assert table() == [(ZERO, 2)]
 
 
 def test_small_batches_reach_the_same_table(stream: Stream) -> None:
