@@ -149,7 +149,9 @@ class _Maker:
         from portal.demo import traffic
 
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
-        story = traffic.Story(hour - timedelta(days=30), hour + timedelta(days=30))
+        story = traffic.Story(
+            hour - timedelta(days=30), hour + timedelta(days=30), hour + timedelta(days=30)
+        )
         names = {stream.name for stream in streams}
         hours = [hour - timedelta(hours=offset) for offset in range(12)]
         self._events = [

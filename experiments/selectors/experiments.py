@@ -89,8 +89,8 @@ def newest_snapshots(experiments: list[Experiment]) -> dict[int, AnalysisSnapsho
     """The newest reading of each experiment that has one, by the experiment's id; one query."""
     rows = (
         AnalysisSnapshot.objects.filter(experiment__in=experiments)
-        .order_by("experiment", "-number")
-        .distinct("experiment")
+        .order_by("experiment_id", "-number")
+        .distinct("experiment_id")
     )
     return {row.experiment_id: row for row in rows}
 

@@ -24,28 +24,29 @@ WITH batch AS MATERIALIZED (
     FROM batch
     WHERE experiment = %(key)s AND NOT override AND at >= %(since)s
       AND unit <> '' AND length(variant) BETWEEN 1 AND 64
-), first AS (
-    SELECT DISTINCT ON (unit) unit, variant, at, tx, seq
+), placed AS (
+    SELECT unit, variant, at, tx, seq, row_number() OVER w AS place,
+           first_value(variant) OVER w AS first_variant
     FROM counted
-    ORDER BY unit, at, tx, seq
-), seen AS (
-    SELECT c.unit, count(*) AS times, min(c.at) FILTER (WHERE c.variant <> f.variant) AS crossed_at
-    FROM counted AS c
-    JOIN first AS f ON f.unit = c.unit
-    GROUP BY c.unit
+    WINDOW w AS (PARTITION BY unit ORDER BY at, tx, seq)
+), first AS MATERIALIZED (
+    SELECT unit, max(variant) FILTER (WHERE place = 1) AS variant, min(at) AS at,
+           max(tx) FILTER (WHERE place = 1) AS tx, max(seq) FILTER (WHERE place = 1) AS seq,
+           count(*) AS times, min(at) FILTER (WHERE variant <> first_variant) AS crossed_at
+    FROM placed
+    GROUP BY unit
 ), merged AS (
     INSERT INTO experiments_exposure AS e
         (experiment_id, epoch, unit, variant, first_at, first_tx, first_seq, crossed_at, mismatch,
          times)
-    SELECT %(experiment_id)s, %(epoch)s, f.unit, f.variant, f.at, f.tx, f.seq, c.crossed_at,
+    SELECT %(experiment_id)s, %(epoch)s, f.unit, f.variant, f.at, f.tx, f.seq, f.crossed_at,
            NOT (h.alloc < %(allocation_bps)s AND EXISTS (
                SELECT 1
                FROM unnest(%(keys)s::text[], %(lows)s::int[], %(highs)s::int[]) AS v(key, low, high)
                WHERE v.key = f.variant AND h.place >= v.low AND h.place < v.high
            )),
-           c.times
+           f.times
     FROM first AS f
-    JOIN seen AS c ON c.unit = f.unit
     CROSS JOIN LATERAL (
         SELECT ('x' || substr(encode(sha256(convert_to(
                    'alloc:' || %(salt)s || ':' || f.unit, 'UTF8')), 'hex'), 1, 15)

@@ -10,10 +10,12 @@ from django.db.models import Max
 
 from analytics.services.rollups import roll_up
 from catalog.models import Producer
+from experiments.services.analysis import analyse_running
 from ingest.admission import Publisher, directory, publisher_of
 from ingest.models import Event
 from ingest.pipeline import accept_events
 from portal.demo import traffic
+from portal.demo.experiment import build_experiment
 from portal.demo.shop import PRODUCERS
 from portal.demo.workspace import HISTORY_DAYS, build
 from portal.kernel import clock, soft_cache
@@ -41,8 +43,10 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     build(now)
     directory.forget()
     tell("catalog built")
+    build_experiment(_story().experiment_at)
     accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
     if not is_stopped():
+        analyse_running()
         _progress("", 100)
     return accepted
 

@@ -214,6 +214,11 @@ STREAMS: Final[tuple[ShopStream, ...]] = (
         (personal("email", "Where it goes.", email, "encrypt", format="email"),), 14, "T3",
         production=False, age_days=60),
     ShopStream(
+        "experiments.exposure_recorded", "checkout",
+        "A customer met a variant of an experiment: the moment it could matter.",
+        (choice("experiment", "Which experiment.", ("one_tap_checkout",)),
+         choice("variant", "What they met.", ("control", "one_tap"))), 0, "T1"),
+    ShopStream(
         "support.ticket_opened", "identity", "A customer asked for help.",
         (choice("topic", "About what.", ("order", "payment", "playback", "account")),), 48,
         producer="back-office"),

@@ -9,14 +9,30 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any, Final
 
+from experiments.assignment import assign_variant
 from portal.demo.fields import data
 from portal.demo.shop import STREAMS, ShopStream
 
 HOUR: Final = timedelta(hours=1)
-CUSTOMERS: Final = 6_000
+CUSTOMERS: Final = 40_000
+# The experiment: these customers meet it, each at a moment of their own over three weeks.
+EXPERIMENT: Final[dict[str, Any]] = {
+    "salt": "one_tap_checkout",
+    "allocation_bps": 10_000,
+    "variants": [
+        {"key": "control", "weight_bps": 5_000},
+        {"key": "one_tap", "weight_bps": 5_000},
+    ],
+}
+EXPOSED_CUSTOMERS: Final = 16_000
+EXPOSURE_SPAN: Final = timedelta(days=21)
+EXPERIMENT_AGO: Final = timedelta(days=10)
+# Of the orders of a customer in control this share is somebody else's: the effect of one tap.
+EFFECT: Final = 0.14
 # Share of a day's events by hour, UTC: quiet at night, lunch and evening peaks.
 DAY_SHAPE: Final = (
     0.35, 0.25, 0.2, 0.2, 0.25, 0.4, 0.7, 0.95, 1.1, 1.2, 1.25, 1.35,
@@ -37,10 +53,11 @@ BAD_RELEASE: Final = "9.14.0"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """When the outage began, and since when the bad release is out."""
+    """When the outage began, since when the bad release is out, and when the experiment began."""
 
     outage_at: datetime
     release_at: datetime
+    experiment_at: datetime
 
     def is_outage(self, moment: datetime) -> bool:
         return self.outage_at <= moment < self.outage_at + OUTAGE_HOURS * HOUR
@@ -50,7 +67,8 @@ def story_at(now: datetime) -> Story:
     """The story as seen from a first run: an outage a week ago at ten, a release since yesterday."""
     day = (now - OUTAGE_AGO).replace(hour=10, minute=0, second=0, microsecond=0)
     release = (now - RELEASE_AGO).replace(minute=0, second=0, microsecond=0)
-    return Story(outage_at=day, release_at=release)
+    begun = (now - EXPERIMENT_AGO).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Story(outage_at=day, release_at=release, experiment_at=begun)
 
 
 def expected(stream: ShopStream, hour: datetime, story: Story) -> float:
@@ -66,6 +84,7 @@ def events_of_hour(hour: datetime, story: Story) -> list[tuple[str, dict[str, An
         for stream in STREAMS
         for event in _stream_hour(stream, hour, story)
     ]
+    found += [("web-shop", event) for event in _exposures(hour, story)]
     found.sort(key=lambda item: str(item[1]["time"]))
     return found
 
@@ -87,7 +106,7 @@ def _stream_hour(stream: ShopStream, hour: datetime, story: Story) -> Iterator[d
             "source": f"/shop/{stream.producer}",
             "type": stream.name,
             "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "subject": customer(rng.randrange(CUSTOMERS)),
+            "subject": _subject(stream, moment, rng, story),
             "datacontenttype": "application/json",
             "data": content,
         }
@@ -96,6 +115,65 @@ def _stream_hour(stream: ShopStream, hour: datetime, story: Story) -> Iterator[d
         yield event
 
 
+def _subject(stream: ShopStream, moment: datetime, rng: Random, story: Story) -> str:
+    """Whom an event is about. Orders lean towards customers who met the treatment."""
+    number = rng.randrange(CUSTOMERS)
+    if stream.name == "checkout.order_placed":
+        while _in_control(number, moment, story) and rng.random() < EFFECT:
+            number = rng.randrange(CUSTOMERS)
+    return customer(number)
+
+
+def _in_control(number: int, moment: datetime, story: Story) -> bool:
+    met = exposed_at(number, story)
+    return met is not None and met <= moment and variant_of(customer(number)) == "control"
+
+
+@cache
+def exposed_at(number: int, story: Story) -> datetime | None:
+    """When a customer meets the experiment; None for who never does."""
+    if number >= EXPOSED_CUSTOMERS:
+        return None
+    share = int.from_bytes(hashlib.sha256(f"exposure {number}".encode()).digest()[:6]) / 2**48
+    return story.experiment_at + EXPOSURE_SPAN * share
+
+
+@cache
+def variant_of(unit: str) -> str:
+    """The variant of a customer by the final hash, as any client would compute it."""
+    return str(assign_variant(experiment=EXPERIMENT, unit=unit)["variant"])
+
+
+def _exposures(hour: datetime, story: Story) -> Iterator[dict[str, Any]]:
+    if not story.experiment_at <= hour < story.experiment_at + EXPOSURE_SPAN:
+        return
+    for number in _by_hour(story).get(hour, ()):
+        met, unit = exposed_at(number, story), customer(number)
+        assert met is not None
+        yield {
+            "specversion": "1.0",
+            "id": f"exposure-{number:05d}",
+            "source": "/shop/web-shop",
+            "type": "experiments.exposure_recorded",
+            "time": met.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "subject": unit,
+            "datacontenttype": "application/json",
+            "data": {"experiment": "one_tap_checkout", "variant": variant_of(unit)},
+        }
+
+
+@cache
+def _by_hour(story: Story) -> dict[datetime, list[int]]:
+    """Customers by the hour in which they meet the experiment."""
+    found: dict[datetime, list[int]] = {}
+    for number in range(EXPOSED_CUSTOMERS):
+        met = exposed_at(number, story)
+        if met is not None:
+            found.setdefault(met.replace(minute=0, second=0, microsecond=0), []).append(number)
+    return found
+
+
+@cache
 def customer(number: int) -> str:
     """The token of a customer: whom an event is about."""
     return "cus_" + hashlib.sha256(f"customer {number}".encode()).hexdigest()[:10]
