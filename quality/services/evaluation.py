@@ -18,13 +18,12 @@ from typing import Any, Final
 from django.db import transaction
 
 from catalog.models import Stream
-from governance import audit
 from portal.http import words
 from portal.kernel import clock, sql
-from portal.kernel.actor import SYSTEM
 from quality import machine as machines
-from quality.models import Alarm, Baseline, Check, CheckKind
+from quality.models import Baseline, Check, CheckKind
 from quality.rates import MIN_EVENTS, rate_check
+from quality.services.alarms import Happening, close_orphans, settle_alarms
 from quality.services.baselines import slot_of
 from quality.volume import judge, silence_level
 
@@ -77,6 +76,7 @@ def _evaluate(end: datetime) -> int:
         (check.stream_id, check.kind): check for check in Check.objects.exclude(evaluated_at=None)
     }
     rows: list[dict[str, Any]] = []
+    happenings: list[Happening] = []
     for facts in _all_facts(end):
         for kind, measure in CHECKS.items():
             known = checks.get((facts.stream.pk, kind))
@@ -85,9 +85,13 @@ def _evaluate(end: datetime) -> int:
             verdict = measure(facts)
             if verdict.level is None and known is None:
                 continue
-            rows.append(_move(facts, kind, known, verdict))
+            row, happening = _move(facts, kind, known, verdict)
+            rows.append(row)
+            happenings.append(happening)
     if rows:
         sql.execute(_STORE, {"rows": json.dumps(rows), "at": end})
+    settle_alarms(happenings, at=end)
+    close_orphans(at=end)
     return sum(row["level"] is not None for row in rows)
 
 
@@ -110,7 +114,10 @@ def _all_facts(end: datetime) -> list[Facts]:
     ]
 
 
-def _move(facts: Facts, kind: str, known: Check | None, verdict: Verdict) -> dict[str, Any]:
+def _move(
+    facts: Facts, kind: str, known: Check | None, verdict: Verdict
+) -> tuple[dict[str, Any], Happening]:
+    """The check's row after this verdict, and what its machine made of it."""
     before = (
         machines.Machine(
             known.state,
@@ -123,9 +130,12 @@ def _move(facts: Facts, kind: str, known: Check | None, verdict: Verdict) -> dic
         else machines.Machine()
     )
     step = machines.advance(before, verdict.level)
-    _tell(facts, kind, verdict, step.event)
     after = step.machine
-    return {
+    happening = Happening(
+        facts.stream, kind, step.event, verdict.level or 0, verdict.value, verdict.expected,
+        verdict.sentence,
+    )  # fmt: skip
+    row = {
         "stream_id": facts.stream.pk,
         "kind": kind,
         "state": after.state,
@@ -138,37 +148,7 @@ def _move(facts: Facts, kind: str, known: Check | None, verdict: Verdict) -> dic
         "expected": verdict.expected,
         "sentence": verdict.sentence,
     }
-
-
-def _tell(facts: Facts, kind: str, verdict: Verdict, event: str) -> None:
-    """Open, reopen or close the alarm of a check."""
-    stream = facts.stream
-    if event == "persistent":
-        Alarm.objects.create(
-            stream=stream,
-            kind=kind,
-            opened_at=facts.at,
-            level=verdict.level or 1,
-            sentence=verdict.sentence,
-            evidence={"value": verdict.value, "expected": verdict.expected},
-        )
-        audit.record(
-            SYSTEM,
-            "alarm.opened",
-            stream.ref,
-            summary=f"{kind} of {stream.name}: {verdict.sentence}",
-        )
-    elif event == "reopened":
-        newest = Alarm.objects.filter(stream=stream, kind=kind).order_by("-opened_at").first()
-        if newest is not None:
-            newest.closed_at = None
-            newest.reopened += 1
-            newest.save(update_fields=["closed_at", "reopened"])
-    elif event == "recovered":
-        Alarm.objects.filter(stream=stream, kind=kind, closed_at=None).update(closed_at=facts.at)
-        audit.record(
-            SYSTEM, "alarm.closed", stream.ref, summary=f"{kind} of {stream.name} recovered"
-        )
+    return row, happening
 
 
 def validity(facts: Facts) -> Verdict:
