@@ -20,7 +20,6 @@ from portal.kernel.errors import NotPermittedError
 # Views of libraries, by module prefix: what they ask of their caller.
 LIBRARY_POLICIES = {
     "allauth.account": "public",
-    "drf_spectacular": "public",
     "django.views.static": "public",
 }
 ADMIN_POLICIES = frozenset({"admin", "audit.read"})

@@ -40,8 +40,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
     "django.contrib.auth",
@@ -250,20 +248,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["governance.api.permissions.DeclaredPolicy"],
     "DEFAULT_RENDERER_CLASSES": ["portal.http.rendering.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.http.parsing.StrictJsonParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "portal.http.problem.handle_api_exception",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.http.rendering.IgnoreClientNegotiation",
     "UNAUTHENTICATED_USER": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Event Portal",
-    "DESCRIPTION": "Catalog, govern, ingest, deliver and learn from event streams.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PUBLIC": True,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 API_DOCS_PUBLIC = env.flag("PORTAL_API_DOCS_PUBLIC", default=True)
 

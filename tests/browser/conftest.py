@@ -1,0 +1,69 @@
+"""A portal with the demo shop, and a real Chromium before it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from portal.launcher.browser import HOW_TO_GET_ONE, find
+from tests.support.live import Portal, running
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with running(tmp_path_factory.mktemp("shop") / "data") as portal:
+        portal.manage("demo", "--days", "4")
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = find()
+    if path is None:
+        pytest.fail(HOW_TO_GET_ONE)
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visitor:
+    """A person before the browser. `faults` gathers what no page may show: console errors, policy
+    reports, failed requests."""
+
+    page: Page
+    base: str
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.base + path, wait_until="load")
+
+
+def visitor(browser: Browser, portal: Portal, role: str | None, **options: Any) -> Visitor:
+    context = browser.new_context(base_url=portal.url, **options)
+    page = context.new_page()
+    found = Visitor(page, portal.url)
+    page.on("console", lambda m: found.faults.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: found.faults.append(str(error)))
+    page.on("requestfailed", lambda r: found.faults.append(f"failed {r.url} {r.failure}")
+            if "ERR_ABORTED" not in (r.failure or "") else None)  # fmt: skip
+    if role is not None:
+        person = portal.said["logins"][role]
+        found.open("/accounts/login/")
+        page.fill("#id_login", person["email"])
+        page.fill("#id_password", person["password"])
+        page.press("#id_password", "Enter")
+        page.wait_for_url(portal.url + "/")
+    return found
+
+
+@pytest.fixture(scope="module")
+def admin(chromium: Browser, shop: Portal) -> Iterator[Visitor]:
+    found = visitor(chromium, shop, "admin", viewport={"width": 1440, "height": 900})
+    yield found
+    found.page.context.close()

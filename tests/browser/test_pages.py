@@ -1,0 +1,151 @@
+"""Every page in a real browser: no console error, no policy report, nothing serious for axe."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import Visitor, visitor
+from tests.support.live import Portal
+
+pytestmark = pytest.mark.browser
+PAGES = [
+    "/", "/streams/", "/streams/?q=oder", "/streams/checkout.order_placed/",
+    "/streams/playback.heartbeat/schema/", "/streams/playback.heartbeat/quality/",
+    "/streams/playback.heartbeat/versions/", "/streams/playback.heartbeat/consumers/",
+    "/streams/playback.heartbeat/samples/", "/streams/playback.heartbeat/activity/",
+    "/streams/playback.heartbeat/use/", "/streams/new/", "/fields/", "/search/?q=order",
+    "/producers/", "/producers/android-app/", "/consumers/", "/consumers/fulfilment/",
+    "/domains/checkout/", "/ingest/", "/dead-letters/", "/quality/", "/experiments/",
+    "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
+    "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",
+    "/teams/checkout/", "/people/1/", "/settings/", "/design/", "/api/docs",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_loads_without_a_fault_and_is_accessible(path: str, admin: Visitor) -> None:
+    admin.faults.clear()
+    admin.open(path)
+    if "/streams/checkout.order_placed/" in path:
+        admin.page.wait_for_selector("[data-drawn]", timeout=15_000)
+    assert admin.page.locator("h1").count() == 1
+    found = Axe().run(admin.page)
+    serious = [
+        f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
+        for rule in found.response["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    assert admin.faults == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_hold_on_a_phone(theme: str, chromium: Browser, shop: Portal) -> None:
+    phone = visitor(
+        chromium, shop, "engineer", viewport={"width": 390, "height": 844}, color_scheme=theme
+    )
+    for path in PAGES:
+        if path.startswith("/audit"):
+            continue  # for admins
+        phone.open(path)
+        wide = phone.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, f"{path} is {wide} wide"
+    assert phone.faults == []
+    phone.page.context.close()
+
+
+def test_signing_in_works_by_keyboard_and_a_wrong_password_is_said(
+    chromium: Browser, shop: Portal
+) -> None:
+    person = visitor(chromium, shop, None)
+    person.open("/streams/")
+    page = person.page
+    page.wait_for_url(re.compile("/accounts/login/"))
+    page.fill("#id_login", shop.said["logins"]["analyst"]["email"])
+    page.fill("#id_password", "wrong")
+    page.press("#id_password", "Enter")
+    assert page.locator("[role=alert]").inner_text()
+    page.fill("#id_password", shop.said["logins"]["analyst"]["password"])
+    page.press("#id_password", "Enter")
+    page.wait_for_url(shop.url + "/streams/")
+    page.context.close()
+
+
+def test_the_finder_leads_to_a_stream_by_keyboard_alone(admin: Visitor) -> None:
+    admin.open("/")
+    page = admin.page
+    page.keyboard.press("/")
+    page.wait_for_selector("#palette[open]")
+    page.keyboard.type("order placed")
+    page.wait_for_selector("#palette-list [role=option]:has-text('order_placed')")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/streams/checkout.order_placed/"))
+
+
+def test_the_theme_is_kept_and_set_by_the_server(admin: Visitor) -> None:
+    admin.open("/")
+    page = admin.page
+    before = page.locator("html").get_attribute("data-theme")
+    page.click("[data-theme-form] button")
+    after = page.locator("html").get_attribute("data-theme")
+    assert after in ("light", "dark")
+    assert after != before
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") == after
+
+
+def test_a_stream_is_registered_from_a_pasted_sample(chromium: Browser, shop: Portal) -> None:
+    engineer = visitor(chromium, shop, "engineer")
+    page = engineer.page
+    engineer.open("/streams/new/")
+    page.fill("textarea[name=sample]", '{"broken": ')
+    page.click("main button.go")
+    assert "line 1" in page.locator(".err").inner_text()
+    page.fill(
+        "textarea[name=sample]",
+        '{"specversion":"1.0","type":"shop.gift_wrapped","source":"/s","id":"1",'
+        '"data":{"gift_id":"g1","email":"a@b.example"}}',
+    )
+    page.click("main button.go")
+    page.wait_for_selector("#id_name")
+    assert page.input_value("#id_name") == "shop.gift_wrapped"
+    page.fill("#id_description", "Somebody asked for a gift to be wrapped.")
+    page.click("main button.go")
+    page.wait_for_url(re.compile("/streams/shop.gift_wrapped/use/"))
+    page.click("main form button")
+    page.wait_for_selector("pre:has-text('ep_prod_')")
+    assert shop.get("/api/v1/streams/shop.gift_wrapped")["classification"] == "personal"
+    page.context.close()
+
+
+def test_pages_work_without_a_script(chromium: Browser, shop: Portal) -> None:
+    plain = visitor(chromium, shop, "product_manager", java_script_enabled=False)
+    page = plain.page
+    plain.open("/streams/")
+    page.fill("main input[name=q]", "refund")
+    page.press("main input[name=q]", "Enter")
+    assert page.locator("main a.sn:has-text('refund_issued')").count() == 1
+    plain.open("/streams/payments.refund_issued/")
+    page.click("text=Follow")
+    assert page.locator("text=Unfollow").count() == 1
+    page.context.close()
+
+
+def test_a_request_is_asked_and_granted_in_the_browser(chromium: Browser, shop: Portal) -> None:
+    analyst = visitor(chromium, shop, "analyst")
+    analyst.open("/streams/support.ticket_opened/samples/")
+    analyst.page.click("main .state a:has-text('Ask for access')")
+    analyst.page.fill("#id_purpose", "Count tickets by topic each week.")
+    analyst.page.click("main button.go")
+    analyst.page.wait_for_url(re.compile("/access/$"))
+    boss = visitor(chromium, shop, "admin")
+    boss.open("/access/")
+    row = boss.page.locator("article.req:has-text('ticket_opened')")
+    row.locator("button[value=approve]").click()
+    boss.page.wait_for_selector("text=Granted ivo@shop.example")
+    analyst.open("/streams/support.ticket_opened/samples/")
+    assert analyst.page.locator("main .rows li").count() > 0
+    for person in (analyst, boss):
+        person.page.context.close()
