@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from portal.launcher.browser import HOW_TO_GET_ONE, find
 from tests.support.live import Portal, running
@@ -44,14 +44,22 @@ class Visitor:
         self.page.goto(self.base + path, wait_until="load")
 
 
-def visitor(browser: Browser, portal: Portal, role: str | None, **options: Any) -> Visitor:
-    context = browser.new_context(base_url=portal.url, **options)
+def tab(context: BrowserContext, portal: Portal) -> Visitor:
+    """A fresh page of a context, whose faults are gathered from the start."""
     page = context.new_page()
     found = Visitor(page, portal.url)
-    page.on("console", lambda m: found.faults.append(m.text) if m.type == "error" else None)
+    page.on("console", lambda m: found.faults.append(f"{m.text} {m.location['url']}")
+            if m.type == "error" else None)  # fmt: skip
     page.on("pageerror", lambda error: found.faults.append(str(error)))
     page.on("requestfailed", lambda r: found.faults.append(f"failed {r.url} {r.failure}")
             if "ERR_ABORTED" not in (r.failure or "") else None)  # fmt: skip
+    return found
+
+
+def visitor(browser: Browser, portal: Portal, role: str | None, **options: Any) -> Visitor:
+    """A person with a browser of their own, signed in unless `role` is None."""
+    found = tab(browser.new_context(base_url=portal.url, **options), portal)
+    page = found.page
     if role is not None:
         person = portal.said["logins"][role]
         found.open("/accounts/login/")

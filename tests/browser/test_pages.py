@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import Visitor, visitor
+from tests.browser.conftest import Visitor, tab, visitor
 from tests.support.live import Portal
 
 pytestmark = pytest.mark.browser
@@ -25,20 +25,23 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_loads_without_a_fault_and_is_accessible(path: str, admin: Visitor) -> None:
-    admin.faults.clear()
-    admin.open(path)
+def test_a_page_loads_without_a_fault_and_is_accessible(
+    path: str, admin: Visitor, shop: Portal
+) -> None:
+    found = tab(admin.page.context, shop)
+    found.open(path)
     if "/streams/checkout.order_placed/" in path:
-        admin.page.wait_for_selector("[data-drawn]", timeout=15_000)
-    assert admin.page.locator("h1").count() == 1
-    found = Axe().run(admin.page)
+        found.page.wait_for_selector("[data-drawn]", timeout=15_000)
+    assert found.page.locator("h1").count() == 1
+    # Before axe, which sets styles of its own that the policy rightly reports.
+    assert found.faults == []
     serious = [
         f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
-        for rule in found.response["violations"]
+        for rule in Axe().run(found.page).response["violations"]
         if rule["impact"] in ("serious", "critical")
     ]
     assert serious == []
-    assert admin.faults == []
+    found.page.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
