@@ -57,6 +57,7 @@ _CLAIM_LEDGER: Final = sql.load("ingest", "claim_ledger")
 _LEDGER_CONTENTS: Final = sql.load("ingest", "ledger_contents")
 _ADD_TO_ACCOUNTS: Final = sql.load("ingest", "add_to_accounts")
 _RECORD_DISCOVERIES: Final = sql.load("ingest", "record_discoveries")
+_DEAD_LETTERS_KEPT_BEFORE: Final = sql.load("ingest", "dead_letters_kept_before")
 _RECORD_SOURCES: Final = sql.load("ingest", "record_sources")
 _EVENT_COLUMNS: Final = (
     "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject, source,"
@@ -70,6 +71,8 @@ _COPY_DEAD_LETTERS: Final = (
     " FROM STDIN (FORMAT BINARY)"
 )
 
+# producer, reason, type, event id, microseconds of its time, SHA-256 of its bytes
+Refusal = tuple[int, str, str, str, int | None, bytes]
 # (stream, microseconds of its time or None for the ledger's, id)
 Key = tuple[int, int | None, str]
 
@@ -225,27 +228,64 @@ def _claim_ledger(
 
 
 def _write_dead_letters(connection: Connection, group: Sequence[Submission]) -> None:
-    packed: list[bytes] = []
+    """Keep each refused event once: one that is sent again, as after an answer that got lost,
+    is told the dead letter it has."""
+    refused: dict[Refusal, list[tuple[Item, Submission]]] = {}
     for submission in group:
         for item in submission.items:
-            if item.status is not Status.DEAD_LETTERED or item.reason is None:
-                continue
-            item.dead_letter = uuid7()
-            packed.append(
-                rows.pack_dead_letter(
-                    letter_id=item.dead_letter,
-                    received_us=submission.received_us,
-                    stream_id=item.stream_id or None,
-                    producer_id=submission.producer_id,
-                    envelope=item.envelope,
-                    reason=item.reason.value,
-                    errors=item.errors,
-                    body_sha256=submission.body_sha256 or sha256(item.envelope.raw).digest(),
-                    group_key=group_key(item, submission.producer_id),
-                )
-            )
+            if item.status is Status.DEAD_LETTERED and item.reason is not None:
+                refused.setdefault(_refusal(item, submission), []).append((item, submission))
+    if not refused:
+        return
+    kept = _kept_before(connection, [refusal[-1] for refusal in refused])
+    packed: list[bytes] = []
+    for refusal, same in refused.items():
+        item, submission = same[0]
+        letter = kept.get(refusal)
+        if letter is None:
+            letter = uuid7()
+            packed.append(_pack_dead_letter(letter, item, submission, body_sha256=refusal[-1]))
+        for item, _ in same:
+            item.dead_letter = letter
     if packed:
         _copy(connection, _COPY_DEAD_LETTERS, packed)
+
+
+def _refusal(item: Item, submission: Submission) -> Refusal:
+    envelope = item.envelope
+    return (
+        submission.producer_id,
+        item.reason or "",
+        envelope.type,
+        envelope.id,
+        envelope.occurred_us,
+        submission.body_sha256 or sha256(envelope.raw).digest(),
+    )
+
+
+def _kept_before(connection: Connection, bodies: list[bytes]) -> dict[Refusal, UUID]:
+    found = connection.execute(_DEAD_LETTERS_KEPT_BEFORE, {"bodies": bodies}).fetchall()
+    return {
+        (int(producer), str(reason), str(kind), str(name), us, bytes(body)): UUID(str(letter))
+        for producer, reason, kind, name, us, body, letter in found
+    }
+
+
+def _pack_dead_letter(
+    letter: UUID, item: Item, submission: Submission, *, body_sha256: bytes
+) -> bytes:
+    assert item.reason is not None
+    return rows.pack_dead_letter(
+        letter_id=letter,
+        received_us=submission.received_us,
+        stream_id=item.stream_id or None,
+        producer_id=submission.producer_id,
+        envelope=item.envelope,
+        reason=item.reason.value,
+        errors=item.errors,
+        body_sha256=body_sha256,
+        group_key=group_key(item, submission.producer_id),
+    )
 
 
 def group_key(item: Item, producer_id: int) -> str:

@@ -46,6 +46,9 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Start it; what a killed one left of its session goes first, as it may hold the port."""
+        if self._process is not None:
+            self._end_session(self._process)
         rotate(self.log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
@@ -85,6 +88,10 @@ class Child:
                 process.send_signal(signal.SIGQUIT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(3)
+        self._end_session(process)
+
+    @staticmethod
+    def _end_session(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -53,13 +53,26 @@ def main(argv: Sequence[str], *, data: Path | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="manage.py up", description="Start the whole portal.")
-    parser.add_argument("--port", type=int, default=8000, help="web port (8000)")
-    parser.add_argument("--workers", type=int, default=1, help="Celery worker processes (1)")
+    parser.add_argument("--port", type=_number(1, 65_535), default=8000, help="web port (8000)")
+    parser.add_argument(
+        "--workers", type=_number(1, 64), default=1, help="Celery worker processes (1)"
+    )
     parser.add_argument("--no-demo", action="store_true", help="without the demo workspace")
     parser.add_argument("--reset", action="store_true", help="delete the data directory first")
     parser.add_argument("--yes", action="store_true", help="answer the question of --reset")
     parser.add_argument("--json", action="store_true", help="one line of JSON when ready")
     return parser
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """An argparse type: a whole number within bounds."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return number
 
 
 def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace) -> None:

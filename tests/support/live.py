@@ -5,14 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
+from portal.launcher import postgres
 from portal.launcher.instance import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +41,19 @@ class Portal:
     def url(self) -> str:
         return str(self.said["url"])
 
+    @property
+    def database_url(self) -> str:
+        """Where its embedded PostgreSQL answers."""
+        ports = json.loads((self.data / "run" / "ports.json").read_text())
+        password = (self.data / "secrets" / "postgres_password").read_text()
+        return postgres.Server(self.data / "postgres", ports["postgres"], password).url()
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
     def manage(self, *words: str) -> str:
         """Run a management command on this portal's data and give what it printed."""
         done = subprocess.run(
@@ -47,6 +62,9 @@ class Portal:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
+
+    def manage_json(self, *words: str) -> Any:
+        return json.loads(self.manage(*words, "--json").splitlines()[-1])
 
     def get(self, path: str) -> Any:
         answer = httpx2.get(
@@ -66,9 +84,11 @@ class Portal:
             try:
                 command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 variables = (place / "environ").read_bytes()
+                works_in = str((place / "cwd").readlink())
             except OSError:
                 continue
-            mine = str(self.data) in command or f"PORTAL_DATA={self.data}".encode() in variables
+            data = str(self.data)
+            mine = data in command or data in works_in or data.encode() in variables
             if mine and words in command:
                 found.append(int(place.name))
         return found
@@ -77,14 +97,29 @@ class Portal:
         self.process.send_signal(number)
         return self.process.wait(60)
 
+    def close(self) -> None:
+        """Stop it if it still runs."""
+        if self.process.poll() is None:
+            self.stop()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
-def start(data: Path, *, port: int | None = None) -> Portal:
+
+def start(
+    data: Path,
+    *,
+    port: int | None = None,
+    words: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+    stderr: IO[str] | None = None,
+) -> Portal:
     """Start a portal and wait until it says that it is ready."""
     chosen = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up", "--no-demo", "--json", "--data", str(data),
-         "--port", str(chosen)],
-        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+         "--port", str(chosen), *words],
+        cwd=ROOT, env=environment() | dict(variables or {}), stdout=subprocess.PIPE,
+        stderr=stderr or subprocess.DEVNULL, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -96,13 +131,18 @@ def start(data: Path, *, port: int | None = None) -> Portal:
     return Portal(data, chosen, process, json.loads(line))
 
 
+def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"{what} took longer than {seconds} s"
+        time.sleep(0.1)
+
+
 @contextmanager
-def running(data: Path) -> Iterator[Portal]:
-    portal = start(data)
+def running(data: Path, **options: Any) -> Iterator[Portal]:
+    """A portal while the block lasts; the options are those of `start`."""
+    portal = start(data, **options)
     try:
         yield portal
     finally:
-        if portal.process.poll() is None:
-            portal.stop()
-        if portal.process.stdout is not None:
-            portal.process.stdout.close()
+        portal.close()
