@@ -61,15 +61,25 @@ def _verdict(hour: health.Totals) -> tuple[str, str, str]:
 @declare(GET="dead_letter.read")
 def dead_letter_groups(request: HttpRequest) -> HttpResponse:
     asked = parameters.read(
-        request.GET, {"state": parameters.choice(("open", "replayed", "discarded"))}
+        request.GET,
+        {**parameters.LIST, "state": parameters.choice(("open", "replayed", "discarded"))},
     )
-    state = asked.get("state", "open")
-    found = dead_letters.groups(request_actor(request), state=state)
-    return render(
-        request,
-        "ingest/dead_letters.html",
-        {"groups": found, "state": state, "total": sum(group.count for group in found)},
+    actor, state = request_actor(request), asked.get("state", "open")
+    page = paginate(
+        dead_letters.grouped(actor, state=state),
+        order=("-count", "group_key"),
+        limit=asked.get("limit"),
+        cursor=asked.get("cursor"),
     )
+    events, groups = dead_letters.totals(actor, state=state)
+    context = {
+        "groups": dead_letters.describe(actor, page.items, state=state),
+        "next": page.next,
+        "state": state,
+        "events": events,
+        "total": groups,
+    }
+    return render(request, "ingest/dead_letters.html", context)
 
 
 @require_GET

@@ -108,32 +108,40 @@ class DeadLetters(APIView):
 
 
 class DeadLetterGroups(APIView):
+    """Dead letters by their cause, the largest group first."""
+
     policy: ClassVar = {"GET": "dead_letter.read"}
 
     def get(self, request: Request) -> Response:
         asked = parameters.read(
             request.query_params,
-            {"state": parameters.choice(("open", "replayed", "discarded"))}
-            | {"limit": parameters.integer(1, 100)},
+            {**parameters.LIST, "state": parameters.choice(("open", "replayed", "discarded"))},
         )
-        found = dead_letters.groups(
-            api_actor(request), state=asked.get("state", "open"), limit=asked.get("limit", 50)
+        actor, state = api_actor(request), asked.get("state", "open")
+        page = paginate(
+            dead_letters.grouped(actor, state=state),
+            order=("-count", "group_key"),
+            limit=asked.get("limit"),
+            cursor=asked.get("cursor"),
         )
         items = [
-            {
-                "group": group.id,
-                "reason": group.reason,
-                "type": group.type,
-                "stream": group.stream,
-                "producers": group.producers,
-                "count": group.count,
-                "first_at": group.first_at,
-                "last_at": group.last_at,
-                "detail": group.detail,
-            }
-            for group in found
+            group_dict(group) for group in dead_letters.describe(actor, page.items, state=state)
         ]
-        return Response({"items": items, "next": None})
+        return Response({"items": items, "next": page.next})
+
+
+def group_dict(group: dead_letters.Group) -> dict[str, object]:
+    return {
+        "group": group.id,
+        "reason": group.reason,
+        "type": group.type,
+        "stream": group.stream,
+        "producers": group.producers,
+        "count": group.count,
+        "first_at": group.first_at,
+        "last_at": group.last_at,
+        "detail": group.detail,
+    }
 
 
 class DeadLetterDetail(APIView):

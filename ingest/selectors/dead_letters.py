@@ -6,12 +6,14 @@ A body may hold anything, personal values too, so it is shown only to who may re
 
 import base64
 import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
+from django.db.models.functions import TruncDate
 
 from catalog.models import Producer, Stream
 from governance import access, audit
@@ -22,6 +24,7 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 KEPT: Final = timedelta(days=30)
+DAYS: Final = 14
 
 SENTENCES: Final = {
     "unparsable": "The body could not be read",
@@ -69,16 +72,69 @@ def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     return rows.filter(stream_id__in=owned.values("pk"))
 
 
-def groups(actor: Actor, *, limit: int = 50, state: str = "open") -> list[Group]:
-    """The groups of dead letters in one state, largest first, with 14 days of counts."""
-    rows = list(
-        visible_dead_letters(actor)
-        .filter(state=state)
-        .values("group_key", "reason", "type", "stream_id")
-        .annotate(count=Count("id"), first=Min("received_at"), last=Max("received_at"))
-        .order_by("-count", "group_key")[:limit]
+def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
+    """One row for each cause of the dead letters in a state: key, reason, type, stream, count."""
+    rows = visible_dead_letters(actor).filter(state=state)
+    return (
+        rows.order_by()
+        .values("group_key")
+        .annotate(
+            reason=Max("reason"),
+            type=Max("type"),
+            stream=Max("stream_id"),
+            producer=Max("producer_id"),
+            count=Count("id"),
+            first=Min("received_at"),
+            last=Max("received_at"),
+        )
     )
-    return [_group(actor, dict(row)) for row in rows]
+
+
+def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> list[Group]:
+    """The groups of a page of such rows, with 14 days of counts; four queries for all of them."""
+    keys = [row["group_key"] for row in rows]
+    letters = visible_dead_letters(actor).filter(state=state, group_key__in=keys).order_by()
+    newest = dict(
+        letters.order_by("group_key", "-received_at")
+        .distinct("group_key")
+        .values_list("group_key", "errors")
+    )
+    producers = Producer.objects.in_bulk([row["producer"] for row in rows])
+    streams = Stream.objects.in_bulk([row["stream"] for row in rows if row["stream"]])
+    per_day = _per_day(letters)
+    found = []
+    for row in rows:
+        errors = newest.get(row["group_key"]) or []
+        stream, producer = streams.get(row["stream"]), producers.get(row["producer"])
+        found.append(
+            Group(
+                key=row["group_key"],
+                reason=row["reason"],
+                sentence=SENTENCES.get(row["reason"], row["reason"]),
+                type=row["type"],
+                stream=stream.name if stream else None,
+                producers=(producer.name,) if producer else (),
+                count=row["count"],
+                first_at=row["first"],
+                last_at=row["last"],
+                detail=f"{errors[0]['pointer']} {errors[0]['detail']}".strip() if errors else "",
+                per_day=per_day.get(row["group_key"], (0,) * DAYS),
+            )
+        )
+    return found
+
+
+def groups(actor: Actor, *, limit: int = 50, state: str = "open") -> list[Group]:
+    """The groups of dead letters in one state, largest first."""
+    rows = grouped(actor, state=state).order_by("-count", "group_key")[:limit]
+    return describe(actor, list(rows), state=state)
+
+
+def totals(actor: Actor, *, state: str) -> tuple[int, int]:
+    """Dead letters in a state, and the groups they are in."""
+    found = visible_dead_letters(actor).filter(state=state).order_by()
+    counts = found.aggregate(events=Count("id"), groups=Count("group_key", distinct=True))
+    return counts["events"], counts["groups"]
 
 
 def group_count(actor: Actor) -> int:
@@ -88,18 +144,12 @@ def group_count(actor: Actor) -> int:
 
 
 def group_of(actor: Actor, key: str) -> Group:
-    """One group by its key; NotFoundError without visible letters."""
-    row = (
-        visible_dead_letters(actor)
-        .filter(group_key=key)
-        .values("group_key", "reason", "type", "stream_id")
-        .annotate(count=Count("id"), first=Min("received_at"), last=Max("received_at"))
-        .order_by("group_key")
-        .first()
-    )
-    if row is None:
-        raise NotFoundError
-    return _group(actor, dict(row))
+    """One group by its key, in the first state it has letters in; NotFoundError without any."""
+    for state in ("open", "replayed", "discarded"):
+        rows = list(grouped(actor, state=state).filter(group_key=key))
+        if rows:
+            return describe(actor, rows, state=state)[0]
+    raise NotFoundError
 
 
 def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
@@ -109,42 +159,20 @@ def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
     return found
 
 
-def _group(actor: Actor, row: dict[str, Any]) -> Group:
-    letters = visible_dead_letters(actor).filter(group_key=row["group_key"])
-    newest = letters.order_by("-received_at").first()
-    errors = newest.errors if newest is not None else []
-    producer_ids = letters.values_list("producer_id", flat=True).distinct()[:5]
-    names = Producer.objects.filter(pk__in=list(producer_ids)).values_list("name", flat=True)
-    stream = Stream.objects.filter(pk=row["stream_id"]).values_list("name", flat=True).first()
-    detail = f"{errors[0]['pointer']} {errors[0]['detail']}".strip() if errors else ""
-    return Group(
-        key=row["group_key"],
-        reason=row["reason"],
-        sentence=SENTENCES.get(row["reason"], row["reason"]),
-        type=row["type"],
-        stream=stream,
-        producers=tuple(sorted(names)),
-        count=row["count"],
-        first_at=row["first"],
-        last_at=row["last"],
-        detail=detail,
-        per_day=_per_day(letters),
+def _per_day(letters: QuerySet[DeadLetter]) -> dict[str, tuple[int, ...]]:
+    """Letters of each group on each of the last 14 days, today last."""
+    today = clock.now().date()
+    counted = (
+        letters.filter(received_at__gte=clock.now() - timedelta(days=DAYS))
+        .values_list("group_key", TruncDate("received_at", tzinfo=UTC))
+        .annotate(count=Count("id"))
     )
-
-
-def _per_day(letters: QuerySet[DeadLetter], days: int = 14) -> tuple[int, ...]:
-    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    starts = [midnight - timedelta(days=offset) for offset in range(days - 1, -1, -1)]
-    counted = letters.aggregate(
-        **{
-            f"d{index}": Count(
-                "id",
-                filter=Q(received_at__gte=start, received_at__lt=start + timedelta(days=1)),
-            )
-            for index, start in enumerate(starts)
-        }
-    )
-    return tuple(counted[f"d{index}"] for index in range(days))
+    found: dict[str, list[int]] = {}
+    for key, day, count in counted:
+        place = DAYS - 1 - (today - day).days
+        if place >= 0:
+            found.setdefault(key, [0] * DAYS)[place] = count
+    return {key: tuple(counts) for key, counts in found.items()}
 
 
 def group_id(key: str) -> str:
@@ -178,7 +206,8 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     """The bytes as text for who may read the payload; None for others.
 
     A refused event has passed no privacy rule, so nothing in it can be masked field by field:
-    personal streams need the grant to personal fields. Each such read leaves an audit row.
+    personal streams need the grant to personal fields. Such a read, and that of a type nobody
+    registered, leaves an audit row.
     """
     stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
     if stream is None:
@@ -188,12 +217,13 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
         needed = Permission.READ_PERSONAL if stream.is_personal else Permission.READ_PAYLOAD
         if not access.may(actor, needed, stream):
             return None
-        if stream.is_personal:
-            audit.record(
-                actor,
-                "dead_letter.personal_read",
-                stream.ref,
-                summary=f"saw a dead letter of {stream.name}",
-                after={"dead_letter": str(letter.id)},
-            )
+    if stream is None or stream.is_personal:
+        name = stream.name if stream is not None else letter.type
+        audit.record(
+            actor,
+            "dead_letter.personal_read",
+            stream.ref if stream is not None else ResourceRef("stream", letter.type),
+            summary=f"saw a dead letter of {name or 'an unreadable body'}",
+            after={"dead_letter": str(letter.id)},
+        )
     return bytes(letter.body).decode("utf-8", "replace")

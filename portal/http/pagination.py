@@ -20,6 +20,7 @@ from portal.http.parameters import DEFAULT_LIMIT
 from portal.kernel.errors import BadRequestError
 
 M = TypeVar("M", bound=Model)
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -35,15 +36,15 @@ class Page(Generic[T]):
 
 
 def paginate(
-    queryset: QuerySet[M],
+    queryset: QuerySet[M, R],
     *,
     order: Sequence[str],
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[M]:
+) -> Page[R]:
     """A page of a queryset in an order whose last column is unique ("-at", "id").
 
-    Columns are own fields or annotations, never null. One query, which reads limit + 1 rows.
+    Columns are own fields or annotations, never null; rows are models or dictionaries. One query, which reads limit + 1 rows.
     """
     size = limit or DEFAULT_LIMIT
     rows = queryset.order_by(*order)
@@ -53,7 +54,8 @@ def paginate(
     if len(found) <= size:
         return Page(found, None)
     last = found[size - 1]
-    values = [getattr(last, column.lstrip("-")) for column in order]
+    names = [column.lstrip("-") for column in order]
+    values = [last[name] if isinstance(last, dict) else getattr(last, name) for name in names]
     return Page(found[:size], encode_cursor(order, values))
 
 
