@@ -1,0 +1,474 @@
+"""The contract of POST /v1/events: statuses, reasons, shapes, bad input, many at once."""
+
+import asyncio
+import base64
+import gzip
+import json
+import zlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from catalog.models import Stream
+from ingest import admission
+from portal.kernel import clock
+from tests.ingest.conftest import ORDER_SCHEMA, Answer, World, post, post_async
+
+WIRE = Path(__file__).resolve().parents[1] / "data" / "wire" / "cloudevents.jsonl"
+ONE = "application/cloudevents+json"
+MANY = "application/cloudevents-batch+json"
+LINES = "application/x-ndjson"
+
+
+@pytest.fixture(scope="module")
+def stream(world: World) -> Stream:
+    return world.stream()
+
+
+@pytest.fixture(scope="module")
+def key(world: World) -> str:
+    return world.key(world.producer())
+
+
+class Sender:
+    """One producer that sends to one stream."""
+
+    def __init__(self, stream: Stream, key: str) -> None:
+        self.stream, self.key = stream, key
+        self.number = 0
+
+    def event(self, **changes: Any) -> dict[str, Any]:
+        self.number += 1
+        event = {
+            "specversion": "1.0",
+            "id": f"e{self.number}",
+            "source": "/tests",
+            "type": self.stream.name,
+            "data": {"order": "a"},
+        }
+        return {name: value for name, value in (event | changes).items() if value is not ...}
+
+    def send(
+        self, body: object, content_type: str = ONE, *, query: str = "", **headers: str
+    ) -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        base = {"content-type": content_type, "authorization": f"Bearer {self.key}"}
+        return post(raw, {name: v for name, v in (base | named).items() if v}, query=query)
+
+
+@pytest.fixture
+def sender(stream: Stream, key: str) -> Sender:
+    return Sender(stream, key)
+
+
+_numbers = iter(range(10**9))
+
+
+@pytest.fixture(autouse=True)
+def fresh_ids(sender: Sender) -> None:
+    sender.number = next(_numbers) * 1000
+
+
+def assert_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    assert answer.status == status, answer.body[:300]
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["type"] == f"/problems/{code}"
+    assert body["instance"] == answer.headers["x-request-id"]
+    return body
+
+
+# --- what is taken ---
+
+
+def test_the_answer_names_only_what_is_not_plainly_accepted(sender: Sender) -> None:
+    good, bad = sender.event(), sender.event(data={"order": 1})
+    answer = sender.send([good, bad, good], MANY)
+    assert answer.status == 202
+    body = answer.json
+    assert [body[name] for name in ("received", "accepted", "duplicate", "dead_lettered")] == [
+        3, 1, 1, 1,
+    ]  # fmt: skip
+    assert [(item["index"], item["status"]) for item in body["results"]] == [
+        (1, "dead_lettered"),
+        (2, "duplicate"),
+    ]
+    refused = body["results"][0]
+    assert refused["id"] == bad["id"]
+    assert refused["reason"] == "schema_violation"
+    assert refused["errors"][0]["pointer"] == "/data/order"
+    assert "1" not in refused["errors"][0]["detail"], "no submitted value is echoed"
+
+
+def test_results_all_names_every_event_in_order(sender: Sender) -> None:
+    answer = sender.send([sender.event(), sender.event()], MANY, query="results=all")
+    assert [(item["index"], item["status"]) for item in answer.json["results"]] == [
+        (0, "accepted"),
+        (1, "accepted"),
+    ]
+
+
+def test_an_empty_batch_is_taken(sender: Sender) -> None:
+    answer = sender.send([], MANY)
+    assert (answer.status, answer.json["received"], answer.json["results"]) == (202, 0, [])
+
+
+def test_of_lines_only_the_bad_one_is_a_dead_letter(sender: Sender) -> None:
+    lines = [json.dumps(sender.event()), "{nope", json.dumps(sender.event())]
+    answer = sender.send("\n".join(lines).encode(), LINES)
+    assert (answer.status, answer.json["accepted"], answer.json["dead_lettered"]) == (202, 2, 1)
+    assert answer.json["results"][0]["index"] == 1
+    assert answer.json["results"][0]["reason"] == "unparsable"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/"])
+def test_a_slash_at_the_end_makes_no_difference(sender: Sender, path: str) -> None:
+    answer = post(
+        json.dumps(sender.event()).encode(),
+        {"content-type": ONE, "authorization": f"Bearer {sender.key}"},
+        path=path,
+    )
+    assert answer.json["accepted"] == 1
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 7])
+def test_a_body_may_come_in_parts(sender: Sender, chunks: int) -> None:
+    body = json.dumps(sender.event()).encode()
+    headers = {"content-type": ONE, "authorization": f"Bearer {sender.key}"}
+    assert post(body, headers, chunks=chunks).json["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
+)
+def test_packed_bodies_are_unpacked(sender: Sender, encoding: str, pack: Any) -> None:
+    body = pack(json.dumps([sender.event() for _ in range(3)]).encode())
+    assert sender.send(body, MANY, content_encoding=encoding).json["accepted"] == 3
+
+
+def test_requests_of_real_clients_get_their_answers(world: World) -> None:
+    """The recorded requests of the CloudEvents SDKs, against a stream of their type."""
+    producer = world.producer()
+    stream = world.stream(True, aliases=("com.example.order.created",), late_seconds=366 * 86_400)
+    key = world.key(producer)
+    outcomes = []
+    for line in WIRE.read_text().splitlines():
+        request = json.loads(line)
+        headers = [
+            (name, value) for name, value in request["headers"]
+            if name.lower() not in {"authorization", "content-length", "connection"}
+        ]  # fmt: skip
+        answer = post(request["body"].encode(), [*headers, ("authorization", f"Bearer {key}")])
+        assert answer.status in {202, 400, 415, 422}, (answer.status, answer.body[:300])
+        outcomes.append(answer.status)
+    assert outcomes.count(202) >= 10
+    assert len(world.events(stream)) >= 8
+
+
+# --- authority ---
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer ep_prod_aaaaaaaa_bbbb", "Bearer x", "Basic !!"]
+)
+def test_no_key_or_a_wrong_one_is_one_401(sender: Sender, authorization: str) -> None:
+    body = assert_problem(sender.send(sender.event(), authorization=authorization), 401,
+                          "unauthenticated")  # fmt: skip
+    expected = assert_problem(sender.send(sender.event(), authorization=""), 401, "unauthenticated")
+    assert {**body, "instance": ""} == {**expected, "instance": ""}
+
+
+def test_a_key_that_ended_is_a_401(world: World, stream: Stream) -> None:
+    for fields in (
+        {"revoked_at": clock.now()},
+        {"expires_at": clock.now() - timedelta(seconds=1)},
+    ):
+        key = world.key(world.producer(), **fields)
+        answer = Sender(stream, key).send({})
+        assert_problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"]
+
+
+def test_a_key_as_basic_user_name_is_taken(sender: Sender) -> None:
+    basic = base64.b64encode(f"{sender.key}:".encode()).decode()
+    assert sender.send(sender.event(), authorization=f"Basic {basic}").status == 202
+
+
+def test_a_key_that_may_publish_nothing_is_a_403(world: World, stream: Stream) -> None:
+    key = world.key(world.producer(globs=()))
+    assert_problem(Sender(stream, key).send({}), 403, "not_permitted")
+
+
+def test_a_key_in_the_address_is_refused_and_never_repeated(sender: Sender) -> None:
+    answer = sender.send(sender.event(), query=f"key={sender.key}")
+    assert_problem(answer, 400, "key_in_query")
+    assert sender.key.encode() not in answer.body
+
+
+def test_a_stream_of_others_is_not_permitted_or_unknown(world: World, sender: Sender) -> None:
+    open_stream, hidden = world.stream(), world.stream(restricted=True)
+    key = world.key(world.producer(globs=(sender.stream.name,)))
+    mine = Sender(sender.stream, key)
+    answer = mine.send([mine.event(type=open_stream.name), mine.event(type=hidden.name)], MANY)
+    assert [item["reason"] for item in answer.json["results"]] == [
+        "not_permitted",
+        "unknown_stream",
+    ]
+
+
+def test_a_declared_source_is_the_only_one(world: World, stream: Stream) -> None:
+    mine = Sender(stream, world.key(world.producer(sources=("/mine",))))
+    answer = mine.send([mine.event(source="/mine", id="s1"), mine.event(id="s2")], MANY)
+    assert answer.json["accepted"] == 1
+    assert answer.json["results"][0]["reason"] == "not_permitted"
+    assert answer.json["results"][0]["errors"][0]["pointer"] == "/source"
+
+
+# --- the form of a request ---
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_other_methods_are_a_405_that_names_post(sender: Sender, method: str) -> None:
+    answer = post(b"", {"authorization": f"Bearer {sender.key}"}, method=method)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/json", "multipart/form-data", "application/cloudevents+xml",
+     f"{ONE}; charset=latin1", "application/cloudevents+avro"],
+)  # fmt: skip
+def test_other_media_types_are_a_415(sender: Sender, content_type: str) -> None:
+    answer = sender.send(sender.event(), content_type)
+    assert answer.status == 415
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x"])
+def test_other_encodings_are_a_415(sender: Sender, encoding: str) -> None:
+    assert sender.send(sender.event(), content_encoding=encoding).status == 415
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=1", "dry_run=maybe", "dry_run=true&dry_run=true", "results=none", "a=%00", "%ff=%fe",
+     "&".join("a=1" for _ in range(50))],
+)  # fmt: skip
+def test_parameters_that_are_not_known_are_a_400(sender: Sender, query: str) -> None:
+    assert_problem(sender.send(sender.event(), query=query), 400, "parameter")
+
+
+MALFORMED = [
+    (b"", "malformed_json"), (b"{", "malformed_json"), (b"{} x", "malformed_json"),
+    (b"{'a':1}", "malformed_json"), (b'{"a":1,}', "malformed_json"), (b'{"a":012}', "malformed_json"),
+    (b"\xef\xbb\xbf{}", "malformed_json"), (b"\xff\xfe", "malformed_json"),
+    (b'{"a":NaN}', "malformed_json"), (b'{"a":Infinity}', "malformed_json"),
+    (b'{"a":"\x01"}', "malformed_json"), (b'{"a":1,"a":2}', "duplicate_key"),
+    (b'{"a":1,"\\u0061":2}', "duplicate_key"), (b"[]", "shape"), (b'"x"', "shape"),
+    (b"null", "shape"), (b"[" * 1100 + b"]" * 1100, "too_deep"),
+    (b'{"a":' * 60_000 + b"1" + b"}" * 60_000, "too_deep"), (b"[" * 50_000, "too_deep"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "code"), MALFORMED, ids=lambda v: repr(v)[:24])
+def test_a_body_that_cannot_be_read_is_a_400_and_kept(
+    world: World, sender: Sender, body: bytes, code: str
+) -> None:
+    problem = assert_problem(sender.send(body), 400, code)
+    kept = [row for row in world.dead_letters() if str(row["id"]) == problem["dead_letter"]]
+    assert len(kept) == 1
+    assert kept[0]["reason"] == "unparsable"
+    assert bytes(kept[0]["body"]) == body[: 64 * 1024]
+
+
+def test_a_batch_body_of_the_wrong_shape_is_a_400(sender: Sender) -> None:
+    assert_problem(sender.send({}, MANY), 400, "shape")
+
+
+def test_sizes_are_bounded(sender: Sender) -> None:
+    assert sender.send([sender.event() for _ in range(5_001)], MANY).status == 413
+    assert sender.send(b" " * (5 * 1024 * 1024 + 1)).status == 413
+    assert sender.send(b"{}", content_length=str(10**20)).status == 413
+    assert sender.send(b"{}", content_length="-1").status == 400
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [gzip.compress(b"[" + b" " * 30_000_000 + b"]"), gzip.compress(b"\0" * 200_000_000, 9)],
+    ids=["of blanks", "of zeros"],
+)
+def test_a_gzip_bomb_is_too_large(sender: Sender, bomb: bytes) -> None:
+    assert sender.send(bomb, MANY, content_encoding="gzip").status == 413
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}")[:-4], zlib.compress(b"{}")])
+def test_damaged_packing_is_a_400(sender: Sender, body: bytes) -> None:
+    assert sender.send(body, content_encoding="gzip").status == 400
+
+
+# --- one event's own faults ---
+
+DEEP: Any = 1
+for _ in range(33):
+    DEEP = [DEEP]
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"id": ...}, "envelope_invalid"), ({"id": ""}, "envelope_invalid"),
+    ({"id": "x" * 129}, "envelope_invalid"), ({"id": 5}, "envelope_invalid"),
+    ({"source": ...}, "envelope_invalid"), ({"type": ""}, "envelope_invalid"),
+    ({"specversion": "0.3"}, "envelope_invalid"), ({"specversion": ...}, "envelope_invalid"),
+    ({"time": "yesterday"}, "envelope_invalid"), ({"time": "2026-01-01T00:00:00"}, "envelope_invalid"),
+    ({"time": "0001-01-01T00:00:00+14:00"}, "envelope_invalid"),
+    ({"time": "9999-12-31T23:59:59-14:00"}, "envelope_invalid"),
+    ({"time": "10000-01-01T00:00:00Z"}, "envelope_invalid"), ({"time": "infinity"}, "envelope_invalid"),
+    ({"subject": "s" * 257}, "envelope_invalid"), ({"BadName": "x"}, "envelope_invalid"),
+    ({"data": {}, "data_base64": "e30="}, "envelope_invalid"),
+    ({"data": ..., "data_base64": "%%%"}, "envelope_invalid"),
+    ({"data": {"order": "a\u0000b"}}, "limit_exceeded"), ({"data": DEEP}, "limit_exceeded"),
+    ({"data": {"order": "x" * 70_000}}, "limit_exceeded"),
+    ({"data": {"k" * 300: 1}}, "limit_exceeded"),
+    ({"data": {str(n): n for n in range(10_000)}}, "limit_exceeded"),
+    ({"data": {"amount": 10**400}}, "limit_exceeded"), ({"data": {"amount": 2**63}}, "limit_exceeded"),
+    ({"type": "nobody.registered_this"}, "unknown_stream"),
+    ({"time": (clock.now() - timedelta(days=400)).isoformat()}, "out_of_window"),
+    ({"time": (clock.now() + timedelta(hours=25)).isoformat()}, "out_of_window"),
+    ({"dataschema": "99"}, "schema_unknown"), ({"dataschema": "urn:other"}, "schema_unknown"),
+    ({"data": {}}, "schema_violation"), ({"data": ...}, "schema_violation"),
+    ({"data": {"order": "a", "amount": -1}}, "schema_violation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "reason"), FAULTS, ids=lambda v: repr(v)[:40])
+def test_a_fault_is_that_events_own_and_its_reason_is_said(
+    world: World, sender: Sender, changes: dict[str, Any], reason: str
+) -> None:
+    answer = sender.send([sender.event(), sender.event(**changes)], MANY)
+    assert (answer.status, answer.json["accepted"]) == (202, 1)
+    result = answer.json["results"][0]
+    assert (result["index"], result["reason"]) == (1, reason)
+    assert result["errors"]
+    assert result["dead_letter"] in {str(row["id"]) for row in world.dead_letters()}
+
+
+def test_a_lone_surrogate_makes_no_server_error(sender: Sender) -> None:
+    body = json.dumps(sender.event()).replace('"a"', '"\\ud800"').encode()
+    answer = sender.send(body)
+    assert answer.status in (400, 422)
+
+
+def test_when_every_event_is_refused_the_answer_is_a_422_that_says_all(sender: Sender) -> None:
+    body = assert_problem(sender.send([sender.event(data={})], MANY), 422, "all_dead_lettered")
+    assert body["received"] == body["dead_lettered"] == 1
+    assert body["results"][0]["reason"] == "schema_violation"
+
+
+def test_an_event_that_only_waits_for_the_portal_is_a_202(sender: Sender) -> None:
+    answer = sender.send([sender.event(type="waits.for_us"), sender.event(data={})], MANY)
+    assert (answer.status, answer.json["dead_lettered"]) == (202, 2)
+
+
+def test_an_identity_with_other_content_leaves_the_first_untouched(
+    world: World, sender: Sender
+) -> None:
+    first = sender.event(data={"order": "first"}, time=clock.now().isoformat())
+    assert sender.send(first).json["accepted"] == 1
+    answer = sender.send([first | {"data": {"order": "second"}}, sender.event()], MANY)
+    assert answer.json["results"][0]["reason"] == "id_conflict"
+    stored = [row["data"] for row in world.events(sender.stream) if row["event_id"] == first["id"]]
+    assert [json.loads(row) if isinstance(row, str) else row for row in stored] == [
+        {"order": "first"}
+    ]
+
+
+def test_the_same_content_in_another_spelling_is_a_duplicate(sender: Sender) -> None:
+    event = sender.event(data={"order": "a", "amount": 1}, time=clock.now().isoformat())
+    assert sender.send(event).json["accepted"] == 1
+    spelled = json.dumps(dict(reversed(event.items())), indent=1).replace("1,", "1.0,")
+    again = json.dumps(event | {"data": {"amount": 1.0, "order": "a"}, "traceparent": "x"})
+    assert sender.send(again.encode()).json["duplicate"] == 1
+    assert sender.send(spelled.encode()).status in (202, 422)
+
+
+def test_versions_are_named_in_each_way(world: World, sender: Sender) -> None:
+    strict = ORDER_SCHEMA | {"required": ["order", "amount"]}
+    world.version(sender.stream, 2, strict, label="1.2.0")
+    admission.directory.forget_all()
+    for name in ("2", "1.2.0", f"https://here/schemas/{sender.stream.name}/2"):
+        answer = sender.send([sender.event(dataschema=name), sender.event()], MANY)
+        assert answer.json["results"][0]["reason"] == "schema_violation", name
+        assert answer.json["accepted"] == 1, "the default version is still the first"
+
+
+def test_a_retired_version_says_so(world: World, key: str) -> None:
+    mine = Sender(world.stream(), key)
+    world.version(mine.stream, 2, ORDER_SCHEMA, state="retired")
+    answer = mine.send([mine.event(dataschema="2"), mine.event()], MANY)
+    assert answer.json["results"][0]["reason"] == "version_retired"
+
+
+def test_a_rehearsal_answers_in_full_and_keeps_nothing(world: World, sender: Sender) -> None:
+    before = len(world.events(sender.stream)), len(world.dead_letters())
+    batch = [sender.event(), sender.event(data={})]
+    answer = sender.send(batch, MANY, query="dry_run=true")
+    assert (answer.status, answer.json["accepted"], answer.json["dead_lettered"]) == (202, 1, 1)
+    assert (len(world.events(sender.stream)), len(world.dead_letters())) == before
+    assert sender.send(batch, MANY).json["accepted"] == 1, "the identity was not used up"
+
+
+# --- many at once ---
+
+
+def test_twenty_clients_with_one_batch_leave_each_event_once(world: World, sender: Sender) -> None:
+    """The same two hundred events from twenty clients at once: each is accepted by one of them."""
+    batch = json.dumps([sender.event() for _ in range(200)]).encode()
+    headers = {"content-type": MANY, "authorization": f"Bearer {sender.key}"}
+
+    async def all_of_them() -> list[Answer]:
+        return await asyncio.gather(*(post_async(batch, headers) for _ in range(20)))
+
+    answers = asyncio.run(all_of_them())
+    assert [answer.status for answer in answers] == [202] * 20
+    assert sum(answer.json["accepted"] for answer in answers) == 200
+    assert sum(answer.json["duplicate"] for answer in answers) == 200 * 19
+
+
+def test_crossed_batches_do_not_wait_for_each_other_in_a_circle(
+    world: World, sender: Sender
+) -> None:
+    moment = clock.now().isoformat()
+    events = [sender.event(time=moment) for _ in range(100)]
+    headers = {"content-type": MANY, "authorization": f"Bearer {sender.key}"}
+    bodies = [json.dumps(events).encode(), json.dumps(events[::-1]).encode()] * 8
+
+    async def all_of_them() -> list[Answer]:
+        return await asyncio.gather(*(post_async(body, headers) for body in bodies))
+
+    answers = asyncio.run(all_of_them())
+    assert {answer.status for answer in answers} == {202}
+    assert sum(answer.json["accepted"] for answer in answers) == 100
+
+
+def test_the_accounts_of_a_producer_add_up(world: World, stream: Stream) -> None:
+    producer = world.producer()
+    mine = Sender(stream, world.key(producer))
+    mine.number = 10**12
+    batch = [mine.event(), mine.event(), mine.event(data={})]
+    mine.send(batch, MANY)
+    mine.send(batch, MANY)
+    totals = world.totals(stream.pk, producer)
+    assert totals == {"received": 6, "accepted": 2, "duplicate": 2, "dead_lettered": 2}
+
+
+def test_beyond_its_quota_a_key_waits(world: World, stream: Stream) -> None:
+    key = world.key(world.producer(), events_per_second=1)
+    mine = Sender(stream, key)
+    mine.number = 10**13
+    answers = [mine.send([mine.event() for _ in range(5)], MANY) for _ in range(4)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert refused
+    assert int(refused[0].headers["retry-after"]) >= 1
