@@ -15,14 +15,10 @@ import itertools
 import json
 import os
 import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("PORTAL_STATIC_UNHASHED", "1")
 
+from benchmarks.servers import portal
+
 SINGLE_CLIENTS = 32
 BATCH_CLIENTS = 4
 NAIVE_EVENTS = 300
@@ -38,13 +36,8 @@ NAIVE_EVENTS = 300
 
 def main() -> int:
     options = _options()
-    place = Path(tempfile.mkdtemp(prefix="portal-bench-"))
-    try:
-        with _portal(place) as (url, environment):
-            os.environ.update(environment)
-            result = _measure(url, options.seconds)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    with portal() as said:
+        result = _measure(said["url"], options.seconds)
     if not options.json:
         for size in ("1", "100", "500"):
             print(
@@ -61,27 +54,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--seconds", type=float, default=4.0, help="a measurement (4)")
     return parser.parse_args()
-
-
-@contextmanager
-def _portal(place: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """A whole portal in a directory of its own; gives its address and environment."""
-    from portal.launcher.instance import Instance, free_port
-
-    command = [
-        sys.executable, str(ROOT / "manage.py"), "up", "--no-demo", "--json",
-        "--data", str(place), "--port", str(free_port()),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit("The portal did not start; its messages stand above.")
-    try:
-        yield json.loads(line)["url"], Instance(place).environment()
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _measure(url: str, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""A whole portal for one benchmark: started by `manage.py up` in a directory that goes afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def portal() -> Iterator[dict[str, Any]]:
+    """What `up --json` said (address, logins, token); this process can use its database too."""
+    from portal.launcher.instance import Instance, free_port
+
+    place = Path(tempfile.mkdtemp(prefix="portal-bench-"))
+    command = [
+        sys.executable, str(ROOT / "manage.py"), "up", "--no-demo", "--json",
+        "--data", str(place), "--port", str(free_port()),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit("The portal did not start; its messages stand above.")
+        os.environ.update(Instance(place).environment())
+        yield json.loads(line)
+    finally:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(place, ignore_errors=True)
