@@ -32,6 +32,15 @@ LABELS: Final = {
 }
 
 
+HEALTH: Final = {
+    "alarm": "In alarm",
+    "suspect": "Suspect",
+    "recovered": "Just recovered",
+    "ok": "Well",
+    "not_measured": "Not measured",
+}
+
+
 @require_GET
 @declare(GET="stream.discover")
 def catalog(request: HttpRequest) -> HttpResponse:
@@ -43,6 +52,7 @@ def catalog(request: HttpRequest) -> HttpResponse:
         tag=asked.get("tag", ""),
         field_name=asked.get("field", ""),
         hide_retired=True,
+        outside={"health": asked["health"]} if "health" in asked else {},
     )
     found = search.find_streams(actor, question)
     ordering = asked.get("ordering", "relevance" if question.text else "name")
@@ -60,7 +70,13 @@ def catalog(request: HttpRequest) -> HttpResponse:
             "next": page.next,
             "found": found,
             "facets": [(LABELS[name], name, found.facets[name][:12]) for name in LABELS],
-            "tokens": [(name, sorted(values)) for name, values in question.facets.items()],
+            "health": [
+                (state, words, state in asked.get("health", ())) for state, words in HEALTH.items()
+            ],
+            "tokens": [
+                (name, sorted(values))
+                for name, values in {**question.facets, **question.outside}.items()
+            ],
             "question": question,
             "ordering": ordering,
             "may_register": _may_register(actor),
@@ -69,23 +85,25 @@ def catalog(request: HttpRequest) -> HttpResponse:
 
 
 def _any(raw: str) -> frozenset[str]:
+    """Values joined by commas; one that nothing has finds nothing, as in a bookmark of long ago."""
     return frozenset(part[:120] for part in raw.split(",") if part)
 
 
+_FACETS: Final = (*search.FACETS, "health")
 _QUERY: Final[dict[str, parameters.Reader]] = {
     "q": parameters.text(200),
     "tag": parameters.text(60),
     "field": parameters.text(500),
     "ordering": parameters.choice(search.ORDERINGS),
     "cursor": parameters.text(2000),
-    **dict.fromkeys(search.FACETS, _any),
+    **dict.fromkeys(_FACETS, _any),
 }
 
 
 def _joined(query: QueryDict) -> QueryDict:
     """Check boxes send a facet several times; joined by commas it is read like the API's."""
     joined = query.copy()
-    for name in search.FACETS:
+    for name in _FACETS:
         if name in joined:
             joined[name] = ",".join(query.getlist(name))
     return joined

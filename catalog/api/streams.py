@@ -52,11 +52,13 @@ def question_of(asked: dict[str, Any]) -> search.Question:
         facets={name: asked[name] for name in search.FACETS if name in asked},
         tag=asked.get("tag", ""),
         field_name=asked.get("field", ""),
+        outside={name: asked[name] for name in search.outside_facets() if name in asked},
     )
 
 
 def read_question(query: QueryDict) -> dict[str, Any]:
-    return parameters.read(query, SEARCH)
+    outside = {name: _any_of(list(facet.values)) for name, facet in search.outside_facets().items()}
+    return parameters.read(query, {**SEARCH, **outside})
 
 
 def ordering_of(asked: dict[str, Any]) -> tuple[str, ...]:

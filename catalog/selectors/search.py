@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -39,6 +39,26 @@ _LIKENESS: Final = 72
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideFacet:
+    """A facet that an app above the catalog knows: its values, and the streams that have them."""
+
+    values: tuple[str, ...]
+    streams: Callable[[frozenset[str]], Q]
+
+
+_outside_facets: dict[str, OutsideFacet] = {}
+
+
+def add_facet(name: str, values: tuple[str, ...], streams: Callable[[frozenset[str]], Q]) -> None:
+    """Let questions name a facet of an app above; called once when that app is ready."""
+    _outside_facets[name] = OutsideFacet(values, streams)
+
+
+def outside_facets() -> Mapping[str, OutsideFacet]:
+    return _outside_facets
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is looked for. Each facet holds the accepted values; none means any."""
 
@@ -47,6 +67,7 @@ class Question:
     tag: str = ""
     field_name: str = ""
     hide_retired: bool = False
+    outside: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +145,8 @@ def _matching(actor: Actor, question: Question) -> tuple[QuerySet[Stream], str]:
                 Q(name=needle) | Q(path=needle), is_current=True
             ).values("stream")
         )
+    for name, values in question.outside.items():
+        rows = rows.filter(_outside_facets[name].streams(values))
     words = words_of(question.text)
     if not words:
         return rows, ""

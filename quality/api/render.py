@@ -1,13 +1,10 @@
 """The JSON shapes of checks, alarms and trust: one function each."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from quality.models import Alarm, Check
 from quality.trust import Part, State, Trust
 from quality.verdicts import SpokenVerdict
-
-_WORST_FIRST: Final = ("alarm", "remediating", "suspect", "recovered", "ok")
 
 
 def check(row: Check) -> dict[str, Any]:
@@ -38,12 +35,6 @@ def alarm(row: Alarm) -> dict[str, Any]:
         "sentence": row.sentence,
         "evidence": row.evidence,
     }
-
-
-def state_of(checks: Iterable[Check]) -> str:
-    """The state of a stream: that of its worst check, `not_measured` without any verdict."""
-    judged = {row.state for row in checks if row.level is not None or row.state != "ok"}
-    return next((state for state in _WORST_FIRST if state in judged), "not_measured")
 
 
 def signal(part: Part) -> dict[str, Any]:

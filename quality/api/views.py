@@ -33,7 +33,7 @@ class StreamHealth(APIView):
         return Response(
             {
                 "stream": stream.name,
-                "state": render.state_of(checks),
+                "state": selectors.health_of(checks),
                 "last_event_at": stream.last_event_at,
                 "checks": [
                     render.check(row)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Case, Min, Q, QuerySet, When
 
 from catalog.models import Stream
 from catalog.selectors.streams import visible_streams
@@ -14,6 +14,8 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 from quality.models import Alarm, Check, CheckDay, CheckKind
 
+WORST_FIRST: Final = ("alarm", "remediating", "suspect", "recovered", "ok")
+NOT_MEASURED: Final = "not_measured"
 LEVEL_STATES: Final = {None: "none", 0: "ok", 1: "warn", 2: "bad", 3: "bad"}
 DAYS: Final = 28
 
@@ -22,6 +24,25 @@ def checks_of(stream: Stream) -> list[Check]:
     """The checks of one stream in the order validity, freshness, volume."""
     found = {check.kind: check for check in Check.objects.filter(stream=stream)}
     return [found[kind] for kind in CheckKind.values if kind in found]
+
+
+def health_of(checks: Iterable[Check]) -> str:
+    """The state of a stream: that of its worst check, `not_measured` without any verdict."""
+    judged = {row.state for row in checks if row.level is not None or row.state != "ok"}
+    return next((state for state in WORST_FIRST if state in judged), NOT_MEASURED)
+
+
+def streams_in_health(states: frozenset[str]) -> Q:
+    """The condition of streams whose `health_of` is one of these."""
+    judged = Check.objects.exclude(level=None, state="ok")
+    ranked = judged.values("stream").annotate(
+        worst=Min(Case(*(When(state=state, then=n) for n, state in enumerate(WORST_FIRST))))
+    )
+    ranks = [n for n, state in enumerate(WORST_FIRST) if state in states]
+    found = Q(pk__in=ranked.filter(worst__in=ranks).values("stream"))
+    if NOT_MEASURED in states:
+        found |= ~Q(pk__in=judged.values("stream"))
+    return found
 
 
 def check_days(

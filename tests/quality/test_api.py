@@ -127,3 +127,23 @@ def test_listing_more_checks_needs_no_more_queries(reader: Client) -> None:
             get(reader, "/checks")
         counts.append(len(captured))
     assert counts[0] == counts[1]
+
+
+def test_streams_are_found_by_what_their_checks_say(reader: Client) -> None:
+    sick, well, unknown = make_stream(), make_stream(), make_stream()
+    unwell(sick)
+    Check.objects.create(stream=well, kind="validity", level=0, evaluated_at=clock.now())
+    Check.objects.create(stream=unknown, kind="validity", sentence="Warms up.")
+
+    def named(health: str) -> set[str]:
+        found = get(reader, f"/streams?health={health}")["items"]
+        return {row["name"] for row in found} & {sick.name, well.name, unknown.name}
+
+    assert named("alarm") == {sick.name}
+    assert named("ok") == {well.name}
+    assert named("not_measured") == {unknown.name}
+    assert named("alarm,ok") == {sick.name, well.name}
+    assert reader.get("/api/v1/streams?health=fine").status_code == 400
+    for row in (sick, well, unknown):
+        state = get(reader, f"/streams/{row.name}/health")["state"]
+        assert row.name in named(state), "the filter and the resource say the same"
