@@ -82,22 +82,33 @@ def _install(lock_name: str) -> None:
 
 
 def _install_lock(lock_name: str) -> None:
+    """Install by uv, which is fast; by pip, which speaks for itself, where uv cannot."""
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    lock = str(ROOT / lock_name)
-    uv = VENV / "bin" / "uv"
-    if uv.exists() or subprocess.run([*pip, "uv"], check=False).returncode == 0:  # noqa: S603
-        done = subprocess.run(  # noqa: S603
-            [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), lock],
-            check=False,
-        )
-        if done.returncode == 0:
-            return
-    command = [*pip, "--no-deps", "--no-compile", "--require-hashes", "-r", lock]
+    if _install_by_uv(pip, ROOT / lock_name):
+        return
+    command = [*pip, "--no-deps", "--no-compile", "--require-hashes", "-r", str(ROOT / lock_name)]
     if subprocess.run(command, check=False).returncode != 0:  # noqa: S603
         raise BootstrapError(
             "The packages could not be installed; pip says why above. Check the network and pip's "
             "index setting, then run the command again."
         )
+
+
+def _install_by_uv(pip: list[str], lock: Path) -> bool:
+    """Whether uv did it. It trusts the machine's certificates, as pip does."""
+    uv = VENV / "bin" / "uv"
+    if not uv.exists():
+        bootstrap = [*pip, "--require-hashes", "-r", str(ROOT / "requirements-bootstrap.lock")]
+        if subprocess.run(bootstrap, capture_output=True, check=False).returncode != 0:  # noqa: S603
+            return False
+    command = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON)]
+    done = subprocess.run(  # noqa: S603
+        [*command, str(lock)],
+        env={**os.environ, "UV_SYSTEM_CERTS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
 
 
 def _say(text: str) -> None:
