@@ -8,3 +8,6 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("portal.checks")
+        # Web and commands hand work to the workers too: without our application Celery would
+        # send it to a broker of its own choosing.
+        import_module("portal.celery")

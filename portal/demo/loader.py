@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,14 +21,14 @@ from portal.demo.workspace import HISTORY_DAYS, build
 from portal.kernel import clock, soft_cache
 from portal.kernel.errors import PortalError
 from quality.services.baselines import learn_baselines
-from quality.services.evaluation import run_checks
+from quality.services.evaluation import run_checks, sole_judge
 
 PROGRESS_KEY: Final = "demo_progress"
 BATCH: Final = 500
 PAUSE_SECONDS: Final = 5.0
-# Checks of the past run once an hour: enough to open and close the alarms of the story.
-CHECK_EVERY: Final = timedelta(hours=1)
-LEARN_EVERY: Final = timedelta(days=1)
+MINUTE: Final = timedelta(minutes=1)
+# What lies further back is taken in by the hour: its accounts then stand in the hour's last minute.
+BY_THE_MINUTE: Final = timedelta(hours=2)
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -43,9 +43,11 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     build(now)
     directory.forget()
     tell("catalog built")
-    build_experiment(_story().experiment_at)
-    accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
+    with sole_judge():
+        accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
     if not is_stopped():
+        # Only now: its looks are immutable, and should not be taken at half a history.
+        build_experiment(_story().experiment_at)
         analyse_running()
         _progress("", 100)
     return accepted
@@ -68,35 +70,42 @@ def follow(*, tell: Tell, is_stopped: Stop) -> None:
 
 
 def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
-    """Send the past hour by hour, oldest first, and judge it as if it were then."""
-    start = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+    """Send the past, oldest first, and judge it as if it were then."""
+    first = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
     newest = Event.objects.filter(occurred_at__lt=now).aggregate(at=Max("occurred_at"))["at"]
-    hour = max(start, newest.replace(minute=0, second=0, microsecond=0)) if newest else start
+    start = max(first, newest.replace(minute=0, second=0, microsecond=0)) if newest else first
     story, publishers = _story(), _publishers()
     accepted = 0
-    total = max((now - hour) / traffic.HOUR, 1)
     begun = time.monotonic()
-    first = hour
-    while hour < now and not is_stopped():
-        end = min(hour + traffic.HOUR, now)
-        events = [pair for pair in traffic.events_of_hour(hour, story) if _time(pair[1]) < end]
-        accepted += _send(events, publishers, received_at=end)
-        hour += traffic.HOUR
-        if hour <= now:
-            _judge(hour, start)
-        percent = round(100 * ((hour - first) / traffic.HOUR) / total)
+    for place, end in _slices(start, now):
+        if is_stopped():
+            break
+        accepted += _send(_between(place, end, story), publishers, received_at=end)
+        _judge(end, first)
+        percent = round(100 * ((end - start) / max(now - start, MINUTE)))
         _progress("loading 14 days of events", min(percent, 99))
-        if hour.hour == 0:
+        if end.hour == end.minute == 0:
             seconds = time.monotonic() - begun
-            tell(f"{hour:%d %b}: {accepted} events, {accepted / max(seconds, 0.1):.0f} a second")
+            tell(f"{place:%d %b}: {accepted} events, {accepted / max(seconds, 0.1):.0f} a second")
     roll_up()
     return accepted
 
 
-def _judge(hour: datetime, start: datetime) -> None:
-    if hour.hour == 0 and hour - start >= timedelta(days=3):
-        learn_baselines(hour)
-    run_checks(hour)
+def _slices(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The spans in which the past is sent: hours, and minutes up to the present."""
+    while start < now:
+        is_old = now - start > BY_THE_MINUTE and start.minute == 0
+        end = min(start + (traffic.HOUR if is_old else MINUTE), now)
+        yield start, end
+        start = end
+
+
+def _judge(moment: datetime, first: datetime) -> None:
+    """What beat would have done at this moment: learn each midnight, check at the end of windows."""
+    if moment.hour == moment.minute == 0 and moment - first >= timedelta(days=3):
+        learn_baselines(moment)
+    if moment.minute % 5 == 0:
+        run_checks(moment)
 
 
 def _between(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 from typing import Any, Final
 
@@ -77,7 +77,8 @@ def expected(stream: ShopStream, hour: datetime, story: Story) -> float:
     return base * OUTAGE.get(stream.name, 1.0) if story.is_outage(hour) else base
 
 
-def events_of_hour(hour: datetime, story: Story) -> list[tuple[str, dict[str, Any]]]:
+@lru_cache(maxsize=2)
+def events_of_hour(hour: datetime, story: Story) -> tuple[tuple[str, dict[str, Any]], ...]:
     """Every event of one hour as (producer, CloudEvent), oldest first."""
     found = [
         (stream.producer, event)
@@ -86,7 +87,7 @@ def events_of_hour(hour: datetime, story: Story) -> list[tuple[str, dict[str, An
     ]
     found += [("web-shop", event) for event in _exposures(hour, story)]
     found.sort(key=lambda item: str(item[1]["time"]))
-    return found
+    return tuple(found)
 
 
 def _stream_hour(stream: ShopStream, hour: datetime, story: Story) -> Iterator[dict[str, Any]]:

@@ -5,12 +5,14 @@
 3. Each check's machine (`quality.machine`) moves by the level; the outcome is stored in one
    statement, alarms are opened and closed with an audit row each.
 
-An evaluation of the same or an earlier window does nothing, so a task may run twice.
+An evaluation of the same or an earlier window does nothing, so a task may run twice; while one
+runs, another leaves at once.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -35,7 +37,9 @@ CADENCE_FACTOR: Final = 3
 _WINDOWS: Final = sql.load("quality", "account_windows")
 _NEWEST: Final = sql.load("quality", "newest_accepted")
 _STORE: Final = sql.load("quality", "store_verdicts")
-_TAKE_LOCK: Final = sql.load("quality", "take_lock")
+_TRY_LOCK: Final = sql.load("quality", "try_lock")
+_HOLD_LOCK: Final = sql.load("quality", "hold_lock")
+_RELEASE_LOCK: Final = sql.load("quality", "release_lock")
 _LOCK: Final = 7_301_001
 
 
@@ -61,14 +65,32 @@ class Verdict:
 
 
 def run_checks(at: datetime | None = None) -> int:
-    """Evaluate every check at the newest closed window; gives how many gave a verdict."""
+    """Evaluate every check at the newest closed window; gives how many gave a verdict.
+
+    None, when somebody else evaluates at this moment.
+    """
     moment = at or clock.now()
     end = moment - timedelta(
         minutes=moment.minute % 5, seconds=moment.second, microseconds=moment.microsecond
     )
     with transaction.atomic():
-        sql.execute(_TAKE_LOCK, {"key": _LOCK})  # one evaluation at a time over all workers
-        return _evaluate(end)
+        lock = sql.fetch_one(_TRY_LOCK, {"key": _LOCK})
+        return _evaluate(end) if lock is not None and lock["taken"] else 0
+
+
+@contextmanager
+def sole_judge() -> Iterator[None]:
+    """Keep every other process from evaluating while the block lasts.
+
+    For who takes a history in and judges it as of its own time: a scheduled evaluation in between
+    would find silence where events are still to come, and close the past to judgement. The lock is
+    the connection's, so it ends with the process, but does not pass a transaction pooler.
+    """
+    sql.execute(_HOLD_LOCK, {"key": _LOCK})
+    try:
+        yield
+    finally:
+        sql.execute(_RELEASE_LOCK, {"key": _LOCK})
 
 
 def _evaluate(end: datetime) -> int:

@@ -1,0 +1,52 @@
+"""The demo shop's history: what a newcomer sees in the first minute must be true and calm."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from ingest.models import IngestMinute
+from portal.demo import loader, traffic
+from quality.services.evaluation import run_checks, sole_judge
+from tests.support.factories import make_stream
+
+NOW = datetime(2026, 11, 25, 7, 57, 54, tzinfo=UTC)
+NOON = NOW.replace(hour=12, minute=0, second=0)
+
+
+def test_the_past_is_sent_by_the_hour_and_the_last_two_hours_by_the_minute() -> None:
+    start = NOW.replace(hour=3, minute=0, second=0, microsecond=0)
+    slices = list(loader._slices(start, NOW))
+    assert slices[0] == (start, start + traffic.HOUR)
+    assert [end for _, end in slices[:-1]] == [begin for begin, _ in slices[1:]], "no gap"
+    assert slices[-1][1] == NOW
+    assert all(end - begin <= loader.MINUTE for begin, end in slices if begin >= NOW - traffic.HOUR)
+
+
+def test_an_hour_that_was_begun_by_the_minute_is_finished_by_the_minute() -> None:
+    start = NOW - timedelta(hours=5, minutes=7)
+    slices = list(loader._slices(start, NOW))
+    assert slices[0] == (start, start + loader.MINUTE)
+    assert slices[-1][1] == NOW
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_other_process_judges_while_a_history_is_taken_in() -> None:
+    settings: dict[str, Any] = connection.get_connection_params()
+    words = {name: settings[name] for name in ("host", "port", "dbname", "user", "password")}
+    with psycopg.connect(**words) as other:
+        key = (7_301_001,)
+        with sole_judge():
+            row = other.execute("SELECT pg_try_advisory_xact_lock(%s)", key).fetchone()
+            assert row == (False,)
+            stream = make_stream()
+            IngestMinute.objects.create(
+                stream_id=stream.pk, minute=NOON - timedelta(minutes=5), producer_id=1,
+                received=60, accepted=60,
+            )  # fmt: skip
+            assert run_checks(NOON) == 1, "who holds it may"
+        row = other.execute("SELECT pg_try_advisory_xact_lock(%s)", key).fetchone()
+        assert row == (True,), "given back"
+        assert run_checks(NOON + timedelta(minutes=5)) == 0, "while another holds it"
