@@ -27,8 +27,9 @@ PROGRESS_KEY: Final = "demo_progress"
 BATCH: Final = 500
 PAUSE_SECONDS: Final = 5.0
 MINUTE: Final = timedelta(minutes=1)
-# What lies further back is taken in by the hour: its accounts then stand in the hour's last minute.
-BY_THE_MINUTE: Final = timedelta(hours=2)
+# What lies further back is taken in by the hour, so its accounts stand in the hour's last minute;
+# the windows of the last hour's judgements, an hour long, must not reach back into that.
+BY_THE_MINUTE: Final = 3 * traffic.HOUR
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -81,7 +82,7 @@ def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
         if is_stopped():
             break
         accepted += _send(_between(place, end, story), publishers, received_at=end)
-        _judge(end, first)
+        _judge(end, first, now)
         percent = round(100 * ((end - start) / max(now - start, MINUTE)))
         _progress("loading 14 days of events", min(percent, 99))
         if end.hour == end.minute == 0:
@@ -100,11 +101,11 @@ def _slices(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime
         start = end
 
 
-def _judge(moment: datetime, first: datetime) -> None:
-    """What beat would have done at this moment: learn each midnight, check at the end of windows."""
+def _judge(moment: datetime, first: datetime, now: datetime) -> None:
+    """Learn each midnight; check at full hours, and as often as beat would in the last one."""
     if moment.hour == moment.minute == 0 and moment - first >= timedelta(days=3):
         learn_baselines(moment)
-    if moment.minute % 5 == 0:
+    if moment.minute == 0 or (moment.minute % 5 == 0 and now - moment <= traffic.HOUR):
         run_checks(moment)
 
 

@@ -16,8 +16,8 @@ NOW = datetime(2026, 11, 25, 7, 57, 54, tzinfo=UTC)
 NOON = NOW.replace(hour=12, minute=0, second=0)
 
 
-def test_the_past_is_sent_by_the_hour_and_the_last_two_hours_by_the_minute() -> None:
-    start = NOW.replace(hour=3, minute=0, second=0, microsecond=0)
+def test_the_past_is_sent_by_the_hour_and_the_last_hours_by_the_minute() -> None:
+    start = NOW.replace(hour=2, minute=0, second=0, microsecond=0)
     slices = list(loader._slices(start, NOW))
     assert slices[0] == (start, start + traffic.HOUR)
     assert [end for _, end in slices[:-1]] == [begin for begin, _ in slices[1:]], "no gap"
