@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from governance.services.answers import forget_old_answers
+from governance.services.jobs import run_due_jobs
 from governance.services.verification import verify_chain
 
 
@@ -14,3 +15,8 @@ def verify_audit() -> None:
 @shared_task(name="governance.forget_answers")
 def forget_answers() -> None:
     forget_old_answers()
+
+
+@shared_task(name="governance.run_jobs")
+def run_jobs() -> None:
+    run_due_jobs()

@@ -148,6 +148,7 @@ CELERY_TASK_ROUTES = {
     "experiments.*": {"queue": "experimental"},
     "delivery.*": {"queue": "delivery"},
     "catalog.*": {"queue": "bulk"},
+    "governance.run_jobs": {"queue": "bulk"},
 }
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -164,6 +165,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "checks": {"task": "quality.run_checks", "schedule": 60.0, "options": {"expires": 60}},
     "baselines": {"task": "quality.learn_baselines", "schedule": 1800.0},
     "experiments": {"task": "experiments.analyse", "schedule": 60.0, "options": {"expires": 60}},
+    "jobs": {"task": "governance.run_jobs", "schedule": 10.0, "options": {"expires": 10}},
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

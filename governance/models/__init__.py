@@ -1,6 +1,7 @@
 from governance.models.access import AccessRequest, TermedPermission
 from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditEntry
+from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind
 from governance.models.people import Membership, Team, User
 from governance.models.verification import AuditVerification
@@ -9,6 +10,8 @@ __all__ = [
     "AccessRequest",
     "AuditEntry",
     "AuditVerification",
+    "Job",
+    "JobState",
     "KeptAnswer",
     "Key",
     "KeyKind",

@@ -30,6 +30,8 @@ POLICIES: Final[Mapping[str, str]] = {
     "audit.read": "A person with the role admin.",
     "experiment.read": "Whoever is signed in.",
     "experiment.write": "Its owner team, or an admin; drafts by managers, engineers, analysts.",
+    "job.read": "Who started the work, its team, or an admin.",
+    "job.steer": "Who started the work, its team, or an admin.",
     "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
     "metrics": "A personal token with the scope metrics.",
 }

@@ -1,0 +1,19 @@
+-- Claim the oldest job that waits, or that runs under a lease that has passed.
+-- Parameters: kinds text[], lease interval.
+-- A row: id, fence, attempts of the claimed job; none when nothing is due.
+-- Index: job_due. Locks the one row it claims, and skips rows that others hold.
+WITH due AS (
+    SELECT id
+    FROM governance_job
+    WHERE kind = ANY(%(kinds)s)
+      AND (state = 'waiting' OR (state = 'running' AND lease_until < now()))
+    ORDER BY created_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE governance_job AS job
+SET state = 'running', lease_until = now() + %(lease)s::interval, fence = fence + 1,
+    attempts = attempts + 1, started_at = coalesce(started_at, now()), updated_at = now()
+FROM due
+WHERE job.id = due.id
+RETURNING job.id, job.fence, job.attempts
