@@ -1,0 +1,29 @@
+"""How much work a comparison may take before it answers that it is undecided."""
+
+import time
+from typing import Final
+
+MAX_PAIRS: Final = 50_000
+MAX_SECONDS: Final = 1.2
+MAX_EXAMPLE_SECONDS: Final = 0.3
+
+
+class ExhaustedError(Exception):
+    """The work is capped; what was reached so far is the answer."""
+
+
+class Budget:
+    """Pairs and time of one question, shared by all its proofs."""
+
+    def __init__(self, *, pairs: int = MAX_PAIRS, seconds: float = MAX_SECONDS) -> None:
+        self._left = pairs
+        self._until = time.monotonic() + seconds
+
+    def spend(self) -> None:
+        """One pair more. Raises ExhaustedError."""
+        self._left -= 1
+        if self._left < 0 or time.monotonic() > self._until:
+            raise ExhaustedError
+
+    def has_time(self) -> bool:
+        return time.monotonic() < self._until

@@ -1,0 +1,297 @@
+"""Shows that every document of one joined schema is one of another: `within(left, right)`.
+
+1. What is remembered, under computation, empty on the left or a finite list of values is answered
+   at once. A pair under computation counts as shown: proofs about recursive schemas are
+   coinductive. What was shown under such an assumption is remembered only when the pair it
+   assumed is itself done.
+2. Each constraint of the right has to follow from the left: by the table of plain keywords
+   (`rules.py`), by shape (`objects.py`, `arrays.py`), by alternatives, negations and conditions.
+3. Where that fails, the left is split: by the first of its alternatives or conditions, or by the
+   kinds of values, and each part is tried. A part of an exclusive alternative excludes the others.
+
+YES is a proof. NO and UNKNOWN are the absence of one: UNKNOWN where a condition of the right could
+not be followed.
+"""
+
+from typing import Any, Final
+
+from catalog.compatibility.arrays import (
+    array_outcome,
+    contains_outcome,
+    item_key,
+    right_arrays,
+)
+from catalog.compatibility.budget import Budget
+from catalog.compatibility.evaluated import left_arrays, left_objects
+from catalog.compatibility.joined import (
+    NOTHING,
+    ArrayShape,
+    Group,
+    Joined,
+    Joins,
+    Key,
+    ObjectShape,
+    says_nothing,
+    whole_ceiling,
+    whole_floor,
+)
+from catalog.compatibility.objects import (
+    dependent_outcome,
+    dependent_schema_outcome,
+    names_outcome,
+    property_key,
+    required_outcome,
+    right_objects,
+    shape_outcome,
+    worst,
+)
+from catalog.compatibility.rules import RULES, implied
+from catalog.compatibility.samples import samples
+from catalog.compatibility.types import Outcome, Policy
+from catalog.compatibility.values import accepts
+
+_NEVER: Final = 1 << 30
+_MAX_FINITE: Final = 64
+
+
+class Proofs:
+    """Proofs of one direction under one policy; `exact` is the same without exceptions."""
+
+    def __init__(self, joins: Joins, budget: Budget, policy: Policy | None) -> None:
+        self.joins = joins
+        self.budget = budget
+        self.lenient = policy is Policy.LENIENT
+        self.takes_defaults = policy is not None
+        self.exact: Proofs = self if policy is None else Proofs(joins, budget, None)
+        self._known: dict[tuple[Key, Key], Outcome] = {}
+        self._active: dict[tuple[Key, Key], int] = {}
+        self._assumed = _NEVER  # the outermost pair under computation that was taken as shown
+        self._empty: dict[Key, bool] = {}
+        self._objects: dict[Key, list[ObjectShape]] = {}
+        self._arrays: dict[Key, list[ArrayShape]] = {}
+        self._finite: dict[Key, list[Any] | None] = {}
+        self._overlaps: dict[Key, bool] = {}
+
+    def within(self, left: Key, right: Key) -> Outcome:
+        """Whether each document of the left is one of the right. Raises ExhaustedError."""
+        pair = (left, right)
+        known = self._known.get(pair)
+        if known is not None:
+            return known
+        depth = self._active.get(pair)
+        if depth is not None:
+            self._assumed = min(self._assumed, depth)
+            return Outcome.YES
+        self.budget.spend()
+        depth = self._active[pair] = len(self._active)
+        outer, self._assumed = self._assumed, _NEVER
+        try:
+            outcome = self._within(left, right)
+        finally:
+            del self._active[pair]
+        if self._assumed >= depth:
+            self._assumed = _NEVER
+        if outcome is not Outcome.YES or self._assumed is _NEVER:
+            self._known[pair] = outcome
+        self._assumed = min(outer, self._assumed)
+        return outcome
+
+    def _within(self, left: Key, right: Key) -> Outcome:
+        wanted = self.joins[right]
+        if says_nothing(wanted) or left.holds >= right.holds > frozenset():
+            return Outcome.YES
+        if self.is_empty(left):
+            return Outcome.YES
+        values = self.finite(left)
+        if values is not None:
+            held = all(accepts(self.joins, right, value) for value in values)
+            return Outcome.YES if held else Outcome.NO
+        found = self._directly(left, wanted)
+        if found is Outcome.YES:
+            return found
+        return max(found, self._split(left, right))
+
+    def _directly(self, left: Key, right: Joined) -> Outcome:
+        have = self.joins[left]
+        if not have.kinds <= right.kinds or right.values:
+            return Outcome.NO
+        if not all(implied(self, left, rule, right) for rule in RULES):
+            return Outcome.NO
+        found = self._shapes(left, have, right)
+        for group in right.groups:
+            if found is Outcome.NO:
+                break
+            found = min(found, self.group(left, group))
+        if found and not all(self.is_empty(left.and_holds(one)) for one, _ in right.fails):
+            return Outcome.NO
+        return found
+
+    def _shapes(self, left: Key, have: Joined, right: Joined) -> Outcome:
+        found = Outcome.YES
+        if "object" in have.kinds:
+            found = self._object(left, right)
+        if found and "array" in have.kinds:
+            found = min(
+                found,
+                worst(array_outcome(self, left, one) for one in right_arrays(self, left, right)),
+                worst(contains_outcome(self, left, one[:3]) for one in right.contains),
+            )
+        return found
+
+    def _object(self, left: Key, right: Joined) -> Outcome:
+        found = worst(required_outcome(self, left, right, name) for name in right.required)
+        if found:
+            shapes = right_objects(self, left, right)
+            found = min(found, worst(shape_outcome(self, left, one) for one in shapes))
+        if found:
+            found = min(
+                found,
+                worst(names_outcome(self, left, number) for number, _ in right.names),
+                worst(
+                    dependent_outcome(self, left, right, name, others)
+                    for name, others, _ in right.dependent_required
+                ),
+                worst(
+                    dependent_schema_outcome(self, left, right, name, number)
+                    for name, number, _ in right.dependent_schemas
+                ),
+            )
+        return found
+
+    def group(self, left: Key, group: Group) -> Outcome:
+        """An alternative or a condition of the right."""
+        if group.sum is None:
+            asked, then, otherwise = group.condition or (0, None, None)
+            held = Outcome.YES
+            if then is not None:
+                held = self.within(left.and_holds(asked), Key(frozenset({then})))
+            if held is Outcome.YES and otherwise is not None:
+                held = self.within(left.and_fails(asked), Key(frozenset({otherwise})))
+            return held if held is Outcome.YES else Outcome.UNKNOWN
+        found = Outcome.NO
+        for at, member in enumerate(group.sum.members):
+            held = self.within(left, Key(frozenset({member})))
+            others = [one for place, one in enumerate(group.sum.plain) if place != at]
+            if held and not any(self.overlap(left.and_holds(member, one)) for one in others):
+                found = max(found, held)
+            if found is Outcome.YES:
+                break
+        return found
+
+    def overlap(self, key: Key) -> bool:
+        """Whether a document is known to be under the key: neither proof nor witness is no."""
+        known = self._overlaps.get(key)
+        if known is None:
+            known = False
+            if not self.is_empty(key):
+                guesses = samples(self.joins, key)
+                known = any(accepts(self.joins, key, guess) for guess in guesses)
+            self._overlaps[key] = known
+        return known
+
+    def _split(self, left: Key, right: Key) -> Outcome:
+        have, wanted = self.joins[left], self.joins[right]
+        if have.groups:
+            parts = _parts(left, have.groups[0])
+        elif len(have.kinds) > 1 and (wanted.groups or wanted.values or wanted.fails):
+            parts = [left._replace(kinds=frozenset({kind})) for kind in sorted(have.kinds)]
+        else:
+            return Outcome.NO
+        return worst(self.within(part, right) for part in parts)
+
+    def is_empty(self, key: Key) -> bool:
+        """Whether it is certain that no document is under the key."""
+        if self.exact is not self:
+            return self.exact.is_empty(key)
+        known = self._empty.get(key)
+        if known is None:
+            self._empty[key] = False  # while it is computed: not certain
+            self.budget.spend()
+            known = self._empty[key] = self._has_none(key)
+        return known
+
+    def _has_none(self, key: Key) -> bool:
+        joined = self.joins[key]
+        if not joined.kinds:
+            return True
+        if joined.values:
+            values = joined.values[0].values or []
+            if not any(accepts(self.joins, key, value) for value in values):
+                return True
+        if all(self._has_none_of(kind, key, joined) for kind in joined.kinds):
+            return True
+        for number, _ in joined.fails:
+            rest = key._replace(fails=key.fails - {number})
+            if self.within(rest, Key(frozenset({number}))) is Outcome.YES:
+                return True
+        return any(
+            all(self.is_empty(part) for part in _parts(key, group))
+            for group in joined.groups
+            if group.sum is not None
+        )
+
+    def _has_none_of(self, kind: str, key: Key, joined: Joined) -> bool:
+        if kind == "object":
+            return any(
+                self.is_empty(property_key(self, key, name)) for name in joined.required
+            )
+        if kind == "array":
+            fewest = joined.count("minItems") or 0
+            places = max((len(one.prefix) for one in self.arrays_of(key)), default=0)
+            return any(
+                self.is_empty(item_key(self, key, at)) for at in range(min(fewest, places + 1))
+            )
+        return False
+
+    def finite(self, key: Key) -> list[Any] | None:
+        """All documents of a key, when they are few; None otherwise."""
+        if key not in self._finite:
+            self._finite[key] = self._list(key)
+        return self._finite[key]
+
+    def _list(self, key: Key) -> list[Any] | None:
+        joined = self.joins[key]
+        found: list[Any]
+        if joined.values:
+            found = min((node.values or [] for node in joined.values), key=len)
+        elif joined.kinds <= {"null", "boolean"}:
+            found = [None, True, False]
+        elif joined.kinds <= {"int", "whole"} and joined.lower and joined.upper:
+            low = max(whole_floor(bound) for bound, _ in joined.lower)
+            high = min(whole_ceiling(bound) for bound, _ in joined.upper)
+            if high - low >= _MAX_FINITE:
+                return None
+            found = list(range(low, high + 1))
+        else:
+            return None
+        return [value for value in found if accepts(self.joins, key, value)]
+
+    def objects_of(self, key: Key) -> list[ObjectShape]:
+        if key not in self._objects:
+            self._objects[key] = left_objects(self, key)
+        return self._objects[key]
+
+    def arrays_of(self, key: Key) -> list[ArrayShape]:
+        if key not in self._arrays:
+            self._arrays[key] = left_arrays(self, key)
+        return self._arrays[key]
+
+
+def _parts(key: Key, group: Group) -> list[Key]:
+    """The keys that a group splits a key into; together they hold all its documents."""
+    rest = key._replace(split=key.split | {group.name})
+    if group.sum is None:
+        asked, then, otherwise = group.condition or (0, None, None)
+        return [
+            rest.and_holds(asked, *([] if then is None else [then])),
+            rest.and_fails(asked).and_holds(*([] if otherwise is None else [otherwise])),
+        ]
+    return [
+        rest.and_holds(member).and_fails(
+            *(one for place, one in enumerate(group.sum.plain) if place != at)
+        )
+        for at, member in enumerate(group.sum.members)
+    ]
+
+
+__all__ = ["NOTHING", "Proofs"]
