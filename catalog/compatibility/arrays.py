@@ -36,7 +36,7 @@ def array_outcome(prover: Prover, left: Key, shape: ArrayShape) -> Outcome:
             break  # no array is longer
         wanted = position(shape, at)
         if wanted is not None:
-            found = min(found, prover.within(have, prover.joins.entry([wanted])))
+            found = min(found, prover.below(have, prover.joins.entry([wanted])))
         if found is Outcome.NO:
             break
     return found
@@ -64,16 +64,16 @@ def _has_enough(prover: Prover, left: Key, right: Key, least: int) -> bool:
     joined = prover.joins[left]
     for inside, count, _, _ in joined.contains:
         have = Key(frozenset({inside}))
-        if count >= least and prover.exact.within(have, right) is Outcome.YES:
+        if count >= least and prover.exact.below(have, right) is Outcome.YES:
             return True
     sure, fewest = 0, joined.count("minItems") or 0
     if fewest < least:
         return False
     places = prefix_length(prover.arrays_of(left))
     for at in range(min(fewest, places)):
-        sure += prover.exact.within(item_key(prover, left, at), right) is Outcome.YES
-    if fewest > places and prover.exact.within(item_key(prover, left, places), right):
-        rest = prover.exact.within(item_key(prover, left, places), right)
+        sure += prover.exact.below(item_key(prover, left, at), right) is Outcome.YES
+    if fewest > places and prover.exact.below(item_key(prover, left, places), right):
+        rest = prover.exact.below(item_key(prover, left, places), right)
         sure += fewest - places if rest is Outcome.YES else 0
     return sure >= least
 
@@ -87,7 +87,7 @@ def _has_few(prover: Prover, left: Key, right: Key, most: int) -> bool:
         if (
             count is not None
             and count <= most
-            and prover.exact.within(right, have) is Outcome.YES
+            and prover.exact.below(right, have) is Outcome.YES
         ):
             return True
     places = prefix_length(prover.arrays_of(left))

@@ -4,7 +4,8 @@ import time
 from typing import Final
 
 MAX_PAIRS: Final = 50_000
-MAX_SECONDS: Final = 1.2
+MAX_SECONDS: Final = 1.0
+MAX_JOINED: Final = 20_000
 MAX_EXAMPLE_SECONDS: Final = 0.3
 
 
@@ -23,6 +24,11 @@ class Budget:
         """One pair more. Raises ExhaustedError."""
         self._left -= 1
         if self._left < 0 or time.monotonic() > self._until:
+            raise ExhaustedError
+
+    def check(self) -> None:
+        """Raises ExhaustedError when the time is over."""
+        if time.monotonic() > self._until:
             raise ExhaustedError
 
     def has_time(self) -> bool:

@@ -15,7 +15,7 @@ from portal.kernel.json_schema import compile_schema, draft_of
 from portal.kernel.strict_json import pointer_part
 
 MAX_DEPTH: Final = 250
-MAX_PARTS: Final = 200_000
+MAX_PARTS: Final = 40_000
 
 
 @dataclass(slots=True)

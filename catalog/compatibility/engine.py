@@ -75,7 +75,7 @@ class _Comparison:
     ) -> None:
         self.mode, self.number, self.budget = mode, number, budget
         nodes = Nodes()
-        self.joins = Joins(nodes)
+        self.joins = Joins(nodes, budget)
         writer, reader = _VIEWS.get(policy, (View.PLAIN, View.PLAIN))
 
         def pair(left: Document, right: Document) -> Pair:
@@ -105,6 +105,9 @@ class _Comparison:
             place = Place("", self.pairs)
             self.found.append(Found(place, "undecided", "", "", capped))
         self._look_for_examples()
+        for found, example in zip(self.found, self.examples, strict=True):
+            if found.change == "undecided" and example:
+                found.change, found.words = "schema_changed", {}
         for found, example in zip(self.found, self.examples, strict=True):
             for one in found.breaks if example else ():
                 if outcomes.get(one) is Outcome.UNKNOWN:

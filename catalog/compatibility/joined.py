@@ -6,11 +6,12 @@ dependencies that certainly apply are followed, each once, and every constraint 
 node that says it. Alternatives and conditions stay as groups until a proof splits them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from catalog.compatibility.budget import MAX_JOINED, Budget, ExhaustedError
 from catalog.compatibility.nodes import (
     ALL_KINDS,
     NUMBERS,
@@ -124,8 +125,9 @@ _TIGHTEST: Final = {
 class Joins:
     """Makes and remembers the flat forms of keys."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, budget: Budget) -> None:
         self.nodes = nodes
+        self.budget = budget
         self._joined: dict[Key, Joined] = {}
         self._entries: dict[frozenset[int], Key] = {}
         self.least: dict[Key, tuple[Any, ...]] = {}  # a small document of a key, by samples.py
@@ -133,6 +135,8 @@ class Joins:
     def __getitem__(self, key: Key) -> Joined:
         known = self._joined.get(key)
         if known is None:
+            if len(self._joined) >= MAX_JOINED:
+                raise ExhaustedError
             known = self._joined[key] = self._join(key)
         return known
 
@@ -146,7 +150,7 @@ class Joins:
             self._entries[holds] = known
         return known
 
-    def in_place(self, numbers: Iterable[int], *, conditional: bool) -> list[Node]:
+    def in_place(self, numbers: Iterable[int], *, conditional: bool) -> Iterator[Node]:
         """The nodes applied to the same value, with or without those that may not apply."""
         seen: dict[int, Node] = {}
         todo = list(numbers)
@@ -155,13 +159,14 @@ class Joins:
             if number in seen:
                 continue
             node = seen[number] = self.nodes[number]
+            yield node
+            self.budget.check()
             todo += node.parts
             if conditional:
                 for one in node.sums:
                     todo += one.members
                 todo += [one for one in node.condition or () if one is not None]
                 todo += [one for _, one in node.dependent_schemas]
-        return list(seen.values())
 
     def _describes_objects(self, numbers: frozenset[int]) -> bool:
         return any(

@@ -55,7 +55,7 @@ def property_outcome(prover: Prover, left: Key, shape: ObjectShape, name: str) -
         declared = is_declared(prover, left, name)
         if name in shape.properties and not declared and says_nothing(prover.joins[have]):
             return Outcome.YES  # added to an open model
-    return prover.within(have, prover.joins.entry(wanted) if wanted else NOTHING)
+    return prover.below(have, prover.joins.entry(wanted) if wanted else NOTHING)
 
 
 def shape_outcome(prover: Prover, left: Key, shape: ObjectShape) -> Outcome:
@@ -65,8 +65,12 @@ def shape_outcome(prover: Prover, left: Key, shape: ObjectShape) -> Outcome:
     for one in shapes:
         names.update(dict.fromkeys(one.properties))
     names.update(dict.fromkeys(prover.joins[left].required))
-    named = worst(property_outcome(prover, left, shape, name) for name in names)
-    return min(named, region_outcome(prover, shapes, shape)) if named else named
+    found = Outcome.YES
+    for name in names:
+        found = min(found, property_outcome(prover, left, shape, name))
+        if found is Outcome.NO:
+            return found
+    return min(found, region_outcome(prover, shapes, shape))
 
 
 def region_outcome(prover: Prover, shapes: list[ObjectShape], shape: ObjectShape) -> Outcome:
@@ -84,7 +88,7 @@ def region_outcome(prover: Prover, shapes: list[ObjectShape], shape: ObjectShape
         return found
     for pattern, wanted in shape.patterns.items():
         if pattern not in patterns and wanted is not None:
-            found = min(found, prover.within(have, prover.joins.entry([wanted])))
+            found = min(found, prover.below(have, prover.joins.entry([wanted])))
     if not any(texts.matches_all(pattern) for pattern in shape.patterns):
         found = min(found, _additional_outcome(prover, have, shape))
     return found
@@ -106,7 +110,7 @@ def _additional_outcome(prover: Prover, have: Key, shape: ObjectShape) -> Outcom
         return Outcome.YES if prover.is_empty(have) else Outcome.NO
     if shape.additional is None:
         return Outcome.YES
-    return prover.within(have, prover.joins.entry([shape.additional]))
+    return prover.below(have, prover.joins.entry([shape.additional]))
 
 
 def _pattern_outcome(
@@ -131,7 +135,7 @@ def _pattern_outcome(
             continue
         both = {one.patterns.get(other) for one in shapes} - {None}
         joined = have | {number for number in both if number is not None}
-        found = min(found, prover.within(entry(joined), entry([wanted])))
+        found = min(found, prover.below(entry(joined), entry([wanted])))
     covered = pattern in shape.patterns or any(texts.matches_all(p) for p in shape.patterns)
     return found if covered else min(found, _additional_outcome(prover, entry(have), shape))
 

@@ -13,7 +13,8 @@ YES is a proof. NO and UNKNOWN are the absence of one: UNKNOWN where a condition
 not be followed.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from catalog.compatibility.arrays import (
     array_outcome,
@@ -24,7 +25,6 @@ from catalog.compatibility.arrays import (
 from catalog.compatibility.budget import Budget
 from catalog.compatibility.evaluated import left_arrays, left_objects
 from catalog.compatibility.joined import (
-    NOTHING,
     ArrayShape,
     Group,
     Joined,
@@ -52,6 +52,9 @@ from catalog.compatibility.values import accepts
 
 _NEVER: Final = 1 << 30
 _MAX_FINITE: Final = 64
+_MAX_ANSWERS: Final = 32
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 class Proofs:
@@ -64,9 +67,10 @@ class Proofs:
         self.takes_defaults = policy is not None
         self.exact: Proofs = self if policy is None else Proofs(joins, budget, None)
         self._known: dict[tuple[Key, Key], Outcome] = {}
-        self._active: dict[tuple[Key, Key], int] = {}
-        self._assumed = _NEVER  # the outermost pair under computation that was taken as shown
-        self._empty: dict[Key, bool] = {}
+        self._active: dict[tuple[Key, Key], tuple[int, int]] = {}  # place in the stack, level
+        self._level = 0  # how many properties and items below the start
+        self._assumed = _NEVER  # the outermost pair under computation that was relied on
+        self._empty: dict[tuple[Key, bool], bool] = {}
         self._objects: dict[Key, list[ObjectShape]] = {}
         self._arrays: dict[Key, list[ArrayShape]] = {}
         self._finite: dict[Key, list[Any] | None] = {}
@@ -78,12 +82,13 @@ class Proofs:
         known = self._known.get(pair)
         if known is not None:
             return known
-        depth = self._active.get(pair)
-        if depth is not None:
-            self._assumed = min(self._assumed, depth)
-            return Outcome.YES
+        active = self._active.get(pair)
+        if active is not None:
+            self._assumed = min(self._assumed, active[0])
+            return Outcome.YES if self._level > active[1] else Outcome.NO
         self.budget.spend()
-        depth = self._active[pair] = len(self._active)
+        depth = len(self._active)
+        self._active[pair] = (depth, self._level)
         outer, self._assumed = self._assumed, _NEVER
         try:
             outcome = self._within(left, right)
@@ -91,10 +96,28 @@ class Proofs:
             del self._active[pair]
         if self._assumed >= depth:
             self._assumed = _NEVER
-        if outcome is not Outcome.YES or self._assumed is _NEVER:
+        if self._assumed == _NEVER:
             self._known[pair] = outcome
         self._assumed = min(outer, self._assumed)
         return outcome
+
+    def below(self, left: Key, right: Key) -> Outcome:
+        self._level += 1
+        try:
+            return self.within(left, right)
+        finally:
+            self._level -= 1
+
+    def _settled(self, known: dict[_Asked, _Answer], asked: _Asked, answer: Callable[[], _Answer]) -> _Answer:
+        """An answer remembered once it relies on no pair under computation."""
+        if asked in known:
+            return known[asked]
+        outer, self._assumed = self._assumed, _NEVER
+        found = answer()
+        if self._assumed == _NEVER:
+            known[asked] = found
+        self._assumed = min(outer, self._assumed)
+        return found
 
     def _within(self, left: Key, right: Key) -> Outcome:
         wanted = self.joins[right]
@@ -131,31 +154,25 @@ class Proofs:
         if "object" in have.kinds:
             found = self._object(left, right)
         if found and "array" in have.kinds:
-            found = min(
-                found,
-                worst(array_outcome(self, left, one) for one in right_arrays(self, left, right)),
-                worst(contains_outcome(self, left, one[:3]) for one in right.contains),
-            )
+            for shape in right_arrays(self, left, right):
+                found = min(found, array_outcome(self, left, shape))
+            if found:
+                asked = (contains_outcome(self, left, one[:3]) for one in right.contains)
+                found = min(found, worst(asked))
         return found
 
     def _object(self, left: Key, right: Joined) -> Outcome:
         found = worst(required_outcome(self, left, right, name) for name in right.required)
-        if found:
-            shapes = right_objects(self, left, right)
-            found = min(found, worst(shape_outcome(self, left, one) for one in shapes))
-        if found:
-            found = min(
-                found,
-                worst(names_outcome(self, left, number) for number, _ in right.names),
-                worst(
-                    dependent_outcome(self, left, right, name, others)
-                    for name, others, _ in right.dependent_required
-                ),
-                worst(
-                    dependent_schema_outcome(self, left, right, name, number)
-                    for name, number, _ in right.dependent_schemas
-                ),
-            )
+        for shape in right_objects(self, left, right) if found else ():
+            found = min(found, shape_outcome(self, left, shape))
+            if found is Outcome.NO:
+                break
+        for number, _ in right.names if found else ():
+            found = min(found, names_outcome(self, left, number))
+        for name, others, _ in right.dependent_required if found else ():
+            found = min(found, dependent_outcome(self, left, right, name, others))
+        for name, number, _ in right.dependent_schemas if found else ():
+            found = min(found, dependent_schema_outcome(self, left, right, name, number))
         return found
 
     def group(self, left: Key, group: Group) -> Outcome:
@@ -168,7 +185,20 @@ class Proofs:
             if held is Outcome.YES and otherwise is not None:
                 held = self.within(left.and_fails(asked), Key(frozenset({otherwise})))
             return held if held is Outcome.YES else Outcome.UNKNOWN
+        found = self._alternative(left, group)
+        if found is not Outcome.YES:
+            # One group of the left may answer for one of the right, without splitting the others.
+            for mine in self.joins[left].groups[:_MAX_ANSWERS]:
+                parts = (self._alternative(part, group) for part in _parts(left, mine))
+                if all(one is Outcome.YES for one in parts):
+                    return Outcome.YES
+        return found
+
+    def _alternative(self, left: Key, group: Group) -> Outcome:
+        """Whether one alternative, and where they exclude each other only one, takes the left."""
         found = Outcome.NO
+        if group.sum is None:
+            return found
         for at, member in enumerate(group.sum.members):
             held = self.within(left, Key(frozenset({member})))
             others = [one for place, one in enumerate(group.sum.plain) if place != at]
@@ -180,14 +210,12 @@ class Proofs:
 
     def overlap(self, key: Key) -> bool:
         """Whether a document is known to be under the key: neither proof nor witness is no."""
-        known = self._overlaps.get(key)
-        if known is None:
-            known = False
-            if not self.is_empty(key):
-                guesses = samples(self.joins, key)
-                known = any(accepts(self.joins, key, guess) for guess in guesses)
-            self._overlaps[key] = known
-        return known
+        return self._settled(self._overlaps, key, lambda: self._has_witness(key))
+
+    def _has_witness(self, key: Key) -> bool:
+        if self.is_empty(key):
+            return False
+        return any(accepts(self.joins, key, guess) for guess in samples(self.joins, key))
 
     def _split(self, left: Key, right: Key) -> Outcome:
         have, wanted = self.joins[left], self.joins[right]
@@ -201,16 +229,26 @@ class Proofs:
 
     def is_empty(self, key: Key) -> bool:
         """Whether it is certain that no document is under the key."""
-        if self.exact is not self:
-            return self.exact.is_empty(key)
-        known = self._empty.get(key)
-        if known is None:
-            self._empty[key] = False  # while it is computed: not certain
-            self.budget.spend()
-            known = self._empty[key] = self._has_none(key)
-        return known
+        return self.exact.certainly_empty(key, split=True)
 
-    def _has_none(self, key: Key) -> bool:
+    def certainly_empty(self, key: Key, *, split: bool) -> bool:
+        """The same of an exact prover; `split` looks into alternatives, one level of them."""
+        asked = (key, split)
+        known = self._empty.get(asked)
+        if known is not None:
+            return known
+        self.budget.spend()
+        self._empty[asked] = False  # while it is computed: not certain
+        outer, self._assumed = self._assumed, _NEVER
+        found = self._has_none(key, split=split)
+        if self._assumed == _NEVER:
+            self._empty[asked] = found
+        else:
+            del self._empty[asked]
+        self._assumed = min(outer, self._assumed)
+        return found
+
+    def _has_none(self, key: Key, *, split: bool) -> bool:
         joined = self.joins[key]
         if not joined.kinds:
             return True
@@ -224,10 +262,10 @@ class Proofs:
             rest = key._replace(fails=key.fails - {number})
             if self.within(rest, Key(frozenset({number}))) is Outcome.YES:
                 return True
+        groups = [group for group in joined.groups if group.sum is not None] if split else []
         return any(
-            all(self.is_empty(part) for part in _parts(key, group))
-            for group in joined.groups
-            if group.sum is not None
+            all(self.certainly_empty(part, split=False) for part in _parts(key, group))
+            for group in groups
         )
 
     def _has_none_of(self, kind: str, key: Key, joined: Joined) -> bool:
@@ -245,9 +283,7 @@ class Proofs:
 
     def finite(self, key: Key) -> list[Any] | None:
         """All documents of a key, when they are few; None otherwise."""
-        if key not in self._finite:
-            self._finite[key] = self._list(key)
-        return self._finite[key]
+        return self._settled(self._finite, key, lambda: self._list(key))
 
     def _list(self, key: Key) -> list[Any] | None:
         joined = self.joins[key]
@@ -267,14 +303,11 @@ class Proofs:
         return [value for value in found if accepts(self.joins, key, value)]
 
     def objects_of(self, key: Key) -> list[ObjectShape]:
-        if key not in self._objects:
-            self._objects[key] = left_objects(self, key)
-        return self._objects[key]
+        """What documents of the key meet in their properties."""
+        return self._settled(self._objects, key, lambda: left_objects(self, key))
 
     def arrays_of(self, key: Key) -> list[ArrayShape]:
-        if key not in self._arrays:
-            self._arrays[key] = left_arrays(self, key)
-        return self._arrays[key]
+        return self._settled(self._arrays, key, lambda: left_arrays(self, key))
 
 
 def _parts(key: Key, group: Group) -> list[Key]:
@@ -293,5 +326,3 @@ def _parts(key: Key, group: Group) -> list[Key]:
         for at, member in enumerate(group.sum.members)
     ]
 
-
-__all__ = ["NOTHING", "Proofs"]

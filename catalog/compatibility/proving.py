@@ -19,6 +19,9 @@ class Prover(Protocol):
 
     def within(self, left: Key, right: Key) -> Outcome: ...
 
+    def below(self, left: Key, right: Key) -> Outcome:
+        """The same of a part of the documents: a property, an item."""
+
     def is_empty(self, key: Key) -> bool: ...
 
     def finite(self, key: Key) -> list[Any] | None: ...

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from catalog.compatibility.joined import Group, Joined, Key
+from catalog.compatibility.matching import best_pairing
 from catalog.compatibility.places import BOTH, Pair, Place, pointer_of
 from catalog.compatibility.proofs import Proofs
 from catalog.compatibility.types import Direction, Outcome
@@ -99,16 +97,12 @@ def _best(
     """The pairing with the most in common: same words, then compatible, then of the same kind."""
     if len(olds) > MAX_MATCHED or len(news) > MAX_MATCHED:
         return {at: at for at in range(min(len(olds), len(news)))}
-    scores = np.zeros((len(olds), len(news)))
-    for at, row in enumerate(places):
-        for other, place in enumerate(row):
-            scores[at, other] = _score(walk, place, olds[at] == news[other])
-    rows, columns = linear_sum_assignment(scores, maximize=True)
-    return {
-        int(at): int(other)
-        for at, other in zip(rows, columns, strict=True)
-        if scores[at, other] > 0
+    scores = {
+        (at, other): _score(walk, place, olds[at] == news[other])
+        for at, row in enumerate(places)
+        for other, place in enumerate(row)
     }
+    return best_pairing(scores)
 
 
 def _score(walk: "Walk", place: Place, same: bool) -> float:
