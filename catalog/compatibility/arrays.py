@@ -50,9 +50,7 @@ def longest(prover: Prover, key: Key) -> int | None:
     return min([*found, *([] if most is None else [most])], default=None)
 
 
-def contains_outcome(
-    prover: Prover, left: Key, wanted: tuple[int, int, int | None]
-) -> Outcome:
+def contains_outcome(prover: Prover, left: Key, wanted: tuple[int, int, int | None]) -> Outcome:
     inside, least, most = wanted
     right = Key(frozenset({inside}))
     enough = least <= 0 or _has_enough(prover, left, right, least)
@@ -84,11 +82,7 @@ def _has_few(prover: Prover, left: Key, right: Key, most: int) -> bool:
         return True
     for inside, _, count, _ in prover.joins[left].contains:
         have = Key(frozenset({inside}))
-        if (
-            count is not None
-            and count <= most
-            and prover.exact.below(right, have) is Outcome.YES
-        ):
+        if count is not None and count <= most and prover.exact.below(right, have) is Outcome.YES:
             return True
     places = prefix_length(prover.arrays_of(left))
     return all(

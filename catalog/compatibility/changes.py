@@ -81,9 +81,10 @@ CHANGES: Final[dict[str, Words]] = {
         "Close the content model, use the reader/writer policy, or " + _GROUP + ".",
     ),
     "required_property_added": Words(
-        "{name} is new and required.", "Make it optional or give it a default; a model that is "
+        "{name} is new and required.",
+        "Make it optional or give it a default; a model that is "
         "open needs to be closed, or the reader/writer policy.",
-    ),  # fmt: skip
+    ),
     "property_removed": Words(
         "{name} is no longer described.",
         "Keep it and mark it deprecated, open the content model, or use the reader/writer policy.",

@@ -7,10 +7,7 @@ The lists say what the portal's validator asserts (a test asks it), which for `d
 from typing import Final
 
 _DRAFT_4: Final = frozenset(
-    "type enum multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength "
-    "pattern items additionalItems maxItems minItems uniqueItems maxProperties minProperties "
-    "required properties patternProperties additionalProperties dependencies allOf anyOf oneOf "
-    "not format $ref".split()
+    ["type", "enum", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern", "items", "additionalItems", "maxItems", "minItems", "uniqueItems", "maxProperties", "minProperties", "required", "properties", "patternProperties", "additionalProperties", "dependencies", "allOf", "anyOf", "oneOf", "not", "format", "$ref"]
 )
 _DRAFT_6: Final = _DRAFT_4 | {
     "const", "contains", "propertyNames", "contentEncoding", "contentMediaType",
@@ -33,7 +30,7 @@ KEYWORDS: Final = {
 }
 
 _FORMATS_4: Final = frozenset(
-    "date-time date time email idn-email hostname ipv4 ipv6 uri regex".split()
+    ["date-time", "date", "time", "email", "idn-email", "hostname", "ipv4", "ipv6", "uri", "regex"]
 )
 _FORMATS_6: Final = _FORMATS_4 | {"uri-reference", "uri-template", "json-pointer"}
 _FORMATS_7: Final = _FORMATS_6 | {

@@ -103,7 +103,9 @@ class _Writing:
 
     def applied(self, node: Node, found: dict[str, Any]) -> None:
         parts = [self.in_place(one) for one in node.parts]
-        parts += [{"dependentSchemas": {n: self.in_place(one)}} for n, one in node.dependent_schemas]
+        parts += [
+            {"dependentSchemas": {n: self.in_place(one)}} for n, one in node.dependent_schemas
+        ]
         for each in node.sums:
             if each.plain:
                 parts.append({"oneOf": [self.in_place(one) for one in each.plain]})

@@ -5,7 +5,7 @@ not decided within it is `undecided`, which counts as a break.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from catalog.compatibility.budget import MAX_EXAMPLE_SECONDS, Budget, ExhaustedError
 from catalog.compatibility.changes import CHANGES
@@ -18,6 +18,8 @@ from catalog.compatibility.proofs import Proofs
 from catalog.compatibility.types import Difference, Direction, Mode, Outcome, Policy, Verdict
 from catalog.compatibility.walk import Walk
 from portal.kernel.json_schema import is_known_dialect
+
+MAX_COMPARED: Final = 100  # earlier versions in one question
 
 _VIEWS = {Policy.READER_WRITER: (View.WRITER, View.READER)}
 
@@ -46,15 +48,34 @@ def compare(
         old = read_document(version, place=f"/versions/{number}")
         if not is_known_dialect(version):
             notes.append(_NOTE.format(place=f"Version {number}"))
-        comparison = _Comparison(old, new, mode, policy, number, budget)
-        outcomes.append(comparison.outcome())
-        differences += comparison.differences()
+        try:
+            comparison = _Comparison(old, new, mode, policy, number, budget)
+            outcomes.append(comparison.outcome())
+            differences += comparison.differences()
+        except ExhaustedError:
+            outcomes.append(Outcome.UNKNOWN if mode.directions else Outcome.YES)
+            differences.append(_capped(mode, number))
     worst = min(outcomes, default=Outcome.YES)
     return Verdict(
         compatible=worst is Outcome.YES,
         undecided=worst is Outcome.UNKNOWN,
         differences=tuple(differences),
         notes=tuple(notes),
+    )
+
+
+def _capped(mode: Mode, number: int) -> Difference:
+    words = CHANGES["undecided"]
+    return Difference(
+        path="",
+        pointer_old="",
+        pointer_new="",
+        change="undecided",
+        breaks=mode.directions,
+        detail=words.sentence,
+        example=None,
+        remedy=words.remedy,
+        version=number,
     )
 
 
@@ -130,7 +151,8 @@ class _Comparison:
     def _look_for_examples(self) -> None:
         asked = self.mode.directions
         order = (*asked, *(one for one in Direction if one not in asked))
-        looking = Examples(self.joins, self.pairs, Budget(seconds=MAX_EXAMPLE_SECONDS))
+        self.joins.budget = Budget(seconds=MAX_EXAMPLE_SECONDS)
+        looking = Examples(self.joins, self.pairs, self.joins.budget)
         for found in self.found:
             try:
                 self.examples.append(looking.of(found, order) if found.breaks else ())

@@ -6,11 +6,14 @@ what certainly applies to the documents of the left.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from catalog.compatibility.joined import ArrayShape, Key, ObjectShape
 from catalog.compatibility.nodes import Node
 from catalog.compatibility.proving import Prover
 from catalog.compatibility.types import Outcome
+
+MAX_GROUPS: Final = 3  # with more alternatives than these, each is taken as possible
 
 
 @dataclass(slots=True)
@@ -75,7 +78,8 @@ def _possible(prover: Prover, node: Node, key: Key) -> list[int]:
         for at, member in enumerate(each.members):
             if each.plain and each.plain[at] in key.fails:
                 continue
-            if not prover.is_empty(key.and_holds(member)):
+            alone = len(prover.joins[key].groups) <= MAX_GROUPS
+            if not (alone and prover.is_empty(key.and_holds(member))):
                 found.append(member)
     if node.condition is not None:
         test, then, otherwise = node.condition
@@ -98,9 +102,7 @@ def left_objects(prover: Prover, key: Key) -> list[ObjectShape]:
     return shapes
 
 
-def properties_rest(
-    prover: Prover, owner: Node, key: Key, *, certain: bool
-) -> list[ObjectShape]:
+def properties_rest(prover: Prover, owner: Node, key: Key, *, certain: bool) -> list[ObjectShape]:
     """The shape that a node's `unevaluatedProperties` comes to for documents of the key."""
     holds = frozenset({owner.number})
     known = evaluated(prover, holds, key, certain=certain, open_counts=True)

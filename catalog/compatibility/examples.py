@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from catalog.compatibility.budget import Budget
+from catalog.compatibility.budget import Budget, ExhaustedError
 from catalog.compatibility.emission import form_document
 from catalog.compatibility.joined import Joins, Key
 from catalog.compatibility.nodes import View, frozen
@@ -21,9 +21,10 @@ from catalog.compatibility.samples import _items, least, samples
 from catalog.compatibility.types import Direction
 from catalog.compatibility.values import accepts
 from portal.kernel.errors import InvalidError
-from portal.kernel.json_schema import compile_schema
+from portal.kernel.json_schema import compile_schema, listing_cost
 
 MAX_TRIED: Final = 60
+MAX_COST: Final = 1_000_000  # subschemas that one validation may visit
 MAX_BYTES: Final = 20_000
 
 
@@ -108,6 +109,8 @@ class Examples:
             node = self.joins.nodes[number]
             plain = node.view is View.PLAIN
             source = node.document.root if plain else form_document(self.joins, number)
+            if listing_cost(source) > MAX_COST:
+                raise ExhaustedError  # the validator itself would take too long
             known = self._validators[number] = compile_schema(source)
         return known
 

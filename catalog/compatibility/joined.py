@@ -303,7 +303,9 @@ def _drop_impossible(joined: Joined) -> None:
         if any(multiple.denominator == 1 for multiple, _ in joined.multiples):
             joined.kinds -= {"fraction"}
         low = max((b for b, _ in joined.lower), key=_tightness, default=None)
-        high = min((b for b, _ in joined.upper), key=lambda b: (b.value, not b.exclusive), default=None)
+        high = min(
+            (b for b, _ in joined.upper), key=lambda b: (b.value, not b.exclusive), default=None
+        )
         if low is not None and high is not None:
             edge = low.exclusive or high.exclusive
             if low.value > high.value or (low.value == high.value and edge):

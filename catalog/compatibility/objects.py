@@ -163,9 +163,7 @@ def has_default(prover: Prover, joined: Joined, name: str) -> bool:
 def names_outcome(prover: Prover, left: Key, wanted: int) -> Outcome:
     """`propertyNames` of the right: by that of the left, or by the names a closed model has."""
     right = Key(frozenset({wanted}))
-    have = Key(
-        frozenset(number for number, _ in prover.joins[left].names), kinds=_STRINGS
-    )
+    have = Key(frozenset(number for number, _ in prover.joins[left].names), kinds=_STRINGS)
     if prover.exact.within(have, right) is Outcome.YES:
         return Outcome.YES
     names = closed_names(prover, left)

@@ -53,6 +53,8 @@ from catalog.compatibility.values import accepts
 _NEVER: Final = 1 << 30
 _MAX_FINITE: Final = 64
 _MAX_ANSWERS: Final = 32
+_MAX_EMPTIED: Final = 8
+_Pair = tuple[Key, Key, bool]
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
 
@@ -66,8 +68,11 @@ class Proofs:
         self.lenient = policy is Policy.LENIENT
         self.takes_defaults = policy is not None
         self.exact: Proofs = self if policy is None else Proofs(joins, budget, None)
-        self._known: dict[tuple[Key, Key], Outcome] = {}
-        self._active: dict[tuple[Key, Key], tuple[int, int]] = {}  # place in the stack, level
+        self._known: dict[_Pair, Outcome] = {}
+        self._active: dict[_Pair, tuple[int, int]] = {}  # place in the stack, level
+        self._provisional: dict[_Pair, tuple[int, int]] = {}  # shown, relying on an active pair
+        self._trail: list[_Pair] = []  # the provisional pairs in their order
+        self._refused = 0  # how often a pair met itself without going below
         self._level = 0  # how many properties and items below the start
         self._assumed = _NEVER  # the outermost pair under computation that was relied on
         self._empty: dict[tuple[Key, bool], bool] = {}
@@ -76,30 +81,56 @@ class Proofs:
         self._finite: dict[Key, list[Any] | None] = {}
         self._overlaps: dict[Key, bool] = {}
 
-    def within(self, left: Key, right: Key) -> Outcome:
+    def within(self, left: Key, right: Key, *, split: bool = True) -> Outcome:
         """Whether each document of the left is one of the right. Raises ExhaustedError."""
-        pair = (left, right)
+        pair = (left, right, split)
         known = self._known.get(pair)
         if known is not None:
             return known
         active = self._active.get(pair)
         if active is not None:
-            self._assumed = min(self._assumed, active[0])
-            return Outcome.YES if self._level > active[1] else Outcome.NO
+            if self._level > active[1]:
+                self._assumed = min(self._assumed, active[0])
+                return Outcome.YES
+            self._refused += 1
+            return Outcome.NO
+        relied = self._provisional.get(pair)
+        if relied is not None and self._level >= relied[1]:
+            self._assumed = min(self._assumed, relied[0])
+            return Outcome.YES
         self.budget.spend()
-        depth = len(self._active)
+        depth, refused, mark = len(self._active), self._refused, len(self._trail)
         self._active[pair] = (depth, self._level)
         outer, self._assumed = self._assumed, _NEVER
         try:
-            outcome = self._within(left, right)
+            outcome = self._within(left, right, split=split)
         finally:
             del self._active[pair]
         if self._assumed >= depth:
             self._assumed = _NEVER
-        if self._assumed == _NEVER:
-            self._known[pair] = outcome
+        self._remember(pair, outcome, mark, refused)
         self._assumed = min(outer, self._assumed)
         return outcome
+
+    def _remember(self, pair: _Pair, outcome: Outcome, mark: int, refused: int) -> None:
+        """Keep an outcome; what relied on this pair stands or falls with it."""
+        if outcome is not Outcome.YES:
+            self._forget(mark)
+            if self._refused == refused:
+                self._known[pair] = outcome
+        elif self._assumed == _NEVER:
+            self._known[pair] = outcome
+            for one in self._trail[mark:]:
+                self._known[one] = Outcome.YES
+            self._forget(mark)
+        else:
+            self._provisional[pair] = (self._assumed, self._level)
+            self._trail.append(pair)
+
+    def _forget(self, mark: int) -> None:
+        for one in self._trail[mark:]:
+            self._provisional.pop(one, None)
+        del self._trail[mark:]
 
     def below(self, left: Key, right: Key) -> Outcome:
         self._level += 1
@@ -108,7 +139,9 @@ class Proofs:
         finally:
             self._level -= 1
 
-    def _settled(self, known: dict[_Asked, _Answer], asked: _Asked, answer: Callable[[], _Answer]) -> _Answer:
+    def _settled(
+        self, known: dict[_Asked, _Answer], asked: _Asked, answer: Callable[[], _Answer]
+    ) -> _Answer:
         """An answer remembered once it relies on no pair under computation."""
         if asked in known:
             return known[asked]
@@ -119,7 +152,7 @@ class Proofs:
         self._assumed = min(outer, self._assumed)
         return found
 
-    def _within(self, left: Key, right: Key) -> Outcome:
+    def _within(self, left: Key, right: Key, *, split: bool) -> Outcome:
         wanted = self.joins[right]
         if says_nothing(wanted) or left.holds >= right.holds > frozenset():
             return Outcome.YES
@@ -130,7 +163,7 @@ class Proofs:
             held = all(accepts(self.joins, right, value) for value in values)
             return Outcome.YES if held else Outcome.NO
         found = self._directly(left, wanted)
-        if found is Outcome.YES:
+        if found is Outcome.YES or not split:
             return found
         return max(found, self._split(left, right))
 
@@ -200,7 +233,7 @@ class Proofs:
         if group.sum is None:
             return found
         for at, member in enumerate(group.sum.members):
-            held = self.within(left, Key(frozenset({member})))
+            held = self.within(left, Key(frozenset({member})), split=False)
             others = [one for place, one in enumerate(group.sum.plain) if place != at]
             if held and not any(self.overlap(left.and_holds(member, one)) for one in others):
                 found = max(found, held)
@@ -262,7 +295,9 @@ class Proofs:
             rest = key._replace(fails=key.fails - {number})
             if self.within(rest, Key(frozenset({number}))) is Outcome.YES:
                 return True
-        groups = [group for group in joined.groups if group.sum is not None] if split else []
+        groups = (
+            [one for one in joined.groups if one.sum is not None][:_MAX_EMPTIED] if split else []
+        )
         return any(
             all(self.certainly_empty(part, split=False) for part in _parts(key, group))
             for group in groups
@@ -270,9 +305,7 @@ class Proofs:
 
     def _has_none_of(self, kind: str, key: Key, joined: Joined) -> bool:
         if kind == "object":
-            return any(
-                self.is_empty(property_key(self, key, name)) for name in joined.required
-            )
+            return any(self.is_empty(property_key(self, key, name)) for name in joined.required)
         if kind == "array":
             fewest = joined.count("minItems") or 0
             places = max((len(one.prefix) for one in self.arrays_of(key)), default=0)
@@ -324,5 +357,5 @@ def _parts(key: Key, group: Group) -> list[Key]:
             *(one for place, one in enumerate(group.sum.plain) if place != at)
         )
         for at, member in enumerate(group.sum.members)
+        if group.sum.plain or member not in group.sum.members[:at]
     ]
-

@@ -94,7 +94,9 @@ def _numbers(kind: str, joined: Joined, other: Joined | None) -> list[Any]:
     for multiple, _ in joined.multiples:
         if multiple.denominator == 1:
             step = multiple.numerator
-            whole |= dict.fromkeys([step, *(n // step * step for n in list(whole)), -step, 3 * step])
+            whole |= dict.fromkeys(
+                [step, *(n // step * step for n in list(whole)), -step, 3 * step]
+            )
     listed = [one for one in whole if abs(one) < 10**15]
     if kind == "int":
         return list(whole)
@@ -169,7 +171,10 @@ def _beyond(
         if name not in base:
             found += [{**base, name: value} for value in OTHERS[:7]]
     for name, others, _ in other.dependent_required:
-        found += [{**full, name: 1}, {k: v for k, v in {**full, name: 1}.items() if k not in others}]
+        found += [
+            {**full, name: 1},
+            {k: v for k, v in {**full, name: 1}.items() if k not in others},
+        ]
     for name, _, _ in other.dependent_schemas:
         found += [{**base, name: value} for value in OTHERS[:4]]
     most = other.count("maxProperties")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from portal.kernel.errors import InvalidError
 from portal.kernel.json_schema import compile_schema
 
-_MATCH_ALL: Final = frozenset({"", "^", "$", ".*", "^.*", ".*$", "^.*$", "^", "(.*)", "[\\s\\S]*"})
+_MATCH_ALL: Final = frozenset({"", "^", "$", ".*", "^.*", ".*$", "^.*$", "(.*)", "[\\s\\S]*"})
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:@ ")
 
 

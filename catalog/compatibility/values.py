@@ -21,6 +21,7 @@ def kind_of(value: Any) -> str:
 
 def accepts(joins: Joins, key: Key, value: Any) -> bool:
     """Whether the value is valid under the key."""
+    joins.budget.check()
     joined = joins[key]
     kind = kind_of(value)
     if kind not in joined.kinds or not _is_listed(joined, value):
@@ -40,16 +41,16 @@ def accepts(joins: Joins, key: Key, value: Any) -> bool:
 
 def _is_listed(joined: Joined, value: Any) -> bool:
     wanted = frozen(value) if joined.values else None
-    return all(
-        any(frozen(one) == wanted for one in node.values or ()) for node in joined.values
-    )
+    return all(any(frozen(one) == wanted for one in node.values or ()) for node in joined.values)
 
 
 def _is_in_bounds(joined: Joined, value: Any) -> bool:
     number = exact(value)
     return (
         all(number > b.value or (number == b.value and not b.exclusive) for b, _ in joined.lower)
-        and all(number < b.value or (number == b.value and not b.exclusive) for b, _ in joined.upper)
+        and all(
+            number < b.value or (number == b.value and not b.exclusive) for b, _ in joined.upper
+        )
         and all((number / multiple).denominator == 1 for multiple, _ in joined.multiples)
     )
 

@@ -5,6 +5,7 @@ only where the proof fails at its place and at all places above it; where it fai
 below says why, the place itself is reported. So the two never contradict each other.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final
@@ -22,6 +23,7 @@ from catalog.compatibility.walk_objects import walk_objects
 
 MAX_DIFFERENCES: Final = 1_000
 MAX_PLACES: Final = 5_000
+MAX_VISITS: Final = 3  # a definition used in many places is told at the first of them
 _CLASSES: Final = ("public", "internal", "personal", "sensitive")
 _MOVES: Final = {1: ("raised", "lowered"), -1: ("lowered", "raised")}
 
@@ -36,13 +38,14 @@ class Walk:
         self.found: list[Found] = []
         self._places = 0
         self._open: set[tuple[Key, Key]] = set()
+        self._visits: Counter[tuple[Key, Key]] = Counter()
+        self._told: dict[tuple[Key, Key], frozenset[Direction]] = {}
+        self._elsewhere: list[frozenset[Direction]] = []
 
     def failing(self, place: Place, gate: frozenset[Direction]) -> frozenset[Direction]:
         """The directions of the gate in which the place cannot be shown compatible."""
         return frozenset(
-            one
-            for one in gate
-            if self.proofs[one].within(*place.pairs[one]) is not Outcome.YES
+            one for one in gate if self.proofs[one].within(*place.pairs[one]) is not Outcome.YES
         )
 
     def asked(
@@ -76,18 +79,23 @@ class Walk:
         key = (place.old, place.new)
         self._places += 1
         crowded = self._places > MAX_PLACES or len(self.found) >= MAX_DIFFERENCES
-        if key in self._open or (crowded and place.steps):
+        if key in self._open or (crowded and place.steps) or self._visits[key] >= MAX_VISITS:
+            self._elsewhere.append(self._told.get(key, gate))
             return
+        self._visits[key] += 1
         self.budget.spend()
         old, new = self.joins[place.old], self.joins[place.new]
         if _same_text(old, new):
             return
         self._open.add(key)
         gate = self.failing(place, gate)
-        before = len(self.found)
+        before, elsewhere = len(self.found), len(self._elsewhere)
         self._compare(place, gate, old, new)
         self._open.discard(key)
         said = {one for found in self.found[before:] for one in found.breaks}
+        said.update(one for told in self._elsewhere[elsewhere:] for one in told)
+        del self._elsewhere[elsewhere:]
+        self._told[key] = gate
         rest = gate - said
         if rest:
             change = "schema_changed" if len(rest) == 2 else "schema_narrowed"
@@ -132,7 +140,9 @@ class Walk:
         if before is not None and after is not None:
             if not gone and not come:
                 return
-            change = "enum_changed" if gone and come else "enum_narrowed" if gone else "enum_extended"
+            change = (
+                "enum_changed" if gone and come else "enum_narrowed" if gone else "enum_extended"
+            )
         else:
             change = "enum_added" if before is None else "enum_removed"
         breaks = frozenset(

@@ -151,7 +151,9 @@ def _content_model(walk: "Walk", place: Place, gate: Gate) -> None:
         walk.note(place, change, pointers, walk.asked(place, gate, _rest_question(walk)))
     elif before[0] == "partial":
         path = _path(place, "*")
-        pairs = {one: Pair(*(_rest(walk, key) for key in pair)) for one, pair in place.pairs.items()}
+        pairs = {
+            one: Pair(*(_rest(walk, key) for key in pair)) for one, pair in place.pairs.items()
+        }
         walk.walk(Place(path, pairs, (*place.steps, Step("undeclared", place.pairs))), gate)
 
 
@@ -208,7 +210,7 @@ def _name_like(pattern: str) -> str:
 
 def _names(walk: "Walk", place: Place, gate: Gate) -> None:
     old, new = walk.joins[place.old].names, walk.joins[place.new].names
-    if not old and not new or _raws(walk, [n for n, _ in old]) == _raws(walk, [n for n, _ in new]):
+    if (not old and not new) or _raws(walk, [n for n, _ in old]) == _raws(walk, [n for n, _ in new]):
         return
     change = "property_names_" + ("changed" if old and new else "added" if new else "removed")
 
@@ -216,7 +218,9 @@ def _names(walk: "Walk", place: Place, gate: Gate) -> None:
         names = walk.joins[pair.right].names
         return worst(names_outcome(proofs, pair.left, number) for number, _ in names)
 
-    pointers = tuple(pointer_of(side[0][1], "propertyNames") if side else None for side in (old, new))
+    pointers = tuple(
+        pointer_of(side[0][1], "propertyNames") if side else None for side in (old, new)
+    )
     walk.note(place, change, (pointers[0], pointers[1]), walk.asked(place, gate, question))
 
 
