@@ -7,7 +7,36 @@ The lists say what the portal's validator asserts (a test asks it), which for `d
 from typing import Final
 
 _DRAFT_4: Final = frozenset(
-    ["type", "enum", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern", "items", "additionalItems", "maxItems", "minItems", "uniqueItems", "maxProperties", "minProperties", "required", "properties", "patternProperties", "additionalProperties", "dependencies", "allOf", "anyOf", "oneOf", "not", "format", "$ref"]
+    [
+        "type",
+        "enum",
+        "multipleOf",
+        "maximum",
+        "exclusiveMaximum",
+        "minimum",
+        "exclusiveMinimum",
+        "maxLength",
+        "minLength",
+        "pattern",
+        "items",
+        "additionalItems",
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+        "maxProperties",
+        "minProperties",
+        "required",
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "dependencies",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "format",
+        "$ref",
+    ]
 )
 _DRAFT_6: Final = _DRAFT_4 | {
     "const", "contains", "propertyNames", "contentEncoding", "contentMediaType",

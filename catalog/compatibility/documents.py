@@ -169,9 +169,7 @@ def _schemas(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(schema, dict):
             continue
         yield pointer, schema
-        for keyword in dialects.SCHEMA_SINGLES:
-            if isinstance(schema.get(keyword), dict):
-                todo.append((f"{pointer}/{keyword}", schema[keyword]))
+        todo += [(f"{pointer}/{k}", schema[k]) for k in dialects.SCHEMA_SINGLES if k in schema]
         for keyword in dialects.SCHEMA_LISTS:
             part = schema.get(keyword)
             if isinstance(part, list):

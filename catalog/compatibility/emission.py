@@ -120,7 +120,7 @@ class _Writing:
 
 
 def _types(kinds: frozenset[str]) -> list[str]:
-    found = [kind for kind in _TYPES if kind in kinds]
+    found: list[str] = [kind for kind in _TYPES if kind in kinds]
     if kinds & NUMBERS:
         found.append("number" if "fraction" in kinds else "integer")
     return found

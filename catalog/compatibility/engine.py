@@ -5,6 +5,7 @@ not decided within it is `undecided`, which counts as a break.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from catalog.compatibility.budget import MAX_EXAMPLE_SECONDS, Budget, ExhaustedError
@@ -115,10 +116,8 @@ class _Comparison:
         """What the mode's directions come to; also finds the differences and their examples."""
         outcomes = {one: self._try(one) for one in self.mode.directions}
         walk = Walk(self.joins, self.proofs, self.budget)
-        try:
+        with suppress(ExhaustedError, RecursionError):  # what was found until then is the answer
             walk.walk(Place("", self.pairs))
-        except (ExhaustedError, RecursionError):
-            pass  # what was found until then is the answer; the verdict stands
         self.found = walk.found
         missing = frozenset(outcomes) - {one for found in self.found for one in found.breaks}
         capped = frozenset(one for one in missing if outcomes[one] is not Outcome.YES)

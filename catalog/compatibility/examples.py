@@ -51,10 +51,10 @@ class Examples:
 
     def _guesses(self, found: Found, direction: Direction) -> Iterator[Any]:
         pair = found.place.pairs[direction]
-        values = samples(self.joins, pair.left, pair.right)
+        values = samples(self.joins, pair.left, pair.right, focus=found.focus)
         if found.focus is not None:
             values.sort(key=lambda value: _distance(found, direction, value))
-        late = []
+        late: list[Any] = []
         for value in values:
             if not self.budget.has_time():
                 return

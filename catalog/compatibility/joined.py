@@ -7,7 +7,7 @@ node that says it. Alternatives and conditions stay as groups until a proof spli
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -129,6 +129,7 @@ class Joins:
         self.nodes = nodes
         self.budget = budget
         self._joined: dict[Key, Joined] = {}
+        self._negating: set[int] = set()
         self._entries: dict[frozenset[int], Key] = {}
         self.least: dict[Key, tuple[Any, ...]] = {}  # a small document of a key, by samples.py
 
@@ -192,13 +193,40 @@ class Joins:
                     node = self.nodes[number]
                     self._add(joined, node)
                     todo += reversed(node.parts)
-            todo = self._certain_dependencies(joined, seen)
+            todo = self._certain_dependencies(joined, seen) + self._twice_negated(joined, seen)
             if not todo:
                 break
+        for number, _ in joined.fails:
+            excluded = self._only(number)
+            if excluded is not None and excluded.kinds != ALL_KINDS:
+                joined.kinds -= excluded.kinds
         if key.kinds is not None:
             joined.kinds &= key.kinds
         _drop_impossible(joined)
         return joined
+
+    def _only(self, number: int) -> Joined | None:
+        """What a negated node says, when it is nothing but kinds, or nothing but a negation."""
+        if number in self._negating:
+            return None
+        self._negating.add(number)
+        joined = self[Key(frozenset({number}))]
+        self._negating.discard(number)
+        if joined.fails and joined.kinds != ALL_KINDS:
+            return None
+        bare = replace(joined, kinds=ALL_KINDS, fails=[])
+        return joined if says_nothing(bare) else None
+
+    def _twice_negated(self, joined: Joined, seen: set[int]) -> list[int]:
+        """`not` of nothing but a `not` holds what that excludes."""
+        inner = [self._only(number) for number, _ in joined.fails]
+        return [
+            number
+            for one in inner
+            if one is not None and len(one.fails) == 1 and one.kinds == ALL_KINDS
+            for number, _ in one.fails
+            if number not in seen
+        ]
 
     def _certain_dependencies(self, joined: Joined, seen: set[int]) -> list[int]:
         """Required names bring their dependencies with them."""

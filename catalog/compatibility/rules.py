@@ -99,14 +99,14 @@ def _count(keyword: str) -> Callable[[Joined], Said | None]:
 def _most(keyword: str) -> Callable[[Prover, Key, Any], bool]:
     def implied(prover: Prover, left: Key, value: Any) -> bool:
         have = prover.joins[left].count(keyword)
-        return have is not None and have <= value
+        return have is not None and have <= int(value)
 
     return implied
 
 
 def _least(keyword: str) -> Callable[[Prover, Key, Any], bool]:
     def implied(prover: Prover, left: Key, value: Any) -> bool:
-        return (prover.joins[left].count(keyword) or 0) >= value
+        return (prover.joins[left].count(keyword) or 0) >= int(value)
 
     return implied
 

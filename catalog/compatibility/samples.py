@@ -3,6 +3,7 @@
 They are guesses. Whoever uses one checks it first, by `values.accepts` or by a validator.
 """
 
+from itertools import islice
 from typing import Any, Final
 
 from catalog.compatibility import patterns
@@ -10,7 +11,8 @@ from catalog.compatibility.joined import NOTHING, Joined, Joins, Key, whole_ceil
 from catalog.compatibility.values import accepts, covering, position
 
 MAX_DEPTH: Final = 12
-MAX_SAMPLES: Final = 40
+MAX_SAMPLES: Final = 200
+MAX_OF_KIND: Final = 100
 _TEXTS: Final = ("", "a", "example", "A1", "0", "no such text", "https://example.org/a")
 FORMATS: Final = {
     "date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "time": "12:00:00Z",
@@ -24,15 +26,21 @@ FORMATS: Final = {
 OTHERS: Final[tuple[Any, ...]] = ("a", 1, 1.5, True, None, [], {}, ["a"], {"a": 1}, -1, "")
 
 
-def samples(joins: Joins, key: Key, against: Key | None = None, depth: int = 0) -> list[Any]:
+def samples(
+    joins: Joins,
+    key: Key,
+    against: Key | None = None,
+    depth: int = 0,
+    focus: str | None = None,
+) -> list[Any]:
     """Guesses for a key; `against` is a key whose limits they should reach beyond."""
     if depth > MAX_DEPTH:
         return []
     joined = joins[key]
-    other = joins[against] if against is not None else None
+    others = _limits(joins, against) if against is not None else []
     found: list[Any] = []
     for node in joined.values:
-        found += (node.values or [])[:MAX_SAMPLES]
+        found += (node.values or [])[:MAX_OF_KIND]
     for node in joined.nodes:
         told = node.raw.get("examples")
         found += told[:4] if isinstance(told, list) else []
@@ -43,8 +51,18 @@ def samples(joins: Joins, key: Key, against: Key | None = None, depth: int = 0) 
             found += samples(joins, inner, against, depth + 2)[:8]
     kinds = sorted(joined.kinds, key=_ORDER.index)
     for kind in kinds:
-        found += _of_kind(joins, kind, joined, other, depth)
-    return found[: MAX_SAMPLES * 2]
+        found += _of_kind(joins, kind, joined, others, depth, focus)[:MAX_OF_KIND]
+    return found[:MAX_SAMPLES]
+
+
+def _limits(joins: Joins, key: Key) -> list[Joined]:
+    """What a key says, and each schema that may apply in place with it: whence limits come."""
+    found = [joins[key]]
+    for node in islice(joins.in_place(key.holds, conditional=True), 24):
+        found.append(joins[Key(frozenset({node.number}))])
+        if node.negated is not None:
+            found.append(joins[Key(frozenset({node.negated}))])
+    return found
 
 
 def _applied(numbers: tuple[int | None, ...]) -> list[int]:
@@ -66,24 +84,29 @@ def least(joins: Joins, key: Key, depth: int = 0) -> tuple[Any, ...]:
 
 
 def _of_kind(
-    joins: Joins, kind: str, joined: Joined, other: Joined | None, depth: int
+    joins: Joins,
+    kind: str,
+    joined: Joined,
+    others: list[Joined],
+    depth: int,
+    focus: str | None,
 ) -> list[Any]:
     if kind == "null":
         return [None]
     if kind == "boolean":
         return [True, False]
     if kind == "string":
-        return list(_strings(joined, other))
+        return list(_strings(joined, others))
     if kind == "array":
-        return _arrays(joins, joined, other, depth)
+        return _arrays(joins, joined, others, depth)
     if kind == "object":
-        return _objects(joins, joined, other, depth)
-    return _numbers(kind, joined, other)
+        return _objects(joins, joined, others, depth, focus)
+    return _numbers(kind, joined, others)
 
 
-def _numbers(kind: str, joined: Joined, other: Joined | None) -> list[Any]:
+def _numbers(kind: str, joined: Joined, others: list[Joined]) -> list[Any]:
     whole: dict[int, None] = {}
-    for side in (joined, *([] if other is None else [other])):
+    for side in (joined, *others):
         for bound, _ in side.lower:
             floor = whole_floor(bound)
             whole |= dict.fromkeys((floor, floor - 1, floor + 1))
@@ -102,13 +125,13 @@ def _numbers(kind: str, joined: Joined, other: Joined | None) -> list[Any]:
         return list(whole)
     if kind == "whole":
         return [float(one) for one in listed]
-    edges = [float(b.value) for s in (joined, other) if s for b, _ in (*s.lower, *s.upper)
+    edges = [float(b.value) for s in (joined, *others) for b, _ in (*s.lower, *s.upper)
              if abs(b.value) < 10**15]  # fmt: skip
     steps = [float(m) * n for m, _ in joined.multiples for n in (1, 3, -1)]
     return [*steps, *edges, 0.5, *(e + 0.25 for e in edges), *(one + 0.5 for one in listed), 0.1]
 
 
-def _strings(joined: Joined, other: Joined | None) -> dict[str, None]:
+def _strings(joined: Joined, others: list[Joined]) -> dict[str, None]:
     found: dict[str, None] = {}
     for name, _ in joined.formats:
         if name in FORMATS:
@@ -116,7 +139,7 @@ def _strings(joined: Joined, other: Joined | None) -> dict[str, None]:
     for pattern, _ in joined.patterns:
         found |= dict.fromkeys(patterns.texts_of(pattern))
     sizes: dict[int, None] = {}
-    for side in (joined, *([] if other is None else [other])):
+    for side in (joined, *others):
         for keyword in ("minLength", "maxLength"):
             size = side.count(keyword)
             if size is not None and size < 5000:
@@ -131,7 +154,9 @@ def _property(joins: Joins, joined: Joined, name: str) -> Key:
     return joins.entry(numbers)
 
 
-def _objects(joins: Joins, joined: Joined, other: Joined | None, depth: int) -> list[Any]:
+def _objects(
+    joins: Joins, joined: Joined, others: list[Joined], depth: int, focus: str | None
+) -> list[Any]:
     base: dict[str, Any] = {}
     for name in joined.required:
         got = least(joins, _property(joins, joined, name), depth)
@@ -148,49 +173,75 @@ def _objects(joins: Joins, joined: Joined, other: Joined | None, depth: int) -> 
             base[name] = got[0]
     found = [base]
     full = dict(base)
-    for name in names[:64]:
+    for name in names[:64] if focus is None else [focus]:
         got = () if name in base else least(joins, _property(joins, joined, name), depth)
         if got:
             found.append({**base, name: got[0]})
             full[name] = got[0]
     found.insert(1, full)
-    return found[:16] + _beyond(joins, joined, other, base, full)
+    return found[:24] + _beyond(joins, joined, others, base, full, depth, focus)
 
 
 def _beyond(
-    joins: Joins, joined: Joined, other: Joined | None, base: dict[str, Any], full: dict[str, Any]
+    joins: Joins,
+    joined: Joined,
+    others: list[Joined],
+    base: dict[str, Any],
+    full: dict[str, Any],
+    depth: int,
+    focus: str | None,
 ) -> list[Any]:
     """Objects with what the other side limits: its names, its patterns, its counts."""
-    if other is None:
-        return []
     found: list[Any] = []
-    shapes = [*other.objects, *joined.objects]
+    if not others:
+        return found
+    if focus is not None:
+        found = [{**base, focus: value} for value in OTHERS]
+        found += [{name: value for name, value in full.items() if name != focus}]
+        return found
+    shapes = [shape for side in (*others, joined) for shape in side.objects]
     texts = [t for s in shapes for p in s.patterns for t in patterns.texts_of(p)[:3]]
-    extra = ["undeclared", *texts[:6], "a", "A", "0", "a very long name of a property"]
-    for name in [*(n for s in other.objects for n in s.properties), *other.required, *extra][:24]:
+    for side in (joined, *others):
+        for number, _ in side.names[:4]:
+            inner = Key(frozenset({number}), kinds=frozenset({"string"}))
+            texts += [t for t in samples(joins, inner, None, depth + 2) if isinstance(t, str)]
+    names = [name for shape in shapes for name in shape.properties]
+    names += [name for side in others for name in side.required]
+    extra = [*texts[:10], "undeclared", "a", "A", "0", "a very long name of a property"]
+    for name in dict.fromkeys([*names[:24], *extra]):
         if name not in base:
-            found += [{**base, name: value} for value in OTHERS[:7]]
-    for name, others, _ in other.dependent_required:
-        found += [
-            {**full, name: 1},
-            {k: v for k, v in {**full, name: 1}.items() if k not in others},
+            found += [{**base, name: value} for value in OTHERS[: 7 if name not in full else 3]]
+    special: list[Any] = []
+    triggers = [name for side in others for name, _, _ in side.dependent_required]
+    triggers += [name for side in others for name, _, _ in side.dependent_schemas]
+    for name in dict.fromkeys(triggers):
+        special += least(joins, joined.key._replace(needs=joined.key.needs | {name}))
+    for side in others:
+        for name, needed, _ in side.dependent_required:
+            whole = {**full, name: full.get(name, 1)}
+            special += [{k: v for k, v in whole.items() if k not in needed}]
+    for most in {side.count("maxProperties") for side in others} - {None}:
+        padding = {f"p{at}": 1 for at in range(min(most or 0, 1000) + 1)}
+        special += [
+            {**base, **padding},
+            {**full, **padding},
+            {**base, **dict.fromkeys(padding, "a")},
         ]
-    for name, _, _ in other.dependent_schemas:
-        found += [{**base, name: value} for value in OTHERS[:4]]
-    most = other.count("maxProperties")
-    if most is not None and most < 1000:
-        padding = {f"p{at}": 1 for at in range(most + 1)}
-        found += [{**base, **padding}, {**full, **padding}]
-        found += [{**base, **dict.fromkeys(padding, "a")}]
-    return found[:120]
+    for name in names[:24]:
+        if name in full:
+            inner = _property(joins, joined, name)
+            special += [
+                {**base, name: one} for one in samples(joins, inner, None, depth + 2)[:6]
+            ]
+    return special + found[:160]
 
 
-def _arrays(joins: Joins, joined: Joined, other: Joined | None, depth: int) -> list[Any]:
+def _arrays(joins: Joins, joined: Joined, others: list[Joined], depth: int) -> list[Any]:
     places = max((len(shape.prefix) for shape in joined.arrays), default=0)
     wanted = max((one for _, one, _, _ in joined.contains), default=0)
     fewest = max(joined.count("minItems") or 0, wanted)
     sizes = {fewest: None, places: None, places + 1: None, fewest + 1: None, 0: None}
-    for side in (joined, *([] if other is None else [other])):
+    for side in (joined, *others):
         for keyword in ("minItems", "maxItems"):
             size = side.count(keyword)
             sizes |= {} if size is None else {size: None, size + 1: None, max(0, size - 1): None}
@@ -202,21 +253,32 @@ def _arrays(joins: Joins, joined: Joined, other: Joined | None, depth: int) -> l
         if got:
             found.append([got[0]] * count)
             found.append([got[0]] * (count + 1))
-    if other is not None:
+    for at in range(min(places + 1, 6) if others else 0):
+        inner = _item(joins, joined, at)
+        start = _items(joins, joined, max(at + 1, fewest), depth)
+        if len(start) > at:
+            guesses = samples(joins, inner, None, depth + 2)[:8]
+            found += [[*start[:at], one, *start[at + 1 :]] for one in guesses]
+    if others:
         found += [[one] for one in OTHERS[:7]] + [[1, 1], ["a", "a"], ["a", 1]]
-        for inside, count, most, _ in other.contains:
+    for side in others:
+        for inside, count, most, _ in side.contains:
             got = least(joins, joins.entry([inside]), depth)
             if got:
                 found += [[got[0]] * n for n in {count, max(0, count - 1), (most or 0) + 1}]
-    return found[:60]
+    return found
+
+
+def _item(joins: Joins, joined: Joined, at: int) -> Key:
+    numbers = {position(shape, at) for shape in joined.arrays}
+    return joins.entry(number for number in numbers if number is not None)
 
 
 def _items(joins: Joins, joined: Joined, size: int, depth: int) -> list[Any]:
     found: list[Any] = []
     choices: dict[Key, list[Any]] = {}
     for at in range(size):
-        numbers = {position(shape, at) for shape in joined.arrays} - {None}
-        key = joins.entry(number for number in numbers if number is not None)
+        key = _item(joins, joined, at)
         if key == NOTHING:
             break
         if joined.unique is not None:

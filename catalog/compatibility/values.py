@@ -16,7 +16,9 @@ def kind_of(value: Any) -> str:
         return "int"
     if isinstance(value, float):
         return "whole" if value.is_integer() else "fraction"
-    return {str: "string", list: "array"}.get(type(value), "object")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def accepts(joins: Joins, key: Key, value: Any) -> bool:

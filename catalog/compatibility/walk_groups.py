@@ -46,9 +46,9 @@ def _held(walk: "Walk") -> Callable[[Proofs, Pair], Outcome]:
 def _matched(walk: "Walk", place: Place, gate: Gate, before: Group, after: Group) -> None:
     olds = before.sum.members if before.sum else ()
     news = after.sum.members if after.sum else ()
-    if _raw(walk, before) == _raw(walk, after) and before.keyword == after.keyword:
-        if not any("$ref" in str(one) for one in _raw(walk, before)):
-            return
+    same = before.keyword == after.keyword and _raw(walk, before) == _raw(walk, after)
+    if same and "$ref" not in str(_raw(walk, before)):
+        return
     places = [[_alternative(walk, place, before, o, after, n) for n in range(len(news))]
               for o in range(len(olds))]  # fmt: skip
     pairs = _best(walk, places, _raw(walk, before), _raw(walk, after))

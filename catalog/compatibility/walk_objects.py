@@ -210,7 +210,9 @@ def _name_like(pattern: str) -> str:
 
 def _names(walk: "Walk", place: Place, gate: Gate) -> None:
     old, new = walk.joins[place.old].names, walk.joins[place.new].names
-    if (not old and not new) or _raws(walk, [n for n, _ in old]) == _raws(walk, [n for n, _ in new]):
+    if (not old and not new) or _raws(walk, [n for n, _ in old]) == _raws(
+        walk, [n for n, _ in new]
+    ):
         return
     change = "property_names_" + ("changed" if old and new else "added" if new else "removed")
 

@@ -47,7 +47,10 @@ WIDENED: list[tuple[Any, Any]] = [
     ({"items": INTEGER}, {}),
     ({"prefixItems": [STRING], "items": False}, {"prefixItems": [STRING, STRING], "items": False}),
     ({"prefixItems": [STRING, STRING]}, {"prefixItems": [STRING]}),
-    ({"prefixItems": [STRING], "items": INTEGER}, {"prefixItems": [STRING, NUMBER], "items": INTEGER}),
+    (
+        {"prefixItems": [STRING], "items": INTEGER},
+        {"prefixItems": [STRING, NUMBER], "items": INTEGER},
+    ),
     ({"prefixItems": [STRING], "items": False}, {"prefixItems": [STRING]}),
     ({"contains": INTEGER}, {"contains": NUMBER}),
     ({"contains": INTEGER}, {}),
@@ -63,7 +66,10 @@ WIDENED: list[tuple[Any, Any]] = [
     ({"dependentRequired": {"a": ["b"]}}, {}),
     ({"dependentRequired": {"a": ["b", "c"]}}, {"dependentRequired": {"a": ["b"]}}),
     ({"dependentSchemas": {"a": {"required": ["b"]}}}, {}),
-    ({"dependentSchemas": {"a": {"minProperties": 3}}}, {"dependentSchemas": {"a": {"minProperties": 2}}}),
+    (
+        {"dependentSchemas": {"a": {"minProperties": 3}}},
+        {"dependentSchemas": {"a": {"minProperties": 2}}},
+    ),
     ({"additionalProperties": INTEGER}, {"additionalProperties": NUMBER}),
     ({"additionalProperties": INTEGER}, {}),
     ({"additionalProperties": False}, {"additionalProperties": INTEGER}),
@@ -97,7 +103,10 @@ WIDENED: list[tuple[Any, Any]] = [
     ({"if": STRING, "then": {"maxLength": 3}}, {}),
     ({"if": STRING, "then": False, "else": INTEGER}, INTEGER | {"type": ["integer", "null"]}),
     ({"format": "date"}, {}),
-    ({"properties": {"a": False}, "additionalProperties": False}, {"additionalProperties": INTEGER}),
+    (
+        {"properties": {"a": False}, "additionalProperties": False},
+        {"additionalProperties": INTEGER},
+    ),
     ({"properties": {"a": INTEGER}, "required": ["a"]}, {"properties": {"a": INTEGER}}),
 ]
 SAME: list[tuple[Any, Any]] = [
@@ -129,7 +138,9 @@ def test_a_keyword_may_widen_and_not_narrow(narrow: Any, wide: Any, policy: Poli
     plain = {"additionalProperties", "patternProperties", "unevaluatedProperties"}
     if policy is not STRICT and isinstance(narrow, dict) and narrow.keys() & plain:
         pytest.skip("content models are what the other policies take otherwise: test_policies")
-    old, new = ({"type": "object", "required": ["v"], "properties": {"v": v}} for v in (narrow, wide))
+    old, new = (
+        {"type": "object", "required": ["v"], "properties": {"v": v}} for v in (narrow, wide)
+    )
     assert backward(old, new, policy)
     assert not backward(new, old, policy)
 
