@@ -196,10 +196,14 @@ class Joins:
             todo = self._certain_dependencies(joined, seen) + self._twice_negated(joined, seen)
             if not todo:
                 break
-        for number, _ in joined.fails:
+        kept = []
+        for number, node in joined.fails:
             excluded = self._only(number)
-            if excluded is not None and excluded.kinds != ALL_KINDS:
-                joined.kinds -= excluded.kinds
+            if excluded is None or excluded.fails:
+                kept.append((number, node))
+            else:
+                joined.kinds -= excluded.kinds  # `not` of nothing but types is types
+        joined.fails = kept
         if key.kinds is not None:
             joined.kinds &= key.kinds
         _drop_impossible(joined)

@@ -67,7 +67,8 @@ class Proofs:
         self.budget = budget
         self.lenient = policy is Policy.LENIENT
         self.takes_defaults = policy is not None
-        self.exact: Proofs = self if policy is None else Proofs(joins, budget, None)
+        # No prover holds itself: a comparison's memory goes as soon as it is answered.
+        self._exact = None if policy is None else Proofs(joins, budget, None)
         self._known: dict[_Pair, Outcome] = {}
         self._active: dict[_Pair, tuple[int, int]] = {}  # place in the stack, level
         self._provisional: dict[_Pair, tuple[int, int]] = {}  # shown, relying on an active pair
@@ -80,6 +81,10 @@ class Proofs:
         self._arrays: dict[Key, list[ArrayShape]] = {}
         self._finite: dict[Key, list[Any] | None] = {}
         self._overlaps: dict[Key, bool] = {}
+
+    @property
+    def exact(self) -> "Proofs":
+        return self._exact or self
 
     def within(self, left: Key, right: Key, *, split: bool = True) -> Outcome:
         """Whether each document of the left is one of the right. Raises ExhaustedError."""

@@ -3,12 +3,13 @@
 They are guesses. Whoever uses one checks it first, by `values.accepts` or by a validator.
 """
 
+from collections import Counter
 from itertools import islice
 from typing import Any, Final
 
 from catalog.compatibility import patterns
 from catalog.compatibility.joined import NOTHING, Joined, Joins, Key, whole_ceiling, whole_floor
-from catalog.compatibility.values import accepts, covering, position
+from catalog.compatibility.values import accepts, covering, kind_of, position
 
 MAX_DEPTH: Final = 12
 MAX_SAMPLES: Final = 200
@@ -70,6 +71,18 @@ def _applied(numbers: tuple[int | None, ...]) -> list[int]:
 
 
 _ORDER: Final = ["object", "string", "int", "fraction", "whole", "array", "boolean", "null"]
+
+
+def varied(values: list[Any]) -> list[Any]:
+    """The first three of each kind."""
+    seen: Counter[str] = Counter()
+    found = []
+    for value in values:
+        kind = kind_of(value)
+        seen[kind] += 1
+        if seen[kind] <= 3:
+            found.append(value)
+    return found
 
 
 def least(joins: Joins, key: Key, depth: int = 0) -> tuple[Any, ...]:
@@ -231,7 +244,7 @@ def _beyond(
         if name in full:
             inner = _property(joins, joined, name)
             special += [
-                {**base, name: one} for one in samples(joins, inner, None, depth + 2)[:6]
+                {**base, name: one} for one in varied(samples(joins, inner, None, depth + 2))
             ]
     return special + found[:160]
 
@@ -257,7 +270,7 @@ def _arrays(joins: Joins, joined: Joined, others: list[Joined], depth: int) -> l
         inner = _item(joins, joined, at)
         start = _items(joins, joined, max(at + 1, fewest), depth)
         if len(start) > at:
-            guesses = samples(joins, inner, None, depth + 2)[:8]
+            guesses = varied(samples(joins, inner, None, depth + 2))
             found += [[*start[:at], one, *start[at + 1 :]] for one in guesses]
     if others:
         found += [[one] for one in OTHERS[:7]] + [[1, 1], ["a", "a"], ["a", 1]]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from catalog.compatibility.joined import Group, Joined, Key
 from catalog.compatibility.matching import best_pairing
+from catalog.compatibility.nodes import Node
 from catalog.compatibility.places import BOTH, Pair, Place, pointer_of
 from catalog.compatibility.proofs import Proofs
 from catalog.compatibility.types import Direction, Outcome
@@ -141,14 +142,18 @@ def _gone(
     walk.note(place, change, pointers, breaks)
 
 
+def _excluded(joined: Joined) -> list[tuple[int, Node]]:
+    return [(node.negated, node) for node in joined.nodes if node.negated is not None]
+
+
 def _negations(walk: "Walk", place: Place, gate: Gate, old: Joined, new: Joined) -> None:
-    sides = [[n for n in side.fails if n[1] is not None] for side in (old, new)]
+    sides = [_excluded(side) for side in (old, new)]
     raws = [[walk.joins.nodes[number].raw for number, _ in side] for side in sides]
     if raws[0] == raws[1] and "$ref" not in str(raws):
         return
 
     def question(proofs: Proofs, pair: Pair) -> bool:
-        excluded = walk.joins[pair.right].fails
+        excluded = _excluded(walk.joins[pair.right])
         return all(proofs.is_empty(pair.left.and_holds(number)) for number, _ in excluded)
 
     move = "changed" if sides[0] and sides[1] else "added" if sides[1] else "removed"
