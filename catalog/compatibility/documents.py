@@ -28,6 +28,7 @@ class Document:
     resources: dict[str, str] = field(default_factory=dict)  # address -> pointer of its root
     anchors: dict[tuple[str, str], str] = field(default_factory=dict)  # (resource, name) -> pointer
     dynamic: dict[str, str] = field(default_factory=dict)  # outermost dynamic anchors
+    has_references: bool = False
     owners: dict[str, str] = field(default_factory=dict)  # pointer of an embedded root -> address
 
     def at(self, pointer: str) -> Any:
@@ -98,6 +99,7 @@ def read_document(root: Any, *, place: str = "") -> Document:
             reference = schema.get(keyword)
             if isinstance(reference, str) and keyword in dialects.KEYWORDS[document.draft]:
                 document.target(pointer, reference, keyword)
+                document.has_references = True
     try:
         compile_schema(root)
     except InvalidError as error:

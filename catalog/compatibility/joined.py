@@ -196,11 +196,11 @@ class Joins:
             todo = self._certain_dependencies(joined, seen) + self._twice_negated(joined, seen)
             if not todo:
                 break
-        kept = []
-        for number, node in joined.fails:
+        kept: list[tuple[int, Node | None]] = []
+        for number, origin in joined.fails:
             excluded = self._only(number)
             if excluded is None or excluded.fails:
-                kept.append((number, node))
+                kept.append((number, origin))
             else:
                 joined.kinds -= excluded.kinds  # `not` of nothing but types is types
         joined.fails = kept

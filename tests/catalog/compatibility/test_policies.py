@@ -67,6 +67,7 @@ def test_a_property_may_be_added_as_the_content_model_says(
 def test_a_property_that_may_be_anything_may_be_added_to_an_open_model(
     model: str, policy: Policy
 ) -> None:
+    anything: Any
     for anything in ({}, True):
         assert backward(thing(model), thing(model, anything), policy)
         assert not backward(thing(model), thing(model, anything, required=True), policy)
@@ -128,7 +129,10 @@ def test_content_models_change_as_the_policy_says(
 def test_the_writer_form_of_allof_is_closed_over_all_its_members() -> None:
     member = {"properties": {"a": STRING}}
     old = {"type": "object", "allOf": [member, {"properties": {"b": INTEGER}}]}
-    new = {"type": "object", "allOf": [member, {"properties": {"b": STRING, "c": STRING}}]}
+    new: dict[str, Any] = {
+        "type": "object",
+        "allOf": [member, {"properties": {"b": STRING, "c": STRING}}],
+    }
     verdict = ask(old, new, READER_WRITER, Mode.BACKWARD)
     breaking = [d for d in verdict.differences if Direction.BACKWARD in d.breaks]
     assert [(d.path, d.change) for d in breaking] == [("b", "type_changed")]
