@@ -51,7 +51,6 @@ from catalog.compatibility.samples import samples
 from catalog.compatibility.types import Outcome, Policy
 from catalog.compatibility.values import accepts
 
-_NEVER: Final = 1 << 30
 _MAX_FINITE: Final = 64
 _MAX_ANSWERS: Final = 32
 _MAX_EMPTIED: Final = 8
@@ -71,12 +70,13 @@ class Proofs:
         # No prover holds itself: a comparison's memory goes as soon as it is answered.
         self._exact = None if policy is None else Proofs(joins, budget, None)
         self._known: dict[_Pair, Outcome] = {}
-        self._active: dict[_Pair, tuple[int, int]] = {}  # place in the stack, level
-        self._provisional: dict[_Pair, tuple[int, int]] = {}  # shown, relying on an active pair
+        self._active: dict[_Pair, int] = {}  # the pairs under computation: places in the stack
+        self._levels: list[int] = []  # the level of each
+        self._provisional: dict[_Pair, frozenset[int]] = {}  # shown, relying on active pairs
         self._trail: list[_Pair] = []  # the provisional pairs in their order
         self._refused = 0  # how often a pair met itself without going below
         self._level = 0  # how many properties and items below the start
-        self._assumed = _NEVER  # the outermost pair under computation that was relied on
+        self._relied: set[int] = set()  # the active pairs that were taken as shown
         self._empty: dict[tuple[Key, bool], bool] = {}
         self._objects: dict[Key, list[ObjectShape]] = {}
         self._arrays: dict[Key, list[ArrayShape]] = {}
@@ -95,42 +95,49 @@ class Proofs:
             return known
         active = self._active.get(pair)
         if active is not None:
-            if self._level > active[1]:
-                self._assumed = min(self._assumed, active[0])
+            if self._level > self._levels[active]:
+                self._relied.add(active)
                 return Outcome.YES
             self._refused += 1
             return Outcome.NO
         relied = self._provisional.get(pair)
-        if relied is not None and self._level >= relied[1]:
-            self._assumed = min(self._assumed, relied[0])
+        if relied is not None and self._level > max(self._levels[one] for one in relied):
+            self._relied |= relied
             return Outcome.YES
         self.budget.spend()
-        depth, refused, mark = len(self._active), self._refused, len(self._trail)
-        self._active[pair] = (depth, self._level)
-        outer, self._assumed = self._assumed, _NEVER
+        depth, refused, mark = len(self._levels), self._refused, len(self._trail)
+        self._active[pair] = depth
+        self._levels.append(self._level)
+        outer, self._relied = self._relied, set()
         try:
             outcome = self._within(left, right, split=split)
         finally:
             del self._active[pair]
-        if self._assumed >= depth:
-            self._assumed = _NEVER
-        self._remember(pair, outcome, mark, refused)
-        self._assumed = min(outer, self._assumed)
+            self._levels.pop()
+        self._relied.discard(depth)
+        self._remember(pair, outcome, depth, mark, refused)
+        self._relied |= outer
         return outcome
 
-    def _remember(self, pair: _Pair, outcome: Outcome, mark: int, refused: int) -> None:
+    def _remember(self, pair: _Pair, outcome: Outcome, depth: int, mark: int, refused: int) -> None:
         """Keep an outcome; what relied on this pair stands or falls with it."""
         if outcome is not Outcome.YES:
             self._forget(mark)
             if self._refused == refused:
                 self._known[pair] = outcome
-        elif self._assumed == _NEVER:
+            self._relied = set()
+        elif not self._relied:
             self._known[pair] = outcome
             for one in self._trail[mark:]:
                 self._known[one] = Outcome.YES
             self._forget(mark)
         else:
-            self._provisional[pair] = (self._assumed, self._level)
+            relied = frozenset(self._relied)
+            for one in self._trail[mark:]:
+                known = self._provisional.get(one)
+                if known is not None and depth in known:
+                    self._provisional[one] = (known - {depth}) | relied
+            self._provisional[pair] = relied
             self._trail.append(pair)
 
     def _forget(self, mark: int) -> None:
@@ -151,11 +158,11 @@ class Proofs:
         """An answer remembered once it relies on no pair under computation."""
         if asked in known:
             return known[asked]
-        outer, self._assumed = self._assumed, _NEVER
+        outer, self._relied = self._relied, set()
         found = answer()
-        if self._assumed == _NEVER:
+        if not self._relied:
             known[asked] = found
-        self._assumed = min(outer, self._assumed)
+        self._relied |= outer
         return found
 
     def _within(self, left: Key, right: Key, *, split: bool) -> Outcome:
@@ -289,13 +296,13 @@ class Proofs:
             return known
         self.budget.spend()
         self._empty[asked] = False  # while it is computed: not certain
-        outer, self._assumed = self._assumed, _NEVER
+        outer, self._relied = self._relied, set()
         found = self._has_none(key, split=split)
-        if self._assumed == _NEVER:
+        if not self._relied:
             self._empty[asked] = found
         else:
             del self._empty[asked]
-        self._assumed = min(outer, self._assumed)
+        self._relied |= outer
         return found
 
     def _has_none(self, key: Key, *, split: bool) -> bool:

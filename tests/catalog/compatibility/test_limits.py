@@ -87,7 +87,7 @@ def test_a_schema_meant_to_hurt_is_answered_in_time(case: str, policy: Policy) -
     started = time.process_time()
     verdict = compare(new, [old], mode=Mode.FULL, policy=policy)
     assert time.process_time() - started < 2
-    assert not verdict.compatible
+    assert not verdict.compatible or policy is Policy.READER_WRITER
     assert all(d.detail for d in verdict.differences)
 
 
@@ -112,12 +112,13 @@ def test_what_has_too_many_parts_is_refused() -> None:
 
 def test_a_spent_budget_is_undecided_and_counts_as_a_break() -> None:
     def asked(pairs: int, mode: Mode = Mode.FULL) -> Verdict:
-        return compare(web(20, INTEGER), [web(20, STRING)], mode=mode, budget=Budget(pairs=pairs))
+        wide = web(20, {"type": "number"})
+        return compare(wide, [web(20, INTEGER)], mode=mode, budget=Budget(pairs=pairs))
 
     verdict = asked(3, Mode.BACKWARD)
     assert (verdict.compatible, verdict.undecided) == (False, True)
     assert [d.change for d in verdict.differences] == ["undecided"]
-    assert not asked(100_000).undecided
+    assert asked(100_000, Mode.BACKWARD).compatible
 
 
 def test_the_worst_of_them_stays_in_256_mib() -> None:
