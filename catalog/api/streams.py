@@ -8,6 +8,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api import render
+from catalog.compatibility.engine import MAX_COMPARED, compare
+from catalog.compatibility.types import Mode, Policy
 from catalog.inference import MAX_SAMPLES, infer
 from catalog.models import Stream
 from catalog.selectors import search
@@ -234,6 +236,44 @@ class Infer(APIView):
     def post(self, request: Request) -> Response:
         body = bodies.read(request.data, required={"events": _events})
         return Response(render.inferred(infer(body["events"])))
+
+
+class Compatibility(APIView):
+    """Whether a candidate may follow earlier versions, oldest first; nothing is kept."""
+
+    policy: ClassVar = {"POST": "signed_in"}
+
+    def post(self, request: Request) -> Response:
+        parameters.read(request.query_params, {})
+        body = bodies.read(
+            request.data,
+            required={"candidate": _schema, "versions": _versions},
+            optional={
+                "mode": bodies.choice(tuple(Mode)),
+                "policy": bodies.choice(tuple(Policy)),
+            },
+        )
+        verdict = compare(
+            body["candidate"],
+            body["versions"],
+            mode=Mode(body.get("mode", Mode.BACKWARD)),
+            policy=Policy(body.get("policy", Policy.READER_WRITER)),
+        )
+        return Response(verdict.as_dict())
+
+
+def _schema(value: Any) -> dict[str, Any] | bool:
+    if not isinstance(value, dict | bool):
+        raise TypeError("must be a JSON Schema: an object, true or false")
+    return value
+
+
+def _versions(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("must be a list of schemas, oldest first")
+    if len(value) > MAX_COMPARED:
+        raise ValueError(f"may hold {MAX_COMPARED} schemas at most")
+    return [_schema(one) for one in value]
 
 
 def _events(value: Any) -> list[Any]:

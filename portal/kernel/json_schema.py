@@ -32,11 +32,20 @@ MASK: Final = "the value"
 
 def draft_of(document: Any) -> str:
     """The draft a document is read in: "4", "6", "7", "2019-09" or "2020-12"."""
+    return _DIALECTS.get(_dialect(document) or "", DEFAULT_DRAFT)
+
+
+def is_known_dialect(document: Any) -> bool:
+    """False when `$schema` names a dialect that is not known, and the default is taken instead."""
+    named = _dialect(document)
+    return named is None or named in _DIALECTS
+
+
+def _dialect(document: Any) -> str | None:
     named = document.get("$schema") if isinstance(document, dict) else None
     if not isinstance(named, str):
-        return DEFAULT_DRAFT
-    address = named.rstrip("#").removeprefix("https://").removeprefix("http://")
-    return _DIALECTS.get(address, DEFAULT_DRAFT)
+        return None
+    return named.rstrip("#").removeprefix("https://").removeprefix("http://")
 
 
 def _refuse(uri: str) -> Any:
