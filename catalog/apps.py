@@ -29,3 +29,8 @@ class CatalogConfig(AppConfig):
                 restricted="restricted",
             )
         )
+
+        from catalog.services import changes, reports  # noqa: PLC0415
+        from governance import job_kinds  # noqa: PLC0415
+
+        job_kinds.register(changes.REPORT, reports.change_report_step)

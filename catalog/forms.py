@@ -90,3 +90,36 @@ class RegisterForm(forms.Form):
 
     def clean_tags(self) -> list[str]:
         return [tag for tag in self.cleaned_data["tags"].replace(",", " ").split() if tag]
+
+
+class ChangeForm(forms.Form):
+    """A proposed next version: what it is for, and the whole contract as JSON."""
+
+    summary = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
+        help_text="What changes, in one line: it is the title of the change.",
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"class": "in", "rows": 3}),
+        help_text="Why, and for whom.",
+    )
+    document = forms.CharField(
+        max_length=2 * 1024 * 1024,
+        widget=forms.Textarea(
+            attrs={"class": "in mono", "rows": 24, "spellcheck": "false", "autocomplete": "off"}
+        ),
+    )
+    opens_group = forms.BooleanField(required=False)
+
+    def clean_document(self) -> dict[str, Any]:
+        text: str = self.cleaned_data["document"]
+        try:
+            found = strict_json.decode_document(text.encode())
+        except BadRequestError as error:
+            raise forms.ValidationError(_where(text, 1)) from error
+        if not isinstance(found, dict):
+            raise forms.ValidationError("A contract is a JSON object.")
+        return found

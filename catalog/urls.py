@@ -2,11 +2,21 @@
 
 from django.urls import path
 
-from catalog import views
+from catalog import views, views_changes
 
 urlpatterns = [
     path("streams/new/", views.register, name="stream_new"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
+    path("streams/<str:name>/change/", views_changes.propose, name="change_new"),
+    path(
+        "streams/<str:name>/versions/<int:first>..<int:second>/",
+        views_changes.compare_versions,
+        name="version_diff",
+    ),
+    path("changes/", views_changes.overview, name="changes"),
+    path("changes/<uuid:change_id>/", views_changes.change, name="change"),
+    path("changes/<uuid:change_id>/report/", views_changes.change_report, name="change_report"),
+    path("changes/<uuid:change_id>/decide/", views_changes.decide, name="change_decide"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

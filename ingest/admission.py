@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import translate
 from typing import Final
 from urllib.parse import unquote
@@ -51,10 +52,14 @@ class VersionEntry:
     label: str
     schema_id: str
     sunset_us: int | None
+    brownouts_us: tuple[tuple[int, int], ...] = ()
 
     def is_retired(self, now_us: int) -> bool:
-        return self.state == VersionState.RETIRED or (
-            self.sunset_us is not None and self.sunset_us <= now_us
+        """Retired, past its sunset, or refused for practice just now."""
+        return (
+            self.state == VersionState.RETIRED
+            or (self.sunset_us is not None and self.sunset_us <= now_us)
+            or any(start <= now_us < end for start, end in self.brownouts_us)
         )
 
 
@@ -76,6 +81,7 @@ class StreamEntry:
     owner_team_id: int | None
     default_version: int | None
     versions: dict[int, VersionEntry]
+    corrected_by: dict[int, int] = field(default_factory=dict)
     references: dict[str, int | None] = field(default_factory=dict)
 
     def track_of(self, occurred_us: int) -> int:
@@ -287,21 +293,38 @@ def _load_streams(names: set[str]) -> dict[str, StreamEntry]:
     by_id = {stream.pk: stream for stream in streams}
     versions: dict[int, dict[int, VersionEntry]] = {pk: {} for pk in by_id}
     rows = SchemaVersion.objects.filter(stream_id__in=by_id).values_list(
-        "stream_id", "version", "state", "label", "schema_id", "sunset_at"
-    )
-    for stream_id, version, state, label, schema_id, sunset_at in rows:
+        "stream_id", "version", "state", "label", "schema_id", "sunset_at", "brownouts",
+        "supersedes",
+    )  # fmt: skip
+    corrections: dict[int, dict[int, int]] = {pk: {} for pk in by_id}
+    for stream_id, version, state, label, schema_id, sunset_at, brownouts, corrects in rows:
         if state in _USABLE or state == VersionState.RETIRED:
             versions[stream_id][version] = VersionEntry(
-                version, state, label, schema_id, us_of(sunset_at) if sunset_at else None
+                version,
+                state,
+                label,
+                schema_id,
+                us_of(sunset_at) if sunset_at else None,
+                tuple(_window(window) for window in brownouts),
             )
+        if corrects is not None and state == VersionState.ACTIVE:
+            known = corrections[stream_id].get(corrects, 0)
+            corrections[stream_id][corrects] = max(known, version)
     for stream in by_id.values():
-        entry = _stream_entry(stream, versions[stream.pk])
+        entry = _stream_entry(stream, versions[stream.pk], corrections[stream.pk])
         for name in entry.names & usable:
             found[name] = entry
     return found
 
 
-def _stream_entry(stream: Stream, versions: dict[int, VersionEntry]) -> StreamEntry:
+def _window(window: dict[str, str]) -> tuple[int, int]:
+    start, end = (datetime.fromisoformat(window[name]) for name in ("from", "until"))
+    return us_of(start), us_of(end)
+
+
+def _stream_entry(
+    stream: Stream, versions: dict[int, VersionEntry], corrected_by: dict[int, int]
+) -> StreamEntry:
     since = stream.production_since
     return StreamEntry(
         id=stream.pk,
@@ -318,6 +341,7 @@ def _stream_entry(stream: Stream, versions: dict[int, VersionEntry]) -> StreamEn
         owner_team_id=stream.owner_team_id,
         default_version=stream.default_version,
         versions=versions,
+        corrected_by=corrected_by,
     )
 
 
@@ -372,7 +396,10 @@ _IMPORT_US: Final = 3653 * 86_400 * 1_000_000
 
 
 def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> Refusal | int:
-    """The version the event is judged by, or why there is none."""
+    """The version the event is judged by, or why there is none.
+
+    Where a later version corrects the one that is meant, it is that one.
+    """
     if stream.is_retired:
         return Refusal(
             Reason.VERSION_RETIRED,
@@ -390,7 +417,7 @@ def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> R
             Reason.VERSION_RETIRED,
             (FieldError("/dataschema", "version_retired", "names a version that is retired"),),
         )
-    return entry.version
+    return stream.corrected_by.get(entry.version, entry.version)
 
 
 ENFORCES: Final = Enforcement.ENFORCE.value

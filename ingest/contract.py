@@ -90,11 +90,15 @@ class Contract:
 
         Bytes that are not JSON are judged as the base64 text that a reader gets.
         """
-        if not envelope.has_data:
-            return () if self._takes_null else (_MISSING,)
         data = envelope.data
         if envelope.data_bytes is not None:
             data = base64.b64encode(envelope.data_bytes).decode("ascii")
+        return self.check_data(data, has_data=envelope.has_data)
+
+    def check_data(self, data: Any, *, has_data: bool = True) -> tuple[FieldError, ...]:
+        """As `check`, of data alone: for events that are stored already."""
+        if not has_data:
+            return () if self._takes_null else (_MISSING,)
         if self._validator.is_valid(data):
             return ()
         return self._list(data)

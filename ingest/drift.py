@@ -64,6 +64,19 @@ def plan_of(document: Any) -> DriftPlan | None:
     return DriftPlan(root) if root is not None else None
 
 
+def join(data: Any, extra: dict[str, Any]) -> Any:
+    """Data with what was set aside put back in its places: as the event came. Changes `data`."""
+    for pointer, value in extra.items():
+        *steps, last = [
+            step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]
+        ]
+        place = data
+        for step in steps:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        place[last] = value
+    return data
+
+
 def _drifts(value: Any, node: _Node) -> bool:
     if isinstance(value, dict):
         if node.names is not None and not value.keys() <= node.names:

@@ -76,6 +76,7 @@ class Batch:
             version = stream.version_of(envelope.dataschema)
             if version is None or version not in stream.versions:
                 continue
+            version = stream.corrected_by.get(version, version)
             if not self.directory.has_contract(stream, version):
                 needed[stream.id, version] = (stream, version)
         return list(needed.values())

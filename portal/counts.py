@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from catalog.models import Stream
+from catalog.selectors.changes import waiting_for
 from governance import access
 from governance.selectors.requests import requests_to_decide
 from ingest.selectors.dead_letters import group_count
@@ -18,6 +19,7 @@ class Counts:
     requests: int = 0
     alarms: int = 0
     dead_letter_groups: int = 0
+    changes: int = 0
 
 
 def counts_for(actor: Actor) -> Counts:
@@ -27,4 +29,5 @@ def counts_for(actor: Actor) -> Counts:
         requests=requests_to_decide(actor).count(),
         alarms=open_alarms(actor).count(),
         dead_letter_groups=group_count(actor),
+        changes=waiting_for(actor).count(),
     )

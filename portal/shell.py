@@ -64,6 +64,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         "diff",
         (
             Place("stream_new", "Register a stream", "plus"),
+            Place("changes", "Schema changes", "diff", "s", "changes"),
             Place("producers", "Producers", "up"),
             Place("consumers", "Consumers", "dn"),
         ),

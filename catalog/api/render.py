@@ -4,6 +4,8 @@ from typing import Any
 
 from catalog.inference import Inferred
 from catalog.models import (
+    Change,
+    ChangeComment,
     Consumer,
     ConsumerMapping,
     Domain,
@@ -12,7 +14,7 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
-from governance.models import Key, Team
+from governance.models import Job, Key, Team
 
 
 def stream(row: Stream, *, tags: list[str] | None = None) -> dict[str, Any]:
@@ -60,11 +62,64 @@ def version(row: SchemaVersion, *, with_document: bool = True) -> dict[str, Any]
         "activated_at": row.activated_at,
         "deprecated_at": row.deprecated_at,
         "sunset_at": row.sunset_at,
+        "migration": row.migration_note,
+        "brownouts": row.brownouts,
+        "retired_at": row.retired_at,
+        "supersedes": row.supersedes,
+        "compatibility_group": row.compatibility_group,
         "style": row.findings,
     }
     if with_document:
         body["schema"] = row.document
     return body
+
+
+def change(row: Change, *, votes: bool = False) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": row.pk,
+        "stream": row.stream.name,
+        "version": row.version.version,
+        "state": row.state,
+        "summary": row.summary,
+        "reason": row.reason,
+        "opens_group": row.opens_group,
+        "needed_approvals": row.needed_approvals,
+        "opened_by": row.opened_by,
+        "opened_at": row.opened_at,
+        "closed_at": row.closed_at,
+        "updated_at": row.updated_at,
+    }
+    if votes:
+        body["votes"] = [
+            {"by": vote.user.email, "vote": vote.vote, "comment": vote.comment, "at": vote.at}
+            for vote in row.votes.select_related("user")
+        ]
+    return body
+
+
+def comment(row: ChangeComment) -> dict[str, Any]:
+    return {"id": row.pk, "path": row.path, "text": row.text, "by": row.by_label, "at": row.at}
+
+
+def report(row: Change, job: Job | None) -> dict[str, Any]:
+    """The change report as far as it is; `progress` says how far, and which job measures."""
+    return {
+        "change": row.pk,
+        "stream": row.stream.name,
+        "version": row.version.version,
+        "progress": None
+        if job is None
+        else {
+            "job": job.pk,
+            "state": job.state,
+            "percent": job.percent,
+            "said": job.said,
+            "done": job.done,
+            "total": job.total,
+        },
+        **row.report,
+        "replay": row.replay or None,
+    }
 
 
 def field(row: SchemaField) -> dict[str, Any]:

@@ -8,15 +8,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api import render
+from catalog.api.changes import answer
 from catalog.compatibility.engine import MAX_COMPARED, compare
 from catalog.compatibility.types import Mode, Policy
 from catalog.inference import MAX_SAMPLES, infer
 from catalog.models import Stream
 from catalog.selectors import search
+from catalog.selectors.changes import get_change
 from catalog.selectors.streams import fields_of_version, get_stream, get_version
-from catalog.services import schemas as schema_services
 from catalog.services import streams as services
-from catalog.types import Classification, Enforcement, Lifecycle, Tier, Track
+from catalog.services.changes import MAX_COMMENT, Proposal, propose_change
+from catalog.types import (
+    Classification,
+    CompatibilityMode,
+    CompatibilityPolicy,
+    Enforcement,
+    Lifecycle,
+    Tier,
+    Track,
+)
 from governance.api.authentication import api_actor
 from governance.api.idempotency import idempotent
 from governance.models import Team
@@ -155,6 +165,15 @@ class StreamDetail(APIView):
         if not isinstance(request.data, dict):
             raise BadRequestError("The body must be a JSON object.")
         changes = dict(request.data)
+        if "compatibility" in changes:
+            asked = bodies.read(
+                changes.pop("compatibility"),
+                optional={
+                    "mode": bodies.choice(tuple(CompatibilityMode.values)),
+                    "policy": bodies.choice(tuple(CompatibilityPolicy.values)),
+                },
+            )
+            changes |= {f"compatibility_{name}": value for name, value in asked.items()}
         tags = changes.pop("tags", None)
         if "owner" in changes:
             owner = changes.pop("owner")
@@ -192,16 +211,26 @@ class Schemas(APIView):
         body = bodies.read(
             request.data,
             required={"schema": bodies.document},
-            optional={"note": bodies.text(2000), "label": bodies.text(60)},
+            optional={
+                "summary": bodies.text(200),
+                "note": bodies.text(2000),
+                "reason": bodies.text(MAX_COMMENT),
+                "label": bodies.text(60),
+                "opens_group": bodies.boolean,
+            },
         )
-        version, is_new = schema_services.publish_schema(
+        change = propose_change(
             stream,
-            body["schema"],
+            Proposal(
+                body["schema"],
+                label=body.get("label", ""),
+                summary=body.get("summary", body.get("note", ""))[:200],
+                reason=body.get("reason", ""),
+                opens_group=body.get("opens_group", False),
+            ),
             actor=actor,
-            label=body.get("label", ""),
-            note=body.get("note", ""),
         )
-        return Response(render.version(version), status=201 if is_new else 200)
+        return answer(get_change(actor, change.pk), status=201)
 
 
 class SchemaDetail(APIView):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from catalog.api import parties, streams
+from catalog.api import changes, parties, streams
 
 urlpatterns = [
     path("streams", streams.Streams.as_view()),
@@ -10,6 +10,19 @@ urlpatterns = [
     path("streams/<str:name>/follow", streams.FollowStream.as_view()),
     path("streams/<str:name>/schemas", streams.Schemas.as_view()),
     path("streams/<str:name>/schemas/<int:version>", streams.SchemaDetail.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/approve", changes.ApproveVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/ask", changes.AskForChanges.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/reject", changes.RejectVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/activate", changes.ActivateVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/default", changes.DefaultVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/deprecate", changes.DeprecateVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/retire", changes.RetireVersion.as_view()),
+    path("streams/<str:name>/schemas/<int:version>/supersede", changes.SupersedeVersion.as_view()),
+    path("changes", changes.Changes.as_view()),
+    path("changes/<uuid:change_id>", changes.ChangeDetail.as_view()),
+    path("changes/<uuid:change_id>/report", changes.ChangeReport.as_view()),
+    path("changes/<uuid:change_id>/comments", changes.ChangeComments.as_view()),
+    path("changes/<uuid:change_id>/rerun", changes.ChangeRerun.as_view()),
     path("schemas/infer", streams.Infer.as_view()),
     path("schemas/compatibility", streams.Compatibility.as_view()),
     path("domains", parties.Domains.as_view()),

@@ -1,3 +1,4 @@
+from catalog.models.changes import Change, ChangeComment, ChangeVote, Vote
 from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
@@ -13,6 +14,9 @@ from catalog.models.streams import (
 )
 
 __all__ = [
+    "Change",
+    "ChangeComment",
+    "ChangeVote",
     "Consumer",
     "ConsumerMapping",
     "Domain",
@@ -30,4 +34,5 @@ __all__ = [
     "StreamTag",
     "StreamUserPermission",
     "Tag",
+    "Vote",
 ]

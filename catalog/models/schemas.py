@@ -30,6 +30,11 @@ class SchemaVersion(models.Model):
     deprecated_at = models.DateTimeField(null=True, blank=True)
     sunset_at = models.DateTimeField(null=True, blank=True)
     migration_note = models.TextField(blank=True, default="")
+    retired_at = models.DateTimeField(null=True, blank=True)
+    # The number of the version that this one corrects: its events are judged by this one.
+    supersedes = models.PositiveIntegerField(null=True, blank=True)
+    # Windows in which a deprecated version is refused for practice: [{"from": …, "until": …}].
+    brownouts = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["stream_id", "version"]

@@ -1,20 +1,25 @@
-"""Writing schema versions: each is immutable once active, numbered from 1 within its stream."""
+"""Writing schema versions: numbered from 1 within their stream, immutable once active.
+
+These are the steps that registering, importing and changing share; each runs under the lock of
+the stream's row, so of many publishers at once each gets a number of its own, and each is compared
+with what the one before it made active.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Max
 
+from catalog.compatibility.engine import compare
+from catalog.compatibility.types import Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.schema_safety import check_schema, fingerprint
 from catalog.style_lint import lint
 from catalog.types import Classification, VersionState
-from governance import access, audit
-from governance.types import Permission
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
+from portal.kernel.errors import ConflictError, FieldError
 
 _INDEX = sql.load("catalog", "index_stream")
 _SENSITIVE = (
@@ -25,33 +30,6 @@ _SENSITIVE = (
 )
 
 
-@transaction.atomic
-def publish_schema(
-    stream: Stream,
-    document: Mapping[str, Any],
-    *,
-    actor: Actor,
-    label: str = "",
-    note: str = "",
-) -> tuple[SchemaVersion, bool]:
-    """Publish the next version of a stream's contract and make it the default.
-
-    A document equal to the newest version changes nothing: gives that version and False.
-    Raises InvalidError for a document that cannot be taken.
-    """
-    access.require(actor, Permission.EDIT, stream)
-    version, is_new = add_version(stream, document, actor=actor, label=label, note=note)
-    if is_new:
-        audit.record(
-            actor,
-            "schema.published",
-            stream.ref,
-            summary=f"published {stream.name} v{version.version}",
-            after={"version": version.version, "note": note},
-        )
-    return version, is_new
-
-
 def add_version(
     stream: Stream,
     document: Mapping[str, Any],
@@ -60,38 +38,123 @@ def add_version(
     label: str = "",
     note: str = "",
 ) -> tuple[SchemaVersion, bool]:
-    """Shared step: check, number under the stream's row lock, store, index, make default."""
+    """Shared step of registering and importing: store the next version and make it active.
+
+    What breaks the versions before it opens a compatibility group; nothing is refused for that.
+    A document equal to the newest version changes nothing: gives that version and False.
+    """
     draft = check_schema(document)
-    locked = Stream.objects.select_for_update().get(pk=stream.pk)
-    digest = fingerprint(document)
+    locked = lock(stream)
     newest = locked.versions.order_by("-version").first()
-    if newest is not None and bytes(newest.document_sha256) == digest:
+    if newest is not None and bytes(newest.document_sha256) == fingerprint(document):
         return newest, False
+    version = store_version(locked, document, draft=draft, actor=actor, label=label, note=note)
+    make_active(locked, version, opens_group=None)
+    stream.refresh_from_db()
+    return version, True
+
+
+def lock(stream: Stream) -> Stream:
+    """The stream's row, held until the transaction ends: who writes versions waits here."""
+    return Stream.objects.select_for_update().get(pk=stream.pk)
+
+
+def store_version(
+    locked: Stream,
+    document: Mapping[str, Any],
+    *,
+    draft: str,
+    actor: Actor,
+    label: str = "",
+    note: str = "",
+) -> SchemaVersion:
+    """Shared step: number a checked document under the stream's lock and index its fields."""
     rows = fields_of(document)
-    number = (locked.versions.aggregate(Max("version"))["version__max"] or 0) + 1
     schema_id = document.get("$id")
     version = SchemaVersion.objects.create(
         stream=locked,
-        version=number,
+        version=(locked.versions.aggregate(Max("version"))["version__max"] or 0) + 1,
         label=label[:60],
         document=dict(document),
-        document_sha256=digest,
+        document_sha256=fingerprint(document),
         schema_id=schema_id[:500] if isinstance(schema_id, str) else "",
         draft=draft,
-        state=VersionState.ACTIVE,
+        state=VersionState.PROPOSED,
         note=note,
         findings=[finding.as_dict() for finding in lint(rows, document)],
         created_by=actor.label,
-        activated_at=clock.now(),
+        created_at=clock.now(),
     )
     _index_fields(locked, version, rows)
-    _raise_classification(locked, rows)
-    Stream.objects.filter(pk=locked.pk).update(
-        default_version=number, revision=F("revision") + 1, updated_at=clock.now()
+    return version
+
+
+def compared_versions(stream: Stream, *, but: int | None = None) -> list[SchemaVersion]:
+    """The versions a candidate is compared with, oldest first: the active ones of the newest
+    compatibility group."""
+    active = [
+        version
+        for version in stream.versions.filter(state=VersionState.ACTIVE).order_by("version")
+        if version.version != but
+    ]
+    newest = max((version.compatibility_group for version in active), default=0)
+    return [version for version in active if version.compatibility_group == newest]
+
+
+def verdict_on(stream: Stream, document: Mapping[str, Any], *, but: int | None = None) -> Verdict:
+    """What the stream's mode and policy say of a candidate against its active versions."""
+    return compare(
+        document,
+        [version.document for version in compared_versions(stream, but=but)],
+        mode=Mode(stream.compatibility_mode),
+        policy=Policy(stream.compatibility_policy),
     )
-    stream.refresh_from_db()
-    reindex(stream)
-    return version, True
+
+
+def make_active(
+    locked: Stream, version: SchemaVersion, *, opens_group: bool | None, makes_default: bool = True
+) -> Verdict:
+    """Shared step: a stored version becomes active, and the default unless told otherwise.
+
+    `opens_group` says what to do with an incompatible one: refuse it (False), let it open a new
+    compatibility group (None), or open one in any case (True). Raises ConflictError when refused.
+    """
+    verdict = verdict_on(locked, version.document, but=version.version)
+    if not verdict.compatible and opens_group is False:
+        raise ConflictError(
+            f"It is not compatible with the active versions of {locked.name} under "
+            f"{locked.compatibility_mode} ({locked.compatibility_policy}). Mend it, or let it open "
+            "a compatibility group.",
+            code="incompatible",
+            errors=[
+                FieldError(difference.pointer_new or "", difference.change, difference.detail)
+                for difference in verdict.differences
+                if set(difference.breaks) & set(Mode(locked.compatibility_mode).directions)
+            ],
+        )
+    groups = locked.versions.exclude(pk=version.pk).aggregate(Max("compatibility_group"))
+    newest = groups["compatibility_group__max"] or 0
+    has_earlier = locked.versions.filter(activated_at__isnull=False).exists()
+    opens = has_earlier and (opens_group is True or not verdict.compatible)
+    version.state = VersionState.ACTIVE
+    version.activated_at = clock.now()
+    version.compatibility_group = newest + 1 if opens else max(newest, 1)
+    version.save(update_fields=["state", "activated_at", "compatibility_group"])
+    if makes_default:
+        make_default(locked, version)
+    return verdict
+
+
+def make_default(locked: Stream, version: SchemaVersion) -> None:
+    """Shared step: events that name no version mean this one; its fields are the stream's."""
+    mine = SchemaField.objects.filter(stream=locked)
+    mine.filter(is_current=True).exclude(schema_version=version).update(is_current=False)
+    mine.filter(schema_version=version).update(is_current=True)
+    _raise_classification(locked, version)
+    Stream.objects.filter(pk=locked.pk).update(
+        default_version=version.version, revision=F("revision") + 1, updated_at=clock.now()
+    )
+    reindex(locked)
 
 
 def reindex(stream: Stream) -> None:
@@ -100,7 +163,6 @@ def reindex(stream: Stream) -> None:
 
 
 def _index_fields(stream: Stream, version: SchemaVersion, rows: list[FieldRow]) -> None:
-    SchemaField.objects.filter(stream=stream, is_current=True).update(is_current=False)
     SchemaField.objects.bulk_create(
         [
             SchemaField(
@@ -122,7 +184,6 @@ def _index_fields(stream: Stream, version: SchemaVersion, rows: list[FieldRow]) 
                 example=row.example,
                 deprecated=row.deprecated,
                 sunset_on=row.sunset_on,
-                is_current=True,
             )
             for row in rows
         ],
@@ -130,15 +191,9 @@ def _index_fields(stream: Stream, version: SchemaVersion, rows: list[FieldRow]) 
     )
 
 
-def _raise_classification(stream: Stream, rows: list[FieldRow]) -> None:
+def _raise_classification(stream: Stream, version: SchemaVersion) -> None:
     """A stream is at least as sensitive as its most sensitive field."""
-    highest = max(
-        (
-            _SENSITIVE.index(Classification(row.classification))
-            for row in rows
-            if row.classification
-        ),
-        default=0,
-    )
+    named = version.fields.exclude(classification="").values_list("classification", flat=True)
+    highest = max((_SENSITIVE.index(Classification(word)) for word in named.distinct()), default=0)
     if highest > _SENSITIVE.index(Classification(stream.classification)):
         Stream.objects.filter(pk=stream.pk).update(classification=_SENSITIVE[highest])

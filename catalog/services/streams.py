@@ -12,7 +12,15 @@ from catalog import naming
 from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.schemas import add_version, reindex
-from catalog.types import Classification, Enforcement, Lifecycle, Tier, Track
+from catalog.types import (
+    Classification,
+    CompatibilityMode,
+    CompatibilityPolicy,
+    Enforcement,
+    Lifecycle,
+    Tier,
+    Track,
+)
 from governance import access, audit
 from governance.models import Team
 from governance.types import Permission
@@ -45,6 +53,8 @@ CHANGEABLE: Final = frozenset(
         "late_seconds",
         "ahead_seconds",
         "owner_team",
+        "compatibility_mode",
+        "compatibility_policy",
     }
 )
 
@@ -233,6 +243,15 @@ _CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "classification": frozenset(Classification.values),
     "subject_classification": frozenset(Classification.values),
     "enforcement": frozenset(Enforcement.values),
+    "compatibility_mode": frozenset(CompatibilityMode.values),
+    "compatibility_policy": frozenset(CompatibilityPolicy.values),
+}
+# In production a candidate is compared with every active version: checking the last one only lets
+# a field be removed and added again with another type in two harmless steps.
+_TRANSITIVE: Final[Mapping[str, str]] = {
+    CompatibilityMode.BACKWARD: CompatibilityMode.BACKWARD_TRANSITIVE,
+    CompatibilityMode.FORWARD: CompatibilityMode.FORWARD_TRANSITIVE,
+    CompatibilityMode.FULL: CompatibilityMode.FULL_TRANSITIVE,
 }
 _TEXTS: Final = {"title": 200, "description": MAX_DESCRIPTION, "subject_meaning": 1_000}
 _NUMBERS: Final = {
@@ -274,6 +293,8 @@ def _require_person(actor: Actor) -> None:
 def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
     """Move a stream to the production track: events whose own time is later go there.
 
+    Its compatibility mode becomes transitive; it may be set back by hand.
+
     Raises InvalidStateError when it is there already.
     """
     access.require(actor, Permission.APPROVE, stream)
@@ -281,6 +302,7 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
         track=Track.PRODUCTION,
         production_since=clock.now(),
         retention_days=PRODUCTION_RETENTION_DAYS,
+        compatibility_mode=_TRANSITIVE.get(stream.compatibility_mode, stream.compatibility_mode),
         revision=F("revision") + 1,
         updated_at=clock.now(),
     )

@@ -3,9 +3,9 @@ from django.db import DatabaseError, transaction
 
 from catalog.models import SchemaField, Stream
 from catalog.selectors.streams import get_stream
+from catalog.services.changes import publish_schema
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.producers import create_producer, create_producer_key
-from catalog.services.schemas import publish_schema
 from catalog.services.streams import (
     NewStream,
     change_stream,

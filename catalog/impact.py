@@ -1,0 +1,97 @@
+"""Who depends on a stream's fields beyond the catalog: the apps above say so here at start-up.
+
+Until somebody registers for a kind, a report says of it "not measured yet".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from catalog.models import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A thing that reads fields of a stream. `is_running` where stopping it would hurt now."""
+
+    key: str
+    title: str
+    url: str
+    fields: tuple[str, ...]
+    is_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRead:
+    """What a consumer was seen to read: which fields (none: whole events), when last, how much."""
+
+    consumer: str
+    fields: tuple[str, ...]
+    last_read_at: datetime
+    events_a_day: float
+
+
+DependentsOf = Callable[[Stream], Sequence[Dependent]]
+ReadsOf = Callable[[Stream], Sequence[ObservedRead]]
+KINDS: Final = ("rollup", "funnel", "metric", "experiment")
+_dependents: dict[str, DependentsOf] = {}
+_reads: list[ReadsOf] = []
+
+
+def register_dependents(kind: str, of: DependentsOf) -> None:
+    assert kind in KINDS
+    _dependents[kind] = of
+
+
+def dependents_of(stream: Stream) -> dict[str, list[Dependent] | None]:
+    """By kind what depends on a stream; None where nobody measures it."""
+    return {
+        kind: list(_dependents[kind](stream)) if kind in _dependents else None for kind in KINDS
+    }
+
+
+def register_reads(of: ReadsOf) -> None:
+    _reads.append(of)
+
+
+def observed_reads(stream: Stream) -> list[ObservedRead] | None:
+    """What consumers were seen to read of a stream; None where nobody measures it."""
+    return [read for of in _reads for read in of(stream)] if _reads else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStep:
+    """What one step of a replay found. `tally` is the whole of its phase so far."""
+
+    cursor: Mapping[str, Any]
+    tally: Mapping[str, Any]
+    done: int
+    total: int
+    is_finished: bool
+
+
+class Replayer(Protocol):
+    """Validates stored events of a stream against a candidate, a step at a time."""
+
+    def __call__(
+        self,
+        stream: Stream,
+        document: Mapping[str, Any],
+        *,
+        cursor: Mapping[str, Any],
+        tally: Mapping[str, Any],
+        budget_seconds: float,
+    ) -> ReplayStep: ...
+
+
+_replayers: list[Replayer] = []
+
+
+def register_replayer(replayer: Replayer) -> None:
+    """Say how stored events are replayed; the log lies above the catalog."""
+    _replayers[:] = [replayer]
+
+
+def replayer() -> Replayer | None:
+    return _replayers[0] if _replayers else None

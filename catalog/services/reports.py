@@ -1,0 +1,227 @@
+"""The change report: what a proposed version would do, found out by workers and kept with it.
+
+First what the catalog knows (verdict, differences, readers, what depends on its fields, style and
+privacy), which takes a moment; then the replay of stored events, a stated sample first and then
+every event of the last seven days, step by step.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+
+from catalog import impact
+from catalog.compatibility.engine import compare
+from catalog.compatibility.types import Direction, Mode, Policy, Verdict
+from catalog.field_index import FieldRow, fields_of
+from catalog.models import Change, ConsumerMapping, Stream
+from catalog.services.schemas import compared_versions
+from catalog.style_lint import lint
+from catalog.touched import BREAKS, Touched, effect_on, touched_fields
+from governance.job_kinds import Step
+from governance.models import Job
+from portal.kernel import clock
+from portal.kernel.errors import InvalidStateError
+
+STEP_SECONDS: Final = 1.0
+MAX_DIFFERENCES: Final = 200
+MAX_READERS: Final = 500
+_OTHER_MODES: Final = (
+    Mode.BACKWARD, Mode.FORWARD, Mode.FULL, Mode.FULL_TRANSITIVE,
+)  # fmt: skip
+
+
+def change_report_step(job: Job) -> Step:
+    """One step of the job `catalog.change_report`. Runs in the job's transaction."""
+    change = (
+        Change.objects.select_for_update(of=("self",))
+        .select_related("version__stream", "stream__owner_team")
+        .filter(pk=UUID(job.object_key))
+        .first()
+    )
+    if change is None:
+        raise InvalidStateError("The change is gone.")
+    cursor = dict(job.cursor)
+    if not cursor:
+        change.report = static_report(change.stream, change.version.document)
+        change.replay = {}
+        _keep(change)
+        is_finished = impact.replayer() is None
+        return Step({"replay": {}}, 0, None, "replaying stored events", is_finished=is_finished)
+    replayer = impact.replayer()
+    assert replayer is not None  # the first step ended the job without one
+    step = replayer(
+        change.stream,
+        change.version.document,
+        cursor=cursor["replay"],
+        tally=change.replay,
+        budget_seconds=STEP_SECONDS,
+    )
+    change.replay = dict(step.tally)
+    _keep(change)
+    said = f"{step.done:,} of {step.total:,} events replayed"
+    return Step({"replay": dict(step.cursor)}, step.done, step.total, said, step.is_finished)
+
+
+def _keep(change: Change) -> None:
+    change.updated_at = clock.now()
+    change.revision += 1
+    change.save(update_fields=["report", "replay", "updated_at", "revision"])
+
+
+@transaction.atomic
+def static_report(stream: Stream, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything about a candidate that needs no stored event, as JSON."""
+    compared = compared_versions(stream)
+    earlier = [version.document for version in compared]
+    old = fields_of(earlier[-1]) if earlier else []
+    new = fields_of(document)
+    verdict = compare(
+        document,
+        earlier,
+        mode=Mode(stream.compatibility_mode),
+        policy=Policy(stream.compatibility_policy),
+    )
+    touched = touched_fields(old, new)
+    differences = _differences(
+        verdict,
+        [version.version for version in compared],
+        Mode(stream.compatibility_mode).directions,
+    )
+    return {
+        "computed_at": clock.now().isoformat(),
+        "compared_with": [version.version for version in compared],
+        "verdict": {
+            "mode": stream.compatibility_mode,
+            "policy": stream.compatibility_policy,
+            "compatible": verdict.compatible,
+            "undecided": verdict.undecided,
+        },
+        "differences": differences[:MAX_DIFFERENCES],
+        "more_differences": max(len(differences) - MAX_DIFFERENCES, 0),
+        "others": _other_verdicts(document, earlier),
+        "fields": [item.as_dict() for item in touched],
+        "consumers": _readers(stream, touched),
+        "observed": _observed(stream, touched),
+        "dependents": _dependents(stream, touched),
+        "style": _new_findings(earlier[-1] if earlier else None, old, document, new),
+        "privacy": _privacy(old, new),
+    }
+
+
+def _differences(
+    verdict: Verdict, numbers: list[int], asked: Collection[Direction]
+) -> list[dict[str, Any]]:
+    """Each difference once, with the versions it stands against; what the mode refuses (it breaks
+    a direction that is asked for) comes first, then what breaks the other one.
+
+    Of those that break nothing only the ones against the newest version are of interest.
+    """
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for difference in verdict.differences:
+        if not difference.breaks and difference.version != len(numbers) - 1:
+            continue
+        row = difference.as_dict()
+        number = numbers[row.pop("version")]
+        key = (difference.path, difference.change, difference.detail, *difference.breaks)
+        refuses = not set(asked).isdisjoint(difference.breaks)
+        row |= {"versions": [], "refuses": refuses}
+        found.setdefault(key, row)["versions"].append(number)
+    return sorted(found.values(), key=lambda row: (not row["refuses"], not row["breaks"]))
+
+
+def _other_verdicts(
+    document: Mapping[str, Any], earlier: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What each mode would say under each policy."""
+    found = []
+    for policy in Policy:
+        for mode in _OTHER_MODES:
+            verdict = compare(document, earlier, mode=mode, policy=policy)
+            found.append(
+                {"mode": str(mode), "policy": str(policy), "compatible": verdict.compatible}
+            )
+    return found
+
+
+def _readers(stream: Stream, touched: list[Touched]) -> list[dict[str, Any]]:
+    """Each declared consumer with the effect on it; the broken ones first."""
+    rows = []
+    mappings = ConsumerMapping.objects.filter(stream=stream).select_related("consumer__team")
+    for mapping in mappings.order_by("consumer__name")[:MAX_READERS]:
+        effect, causes = effect_on(touched, mapping.fields)
+        if not mapping.fields:
+            effect = "unknown" if any(item.effect == BREAKS for item in touched) else "safe"
+        rows.append(
+            {
+                "consumer": mapping.consumer.name,
+                "title": mapping.consumer.title or mapping.consumer.name,
+                "kind": mapping.consumer.kind,
+                "team": mapping.consumer.team.slug if mapping.consumer.team else None,
+                "fields": mapping.fields,
+                "effect": effect,
+                "causes": [item.as_dict() for item in causes],
+            }
+        )
+    order = ("breaks", "unknown", "care", "safe")
+    return sorted(rows, key=lambda row: (order.index(row["effect"]), row["consumer"]))
+
+
+def _observed(stream: Stream, touched: list[Touched]) -> list[dict[str, Any]] | None:
+    reads = impact.observed_reads(stream)
+    if reads is None:
+        return None
+    return [
+        {
+            "consumer": read.consumer,
+            "fields": list(read.fields),
+            "effect": effect_on(touched, read.fields)[0] if read.fields else "unknown",
+            "last_read_at": read.last_read_at.isoformat(),
+            "events_a_day": read.events_a_day,
+        }
+        for read in reads
+    ]
+
+
+def _dependents(stream: Stream, touched: list[Touched]) -> dict[str, Any]:
+    """By kind the things above that read fields of the stream; null: not measured yet."""
+    found: dict[str, Any] = {}
+    for kind, things in impact.dependents_of(stream).items():
+        found[kind] = None if things is None else [
+            {
+                "key": thing.key,
+                "title": thing.title,
+                "url": thing.url,
+                "fields": list(thing.fields),
+                "running": thing.is_running,
+                "effect": effect_on(touched, thing.fields)[0],
+            }
+            for thing in things
+        ]  # fmt: skip
+    return found
+
+
+def _new_findings(
+    earlier: Mapping[str, Any] | None,
+    old: list[FieldRow],
+    document: Mapping[str, Any],
+    new: list[FieldRow],
+) -> list[dict[str, Any]]:
+    """What the house rules say of the candidate, and which of it is new with it."""
+    known = {(f.rule, f.path) for f in lint(old, earlier)} if earlier is not None else set()
+    return [
+        finding.as_dict() | {"new": (finding.rule, finding.path) not in known}
+        for finding in lint(new, document)
+    ]
+
+
+def _privacy(old: list[FieldRow], new: list[FieldRow]) -> list[dict[str, Any]]:
+    """Fields whose classification rises with the candidate: they need privacy approval."""
+    before = {row.path: row.classification for row in old}
+    personal = ("personal", "sensitive")
+    return [
+        {"path": row.path, "classification": row.classification, "privacy": row.privacy or None}
+        for row in new
+        if row.classification in personal and before.get(row.path) not in personal
+    ]

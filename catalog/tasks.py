@@ -1,0 +1,10 @@
+"""Celery entries of the catalog."""
+
+from celery import shared_task
+
+from catalog.services.lifecycle import retire_due_versions
+
+
+@shared_task(name="catalog.retire_due_versions")
+def retire_due() -> None:
+    retire_due_versions()

@@ -1,0 +1,288 @@
+"""Pages of changes: the list, one change with its report, proposing, and two versions compared."""
+
+import json
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from catalog.change_verdict import change_verdict
+from catalog.compatibility.engine import compare
+from catalog.compatibility.types import Mode, Policy
+from catalog.diff import field_diff, from_check, text_diff
+from catalog.field_index import fields_of
+from catalog.forms import ChangeForm
+from catalog.models import Change, SchemaVersion, Vote
+from catalog.selectors import changes as selectors
+from catalog.selectors.streams import get_stream, get_version
+from catalog.services import changes as services
+from governance import access
+from governance.middleware import request_actor
+from governance.selectors.jobs import newest_job
+from governance.types import Permission
+from portal.http import parameters
+from portal.http.pagination import paginate
+from portal.http.policy import declare
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
+
+TABS: Final = ("open", "waiting", "mine", "all")
+VIEWS: Final = ("fields", "side", "json")
+_COLUMNS: Final = 6
+
+
+@require_GET
+@declare(GET="stream.discover")
+def overview(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
+    asked = parameters.read(
+        request.GET, {"show": parameters.choice(TABS), "cursor": parameters.text(2000)}
+    )
+    show = asked.get("show", "open")
+    rows = {
+        "open": selectors.open_changes,
+        "waiting": selectors.waiting_for,
+        "mine": lambda who: selectors.visible_changes(who).filter(asked_by_id=who.id),
+        "all": selectors.visible_changes,
+    }[show](actor)
+    page = paginate(rows, order=("-opened_at", "id"), limit=25, cursor=asked.get("cursor"))
+    waiting = selectors.waiting_for(actor).count()
+    return render(
+        request,
+        "catalog/changes.html",
+        {"changes": page.items, "next": page.next, "show": show, "tabs": TABS, "waiting": waiting},
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def change(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    actor = request_actor(request)
+    found = selectors.get_change(actor, change_id)
+    asked = parameters.read(request.GET, {"view": parameters.choice(VIEWS)})
+    return render(request, "catalog/change.html", _page(actor, found, asked.get("view", "fields")))
+
+
+@require_GET
+@declare(GET="stream.discover")
+def change_report(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    """The measured part of a change alone, for the page that follows it live."""
+    actor = request_actor(request)
+    found = selectors.get_change(actor, change_id)
+    asked = parameters.read(request.GET, {"view": parameters.choice(VIEWS)})
+    context = _page(actor, found, asked.get("view", "fields"))
+    return render(request, "catalog/_change_report.html", context)
+
+
+def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
+    base = _base_of(found)
+    report, replay = found.report, found.replay
+    context = {
+        "change": found,
+        "stream": found.stream,
+        "base": base,
+        "view": view,
+        "views": VIEWS,
+        "report": report,
+        "replay": replay,
+        "job": newest_job(services.REPORT, found.ref),
+        "verdict": change_verdict(
+            report, replay, version=found.version.version, opens_group=found.opens_group
+        ),
+        "matrix": reader_matrix(report),
+        "columns": reader_columns(report),
+        "unmeasured": [
+            f"{kind}s" for kind, things in report.get("dependents", {}).items() if things is None
+        ],
+        "days": replay_days(replay),
+        "places": replay_places(replay),
+        "votes": list(found.votes.select_related("user")),
+        "comments": list(found.comments.all()[:200]),
+        "is_open": found.state in services.OPEN_STATES,
+        "may_edit": access.may(actor, Permission.EDIT, found.stream),
+        "may_decide": found.asked_by_id != actor.id
+        and access.may(actor, Permission.APPROVE, found.stream),
+        "is_mine": found.asked_by_id == actor.id,
+    }
+    return context | _diff(base, found.version, view, report.get("differences", []))
+
+
+def _base_of(found: Change) -> SchemaVersion | None:
+    """The version a change is looked at against: the newest active one before it."""
+    return (
+        found.stream.versions.filter(version__lt=found.version.version, activated_at__isnull=False)
+        .order_by("-version")
+        .first()
+    )
+
+
+def _diff(
+    base: SchemaVersion | None,
+    other: SchemaVersion,
+    view: str,
+    differences: list[dict[str, Any]],
+) -> dict[str, Any]:
+    old = base.document if base is not None else {}
+    if view == "fields":
+        rows = fields_of(old), fields_of(other.document)
+        return {"diff": field_diff(*rows, from_check(differences))}
+    lines, has_more = text_diff(old, other.document)
+    return {"lines": lines, "has_more": has_more}
+
+
+def reader_columns(report: dict[str, Any]) -> list[str]:
+    """The touched fields that somebody reads, the worst first; at most six."""
+    effects = ("breaks", "care", "safe")
+    worst: dict[str, int] = {}
+    for row in report.get("consumers", []):
+        for cause in row["causes"]:
+            rank = effects.index(cause["effect"])
+            worst[cause["path"]] = min(rank, worst.get(cause["path"], rank))
+    return sorted(worst, key=lambda path: (worst[path], path))[:_COLUMNS]
+
+
+def reader_matrix(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Consumers and what else reads the stream, each with the effect on it by touched field."""
+    columns = reader_columns(report)
+    rows = []
+    for row in report.get("consumers", []):
+        cells = []
+        for column in columns:
+            effects = [c["effect"] for c in row["causes"] if c["path"] == column]
+            cells.append(next((e for e in ("breaks", "care", "safe") if e in effects), ""))
+        rows.append({**row, "cells": cells})
+    return rows
+
+
+def replay_days(replay: dict[str, Any]) -> list[dict[str, Any]]:
+    """The days of a replay, oldest first, with geometry for the bars (heights of 70 at most)."""
+    days = sorted(replay.get("days", {}).items())
+    most = max((counts["checked"] for _, counts in days), default=1)
+    width = 690 / max(len(days), 1)
+    found = []
+    for place, (day, counts) in enumerate(days):
+        height = max(round(70 * counts["checked"] / most), 2)
+        bad = max(round(height * counts["refused"] / max(counts["checked"], 1)), 4)
+        left = place * width
+        found.append(
+            {
+                **counts,
+                "day": day[5:],
+                "x": round(left + 4),
+                "width": round(width - 8),
+                "y": 112 - height,
+                "height": height,
+                "bad": bad if counts["refused"] else 0,
+                "middle": round(left + width / 2),
+                "label_y": 112 - height - 8,
+            }
+        )
+    return found
+
+
+def replay_places(replay: dict[str, Any]) -> list[dict[str, Any]]:
+    """Why events were refused, the most frequent first; at most twenty."""
+    places = sorted(replay.get("places", {}).items(), key=lambda item: -item[1]["events"])
+    return [
+        {"code": place.partition(" ")[0], "pointer": place.partition(" ")[2], **counts}
+        for place, counts in places[:20]
+    ]
+
+
+@require_POST
+@declare(POST="stream.discover")
+def decide(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    """One step of a change, as the form's button names it."""
+    actor = request_actor(request)
+    found = selectors.get_change(actor, change_id)
+    word = request.POST.get("do", "")
+    text = request.POST.get("text", "")[: services.MAX_COMMENT + 1]
+    try:
+        said = _act(word, found, actor, text, request.POST.get("path", ""))
+    except PortalError as error:
+        detail = error.errors[0].detail if error.errors else error.detail
+        messages.error(request, f"Not done: {detail}" if error.errors else error.detail)
+    else:
+        messages.success(request, said)
+    return redirect("change", change_id=change_id)
+
+
+def _act(word: str, found: Change, actor: Actor, text: str, path: str) -> str:
+    version = f"v{found.version.version}"
+    if word == "approve":
+        services.vote_on_change(found, Vote.APPROVE, actor=actor, comment=text)
+        return f"You approved {version}."
+    if word == "ask":
+        services.vote_on_change(found, Vote.ASK, actor=actor, comment=text)
+        return f"You asked for changes to {version}."
+    if word == "reject":
+        services.reject_change(found, actor=actor, reason=text)
+        return f"{version} is rejected."
+    if word in ("activate", "activate_group"):
+        opens = True if word == "activate_group" else None
+        services.activate_change(found, actor=actor, opens_group=opens)
+        return f"{version} is active."
+    if word == "rerun":
+        services.rerun_report(found, actor=actor)
+        return "It is measured again."
+    if word == "comment":
+        services.comment_on_change(found, text, actor=actor, path=path)
+        return "Your comment is there."
+    raise NotFoundError
+
+
+@require_http_methods(["GET", "POST"])
+@declare(GET="stream.discover", POST="stream.edit")
+def propose(request: HttpRequest, name: str) -> HttpResponse:
+    """Propose the next version: the present document to edit, a summary, a reason."""
+    actor = request_actor(request)
+    stream = get_stream(actor, name)
+    if not access.may(actor, Permission.EDIT, stream):
+        raise NotPermittedError(f"Changes of {stream.name} are proposed by its owners and editors.")
+    current = get_version(stream, None) if stream.default_version else None
+    text = json.dumps(current.document, indent=2, ensure_ascii=False) if current else "{}"
+    form = ChangeForm(request.POST or None, initial={"document": text})
+    if request.method == "POST" and form.is_valid():
+        fields = form.cleaned_data
+        try:
+            made = services.propose_change(
+                stream,
+                services.Proposal(
+                    fields["document"],
+                    summary=fields["summary"],
+                    reason=fields["reason"],
+                    opens_group=fields["opens_group"],
+                ),
+                actor=actor,
+            )
+        except PortalError as error:
+            places = [f"{item.pointer}: {item.detail}" for item in error.errors[:5]]
+            form.add_error("document", "; ".join([error.detail, *places]))
+        else:
+            return redirect("change", change_id=made.pk)
+    status = 422 if form.errors else 200
+    context = {"form": form, "stream": stream, "current": current}
+    return render(request, "catalog/change_new.html", context, status=status)
+
+
+@require_GET
+@declare(GET="stream.discover")
+def compare_versions(request: HttpRequest, name: str, first: int, second: int) -> HttpResponse:
+    """Two versions of a stream, by field, side by side, or as one text."""
+    stream = get_stream(request_actor(request), name)
+    asked = parameters.read(request.GET, {"view": parameters.choice(VIEWS)})
+    view = asked.get("view", "fields")
+    old, new = get_version(stream, first), get_version(stream, second)
+    context = {"stream": stream, "old": old, "new": new, "view": view, "views": VIEWS}
+    verdict = compare(
+        new.document, [old.document], mode=Mode.FULL, policy=Policy(stream.compatibility_policy)
+    )
+    differences = [difference.as_dict() for difference in verdict.differences]
+    return render(
+        request,
+        "catalog/version_diff.html",
+        context | {"differences": differences} | _diff(old, new, view, differences),
+    )

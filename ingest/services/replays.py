@@ -1,0 +1,213 @@
+"""Replaying stored events against a candidate contract: what would it have refused?
+
+1. A sample first: up to 100 events at each of 20 moments spread evenly over the last seven days.
+2. Then every event of those days, oldest first, in batches, until all were judged: exact.
+
+Events are judged as they came: what had been set aside as drift is put back before. Producers
+marked as test are left out. Values never enter the tally: it holds counts, places and rules, and
+for ten refused events where to find them.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from catalog.impact import ReplayStep
+from catalog.models import Producer, Stream
+from catalog.types import CompatibilityPolicy
+from ingest.contract import Contract
+from ingest.drift import join
+from portal.kernel import clock, sql
+from portal.kernel.errors import FieldError
+
+SPAN: Final = timedelta(days=7)
+MOMENTS: Final = 20
+AT_EACH: Final = 100
+BATCH: Final = 2_000
+MAX_SAMPLES: Final = 10
+MAX_PLACES: Final = 200
+_READ: Final = sql.load("ingest", "read_for_replay")
+_COUNT: Final = sql.load("ingest", "count_for_replay")
+Rows = Sequence[Mapping[str, Any]]
+
+
+def replay_step(
+    stream: Stream,
+    document: Mapping[str, Any],
+    *,
+    cursor: Mapping[str, Any],
+    tally: Mapping[str, Any],
+    budget_seconds: float,
+) -> ReplayStep:
+    """One step of a replay: the sample, or batches of the exact pass until the budget is spent.
+
+    The tally is replaced when a phase begins, so the exact one does not add to the sample's.
+    """
+    contract = Contract(
+        document,
+        version=0,
+        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER,
+    )
+    test_producers = list(Producer.objects.filter(is_test=True).values_list("pk", flat=True))
+    if not cursor:
+        return _sample(stream, contract, test_producers)
+    return _exact(stream, contract, test_producers, cursor, tally, budget_seconds)
+
+
+def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> ReplayStep:
+    now = clock.now()
+    since = now - SPAN
+    bounds = {"stream_id": stream.pk, "until": now, "seen_by": now,
+              "test_producers": test_producers}  # fmt: skip
+    total = int((sql.fetch_one(_COUNT, bounds | {"since": since}) or {"events": 0})["events"])
+    tally = _Tally.empty("sample", since, now, total)
+    names = _producer_names()
+    for place in range(MOMENTS):
+        begin, end = (since + SPAN / MOMENTS * number for number in (place, place + 1))
+        rows = sql.fetch_all(
+            _READ,
+            bounds | {"after_at": begin, "after_id": "", "until": end, "batch": AT_EACH},
+        )
+        tally.add(rows, contract, names)
+    return ReplayStep(
+        cursor={"at": since.isoformat(), "id": "", "since": since.isoformat(),
+                "until": now.isoformat()},
+        tally=tally.as_dict(),
+        done=0,
+        total=total,
+        is_finished=total == 0,
+    )  # fmt: skip
+
+
+def _exact(
+    stream: Stream,
+    contract: Contract,
+    test_producers: list[int],
+    cursor: Mapping[str, Any],
+    so_far: Mapping[str, Any],
+    budget_seconds: float,
+) -> ReplayStep:
+    until = datetime.fromisoformat(cursor["until"])
+    since = datetime.fromisoformat(cursor["since"])
+    at, name = datetime.fromisoformat(cursor["at"]), str(cursor["id"])
+    tally = _Tally.empty("exact", since, until, int(so_far["total"]))
+    if so_far.get("phase") == "exact":
+        tally = _Tally(dict(so_far))
+    names = _producer_names()
+    deadline = time.monotonic() + budget_seconds
+    is_finished = False
+    while time.monotonic() < deadline and not is_finished:
+        rows = sql.fetch_all(
+            _READ,
+            {"stream_id": stream.pk, "after_at": at, "after_id": name, "until": until,
+             "seen_by": until, "test_producers": test_producers, "batch": BATCH},
+        )  # fmt: skip
+        tally.add(rows, contract, names)
+        is_finished = len(rows) < BATCH
+        if rows:
+            at, name = rows[-1]["occurred_at"], str(rows[-1]["event_id"])
+    found = tally.as_dict()
+    return ReplayStep(
+        cursor={**cursor, "at": at.isoformat(), "id": name},
+        tally=found,
+        done=int(found["checked"]),
+        total=max(int(found["total"]), int(found["checked"])),
+        is_finished=is_finished,
+    )
+
+
+def _producer_names() -> dict[int, str]:
+    return dict(Producer.objects.values_list("pk", "name"))
+
+
+class _Tally:
+    """Counts of one phase, as JSON: checked and refused, by producer, version, day and place."""
+
+    def __init__(self, counts: dict[str, Any]) -> None:
+        self._counts = counts
+
+    @classmethod
+    def empty(cls, phase: str, since: datetime, until: datetime, total: int) -> "_Tally":
+        return cls(
+            {
+                "phase": phase,
+                "since": since.isoformat(),
+                "until": until.isoformat(),
+                "total": total,
+                "checked": 0,
+                "refused": 0,
+                "producers": {},
+                "versions": {},
+                "days": {},
+                "places": {},
+                "samples": [],
+            }
+        )
+
+    def add(self, rows: Rows, contract: Contract, names: Mapping[int, str]) -> None:
+        """Judge rows and count them."""
+        counts = self._counts
+        for row, data in _read(rows):
+            errors = contract.check_data(
+                data, has_data=row["data"] is not None or bool(row["bytes"])
+            )
+            counts["checked"] += 1
+            producer = names.get(row["producer_id"], "unknown")
+            version = str(row["version"] or 0)
+            day = row["occurred_at"].date().isoformat()
+            for group, key in (("producers", producer), ("versions", version), ("days", day)):
+                entry = counts[group].setdefault(key, {"checked": 0, "refused": 0})
+                entry["checked"] += 1
+                entry["refused"] += bool(errors)
+            if errors:
+                self._refuse(row, producer, version, errors)
+
+    def _refuse(
+        self,
+        row: Mapping[str, Any],
+        producer: str,
+        version: str,
+        errors: Sequence[FieldError],
+    ) -> None:
+        counts = self._counts
+        counts["refused"] += 1
+        places = counts["places"]
+        said = {f"{error.code} {_general(error.pointer)}": error.detail for error in errors}
+        for place, detail in said.items():
+            if place in places or len(places) < MAX_PLACES:
+                found = places.setdefault(place, {"events": 0, "detail": detail, "producers": {}})
+                found["events"] += 1
+                found["producers"][producer] = found["producers"].get(producer, 0) + 1
+        if len(counts["samples"]) < MAX_SAMPLES:
+            counts["samples"].append(
+                {
+                    "id": row["event_id"],
+                    "time": row["occurred_at"].isoformat(),
+                    "producer": producer,
+                    "version": int(version) or None,
+                    "errors": [dict(error.as_dict()) for error in errors[:3]],
+                }
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        return self._counts
+
+
+def _read(rows: Rows) -> Iterator[tuple[Mapping[str, Any], Any]]:
+    """Each row with its data as it came."""
+    for row in rows:
+        if row["data"] is None:
+            yield row, row["bytes"].replace("\n", "") if row["bytes"] else None
+            continue
+        data = orjson.loads(row["data"])
+        if row["extra"] is not None:
+            data = join(data, orjson.loads(row["extra"]))
+        yield row, data
+
+
+def _general(pointer: str) -> str:
+    """A pointer with the places in arrays left out, so that like faults are counted together."""
+    return "/".join("*" if step.isdigit() else step for step in pointer.split("/"))
