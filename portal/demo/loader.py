@@ -15,6 +15,7 @@ from ingest.admission import Publisher, directory, publisher_of
 from ingest.models import Event
 from ingest.pipeline import accept_events
 from portal.demo import traffic
+from portal.demo.change import propose_story_change
 from portal.demo.experiment import build_experiment
 from portal.demo.shop import PRODUCERS
 from portal.demo.workspace import HISTORY_DAYS, build
@@ -50,6 +51,7 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
         # Only now: its looks are immutable, and should not be taken at half a history.
         build_experiment(_story().experiment_at)
         analyse_running()
+        propose_story_change()
         _progress("", 100)
     return accepted
 

@@ -9,10 +9,10 @@ from typing import Final
 from django.contrib.auth.models import Group
 
 from catalog.models import Consumer, Producer, Stream
+from catalog.services.changes import publish_schema
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.domains import domain_for
 from catalog.services.producers import create_producer
-from catalog.services.schemas import publish_schema
 from catalog.services.streams import (
     NewStream,
     deprecate_stream,
