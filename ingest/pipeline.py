@@ -10,7 +10,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 from ingest import admission, rows
@@ -20,7 +19,6 @@ from ingest.protocols import cloudevents
 from ingest.store import Item, Submission, writer
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
-    MAX_UNPARSABLE_BYTES,
     WAITING,
     AnswerDict,
     Envelope,
@@ -190,7 +188,7 @@ class Batch:
         errors: tuple[FieldError, ...],
     ) -> Item:
         data: bytes | None = None
-        content = envelope.data_bytes or b""
+        content = b""
         extra: dict[str, Any] | None = None
         if envelope.has_data and envelope.data_bytes is None:
             content = data = rows.dump(envelope.data)
@@ -200,7 +198,11 @@ class Batch:
             if extra is not None:
                 data = rows.dump(kept)
                 marks |= Mark.DRIFT.value
-        content_hash = strict_json.content_hash(rows.identity_text(envelope), content)
+        identity = rows.identity_text(envelope)
+        if envelope.data_bytes is None:
+            content_hash = strict_json.content_hash(identity, content)
+        else:  # bytes never equal JSON or the lack of data, whatever they hold
+            content_hash = strict_json.content_hash(identity, b"", envelope.data_bytes)
         track = stream.track_of(occurred_us)
         return Item(
             envelope,
@@ -249,13 +251,10 @@ class Batch:
 def unparsable(
     publisher: Publisher, received_us: int, body: bytes, content_type: str, error: FieldError
 ) -> Submission:
-    """The one dead letter of a body that could not be read, cut, with the hash of the whole."""
-    envelope = Envelope(body[:MAX_UNPARSABLE_BYTES], content_type[:255])
+    """The one dead letter of a body that could not be read."""
+    envelope = Envelope(body, content_type[:255])
     return Submission(
-        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))],
-        publisher.id,
-        received_us,
-        body_sha256=sha256(body).digest(),
+        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
     )
 
 

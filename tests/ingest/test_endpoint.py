@@ -6,11 +6,14 @@ import gzip
 import json
 import zlib
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from cloudevents.core.bindings.http import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
 
 from catalog.models import Stream
 from ingest import admission
@@ -125,6 +128,19 @@ def test_of_lines_only_the_bad_one_is_a_dead_letter(sender: Sender) -> None:
     assert (answer.status, answer.json["accepted"], answer.json["dead_lettered"]) == (202, 2, 1)
     assert answer.json["results"][0]["index"] == 1
     assert answer.json["results"][0]["reason"] == "unparsable"
+
+
+def test_of_a_bad_line_64_kib_are_kept_and_the_hash_of_all(world: World, sender: Sender) -> None:
+    bad = b"{" + b"x" * 100_000
+    lines = b"\n".join([json.dumps(sender.event()).encode(), bad, bad + b"y"])
+    results = sender.send(lines, LINES).json["results"]
+    kept = {str(row["id"]): row for row in world.dead_letters()}
+    letters = [kept[result["dead_letter"]] for result in results]
+    assert [bytes(letter["body"]) for letter in letters] == [bad[: 64 * 1024]] * 2
+    assert [bytes(letter["body_sha256"]) for letter in letters] == [
+        sha256(bad).digest(),
+        sha256(bad + b"y").digest(),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/"])
@@ -337,7 +353,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"type": "nobody.registered_this"}, "unknown_stream"),
     ({"time": (clock.now() - timedelta(days=400)).isoformat()}, "out_of_window"),
     ({"time": (clock.now() + timedelta(hours=25)).isoformat()}, "out_of_window"),
-    ({"dataschema": "99"}, "schema_unknown"), ({"dataschema": "urn:other"}, "schema_unknown"),
+    ({"dataschema": "99"}, "schema_unknown"), ({"dataschema": ""}, "schema_unknown"), ({"dataschema": "urn:other"}, "schema_unknown"),
     ({"data": {}}, "schema_violation"), ({"data": ...}, "schema_violation"),
     ({"data": {"order": "a", "amount": -1}}, "schema_violation"),
 ]  # fmt: skip
@@ -383,6 +399,42 @@ def test_an_identity_with_other_content_leaves_the_first_untouched(
     assert [json.loads(row) if isinstance(row, str) else row for row in stored] == [
         {"order": "first"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"data_base64": ""}, {}),
+        ({"data": "x"}, {"data_base64": base64.b64encode(b'"x"').decode()}),
+    ],
+)
+def test_bytes_are_other_content_than_json_of_the_same_spelling(
+    world: World, key: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    mine = Sender(world.stream(True), key)
+    event = mine.event(time=clock.now().isoformat(), datacontenttype="text/plain", data=...)
+    assert mine.send(event | first).json["accepted"] == 1
+    assert mine.send(event | second).json["results"][0]["reason"] == "id_conflict"
+    assert mine.send(event | first).json["duplicate"] == 1
+
+
+def test_one_event_is_the_same_in_each_mode_of_the_official_client(world: World, key: str) -> None:
+    mine = Sender(world.stream(True), key)
+    event = CloudEvent(
+        {
+            "id": "same", "source": "/sdk", "type": mine.stream.name, "specversion": "1.0",
+            "time": clock.now(), "subject": 'blåbär 🫐 "x" 100%', "partitionkey": "p 1",
+            "flagged": True, "sampledrate": 5, "datacontenttype": "application/json",
+        },
+        {"amount": 1.0, "text": "Grüße"},
+    )  # fmt: skip
+    statuses = []
+    for message in (to_binary_event(event), to_structured_event(event), to_binary_event(event)):
+        answer = post(message.body, message.headers | {"authorization": f"Bearer {key}"})
+        statuses.append([answer.json["accepted"], answer.json["duplicate"]])
+    assert statuses == [[1, 0], [0, 1], [0, 1]]
+    (stored,) = world.events(mine.stream)
+    assert stored["subject"] == 'blåbär 🫐 "x" 100%'
 
 
 def test_the_same_content_in_another_spelling_is_a_duplicate(sender: Sender) -> None:
