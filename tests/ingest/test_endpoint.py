@@ -193,7 +193,8 @@ def test_requests_of_real_clients_get_their_answers(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Bearer ep_prod_aaaaaaaa_bbbb", "Bearer x", "Basic !!"]
+    "authorization",
+    ["", "Bearer ep_prod_aaaaaaaa_bbbb", "Bearer x", "Basic !!", "Basic Og==", "Token x", "Bearer"],
 )
 def test_no_key_or_a_wrong_one_is_one_401(sender: Sender, authorization: str) -> None:
     body = assert_problem(sender.send(sender.event(), authorization=authorization), 401,
@@ -216,6 +217,10 @@ def test_a_key_that_ended_is_a_401(world: World, stream: Stream) -> None:
 def test_a_key_as_basic_user_name_is_taken(sender: Sender) -> None:
     basic = base64.b64encode(f"{sender.key}:".encode()).decode()
     assert sender.send(sender.event(), authorization=f"Basic {basic}").status == 202
+    for pair in (f"{sender.key}:a password", f":{sender.key}", f"x:{sender.key}"):
+        other = base64.b64encode(pair.encode()).decode()
+        assert_problem(sender.send(sender.event(), authorization=f"Basic {other}"), 401,
+                       "unauthenticated")  # fmt: skip
 
 
 def test_a_key_that_may_publish_nothing_is_a_403(world: World, stream: Stream) -> None:
