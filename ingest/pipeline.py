@@ -30,6 +30,7 @@ from ingest.types import (
 from portal.kernel import clock, strict_json
 from portal.kernel.errors import FieldError
 
+_MAX_ERRORS_CHARACTERS: Final = 4096
 _NO_SCHEMA: Final = FieldError(
     "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
 )
@@ -93,7 +94,7 @@ class Batch:
                     envelope,
                     stream_id=stream.id if stream is not None and known else 0,
                     reason=envelope.reason,
-                    errors=envelope.errors,
+                    errors=_bounded(envelope.errors),
                 )
             )
             return
@@ -138,7 +139,7 @@ class Batch:
                 envelope,
                 stream_id=stream.id if stream is not None else 0,
                 reason=refusal.reason,
-                errors=refusal.errors,
+                errors=_bounded(refusal.errors),
                 is_discovery=is_discovery,
             )
         )
@@ -167,8 +168,7 @@ class Batch:
                 self._refuse(envelope, stream, Refusal(Reason.SCHEMA_VIOLATION, errors))
                 return
             marks |= Mark.VIOLATION.value
-            if stream.enforcement != admission.WARNS:
-                errors = ()
+            errors = _bounded(errors) if stream.enforcement == admission.WARNS else ()
         self.items.append(self._packed(envelope, stream, contract, occurred_us, marks, errors))
         publisher = self.publisher
         if (
@@ -246,6 +246,16 @@ class Batch:
         """To be called after the commit: remember what need not be written again."""
         if not self.is_rehearsal:
             self.publisher.seen_sources |= self.new_sources
+
+
+def _bounded(errors: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
+    """As many of an event's errors as fit; places deep within it may be longer than the event."""
+    room = _MAX_ERRORS_CHARACTERS
+    for number, error in enumerate(errors):
+        room -= len(error.pointer) + len(error.detail)
+        if room < 0 and number:
+            return errors[:number]
+    return errors
 
 
 def unparsable(

@@ -461,6 +461,20 @@ def test_a_fault_is_that_events_own_and_its_reason_is_said(
     assert result["dead_letter"] in {str(row["id"]) for row in world.dead_letters()}
 
 
+def test_errors_of_an_event_are_no_longer_than_they_need_be(sender: Sender) -> None:
+    """Twenty places below long keys: 5 MiB of such events had an answer of a hundred."""
+    data: Any = [[] for _ in range(20)]
+    for _ in range(29):
+        data = {"k" * 250: data}
+    answer = sender.send([sender.event(), sender.event(data={"order": "a", "deep": data})], MANY)
+    errors = answer.json["results"][0]["errors"]
+    assert {error["code"] for error in errors} == {"limits"}
+    assert len(answer.body) < 10_000
+    shallow = sender.event(data={"order": "a", "items": ["x" * 65_537] * 3})
+    (result,) = sender.send([shallow], MANY).json["results"]
+    assert len(result["errors"]) == 3, "short ones are all told"
+
+
 def test_a_lone_surrogate_makes_no_server_error(sender: Sender) -> None:
     body = json.dumps(sender.event()).replace('"a"', '"\\ud800"').encode()
     answer = sender.send(body)
