@@ -180,7 +180,7 @@ def test_text_beyond_the_size_of_an_event_is_read_without_the_slow_scan(odd: byt
     started = time.monotonic()
     assert strict_json.read_oversize(raw)["id"] == "a"
     assert len(strict_json.split_array(b"[" + raw + b"]")) == 1
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize(

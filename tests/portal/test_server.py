@@ -51,7 +51,7 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def talk(port: int, *pieces: bytes, seconds: float = 5) -> bytes:
+def talk(port: int, *pieces: bytes, seconds: float = 20) -> bytes:
     """Send the pieces, then give all that comes until the other side closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as client:
         with contextlib.suppress(ConnectionError):  # an answer may come before all is sent
@@ -131,7 +131,7 @@ def test_requests_go_on_after_an_offer_to_upgrade(port: int) -> None:
 def flood(port: int, begin: bytes, *, most: int) -> int:
     """Send without end; gives the bytes after which the other side closed."""
     sent = 0
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(begin)
         with contextlib.suppress(ConnectionError):
             while sent < most:
@@ -160,7 +160,7 @@ def test_a_client_that_sends_its_body_to_the_end_finds_the_early_answer(
 ) -> None:
     body = b"x" * 20_000_000
     sent = request(f"Connection: {connection}", body=body, line="POST /early HTTP/1.1")
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(sent)
         assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
         if connection == "keep-alive":
