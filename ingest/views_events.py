@@ -41,7 +41,8 @@ def _head(request: HttpRequest) -> Head:
         for name, value in request.META.items()
         if name.startswith("HTTP_") or (name in _UNPREFIXED and value)
     ]
-    return Head(request.method or "", request.META.get("QUERY_STRING", ""), tuple(headers))
+    query = request.META.get("QUERY_STRING", "")
+    return Head(request.method or "", query, tuple(headers), dict(headers))
 
 
 def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str, str]) -> Reply:
@@ -54,6 +55,7 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     visit = door.enter(head, publisher, request_id=request_id, headers=headers)
     body = _read(request)
     try:
+        body = door.unpack(visit, body)
         envelopes = list(door.envelopes_of(visit, body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):

@@ -92,14 +92,15 @@ def find_key(text: str) -> Key | None:
 
 
 def credential_of(authorization: str) -> str | None:
-    """The credential inside an Authorization header: Bearer, or Basic user name."""
+    """The credential inside an Authorization header: Bearer, or Basic user name without password."""
     scheme, _, rest = authorization.strip().partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer":
         return rest or None
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(rest, validate=True).decode("utf-8").split(":", 1)[0] or None
+            name, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
+        return name if name and not password else None
     return None

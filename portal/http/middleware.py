@@ -1,18 +1,14 @@
 """Request ids, the portal's errors as answers, and refusal of requests nobody could mean."""
 
-import re
 from collections.abc import Callable
-from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
 from portal.http.problem import from_exception, respond
 from portal.kernel.errors import BadRequestError
-from portal.kernel.identifiers import uuid7
+from portal.kernel.identifiers import TRACEPARENT, uuid7
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
@@ -23,7 +19,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         trace = request.headers.get("traceparent", "")
-        if _TRACEPARENT.fullmatch(trace):
+        if TRACEPARENT.fullmatch(trace):
             response["traceparent"] = trace
         return response
 
