@@ -33,7 +33,7 @@ urlpatterns = [
     path("", include("quality.urls")),
     path("", include("experiments.urls")),
     path("api/docs", api_docs.page, name="api_docs"),
-    path("api/v1/openapi.json", api_docs.openapi, name="openapi"),
+    path("api/v1/openapi.json", api_docs.OpenApi.as_view(), name="openapi"),
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("ingest.api.urls")),
