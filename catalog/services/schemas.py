@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Max
 
+from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.schema_safety import check_schema, fingerprint
@@ -15,14 +16,9 @@ from governance import access, audit
 from governance.types import Permission
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
+from portal.kernel.locks import or_busy
 
 _INDEX = sql.load("catalog", "index_stream")
-_SENSITIVE = (
-    Classification.PUBLIC,
-    Classification.INTERNAL,
-    Classification.PERSONAL,
-    Classification.SENSITIVE,
-)
 
 
 @transaction.atomic
@@ -61,13 +57,15 @@ def add_version(
     note: str = "",
 ) -> tuple[SchemaVersion, bool]:
     """Shared step: check, number under the stream's row lock, store, index, make default."""
+    # Everything that needs no lock comes before it: many may publish to one stream at once.
     draft = check_schema(document)
-    locked = Stream.objects.select_for_update().get(pk=stream.pk)
-    digest = fingerprint(document)
+    digest, rows = fingerprint(document), fields_of(document)
+    findings = [finding.as_dict() for finding in lint(rows, document)]
+    with or_busy():
+        locked = Stream.objects.select_for_update().get(pk=stream.pk)
     newest = locked.versions.order_by("-version").first()
     if newest is not None and bytes(newest.document_sha256) == digest:
         return newest, False
-    rows = fields_of(document)
     number = (locked.versions.aggregate(Max("version"))["version__max"] or 0) + 1
     schema_id = document.get("$id")
     version = SchemaVersion.objects.create(
@@ -80,12 +78,12 @@ def add_version(
         draft=draft,
         state=VersionState.ACTIVE,
         note=note,
-        findings=[finding.as_dict() for finding in lint(rows, document)],
+        findings=findings,
         created_by=actor.label,
         activated_at=clock.now(),
     )
     _index_fields(locked, version, rows)
-    _raise_classification(locked, rows)
+    _raise_classification(locked, document)
     Stream.objects.filter(pk=locked.pk).update(
         default_version=number, revision=F("revision") + 1, updated_at=clock.now()
     )
@@ -130,15 +128,8 @@ def _index_fields(stream: Stream, version: SchemaVersion, rows: list[FieldRow]) 
     )
 
 
-def _raise_classification(stream: Stream, rows: list[FieldRow]) -> None:
+def _raise_classification(stream: Stream, document: Mapping[str, Any]) -> None:
     """A stream is at least as sensitive as its most sensitive field."""
-    highest = max(
-        (
-            _SENSITIVE.index(Classification(row.classification))
-            for row in rows
-            if row.classification
-        ),
-        default=0,
-    )
-    if highest > _SENSITIVE.index(Classification(stream.classification)):
-        Stream.objects.filter(pk=stream.pk).update(classification=_SENSITIVE[highest])
+    highest = sensitivity_of(document)
+    if highest > SENSITIVITY.index(Classification(stream.classification)):
+        Stream.objects.filter(pk=stream.pk).update(classification=SENSITIVITY[highest])

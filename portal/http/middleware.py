@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from portal.http.problem import from_exception, respond
+from portal.http.addresses import keep_slashes
+from portal.http.problem import MethodNotAllowedError, from_exception, respond
 from portal.kernel.errors import BadRequestError
 from portal.kernel.identifiers import TRACEPARENT, uuid7
 
@@ -40,7 +41,13 @@ class StrictRequest:
         if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
             # The API answers with and without a trailing slash, and never redirects.
             request.path_info = request.path_info.rstrip("/")
-        return self.get_response(request)
+        keep_slashes(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            refusal = respond(request, MethodNotAllowedError("The Allow header lists what is."))
+            refusal["Allow"] = response["Allow"]
+            return refusal
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         problem = from_exception(error)
