@@ -18,4 +18,4 @@ ENV PATH=/venv/bin:$PATH \
 RUN mkdir -p /var/lib/portal && chown portal /var/lib/portal
 USER portal
 EXPOSE 8000
-CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-server-header", "--no-access-log"]
+CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--loop", "uvloop", "--http", "portal.http.server:Protocol", "--ws", "none", "--log-level", "warning", "--no-server-header", "--no-access-log"]

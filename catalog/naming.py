@@ -22,7 +22,6 @@ MAX_ALIAS: Final = 255
 MAX_PARTS: Final = 4
 _PART: Final = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 STREAM_NAME: Final = re.compile(rf"{_PART}(?:\.{_PART}){{1,3}}")
-SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 RESERVED_DOMAINS: Final = frozenset({"new", "compare"})
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
@@ -38,21 +37,6 @@ def check_stream_name(name: str) -> None:
             "name",
             "must read domain.object_action in lower case, such as checkout.order_placed: "
             "2 to 4 parts joined by dots, words joined by _",
-        )
-
-
-def check_slug(slug: str, *, pointer: str = "/slug", longest: int = 60) -> None:
-    if len(slug) > longest or not SLUG.fullmatch(slug):
-        raise InvalidError(
-            "The name breaks a rule.",
-            code="name",
-            errors=[
-                FieldError(
-                    pointer,
-                    "slug",
-                    f"must be lower case letters, digits and dashes, at most {longest}",
-                )
-            ],
         )
 
 

@@ -216,8 +216,9 @@ def _key_for(stream: Stream, actor: Actor) -> str:
 @require_GET
 @declare(GET="signed_in")
 def producers(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
-    page = paginate(parties.producers(), order=("name",), cursor=asked.get("cursor"))
+    page = paginate(parties.counted_producers(actor), order=("name",), cursor=asked.get("cursor"))
     return render(request, "catalog/producers.html", {"rows": page.items, "next": page.next})
 
 
@@ -249,8 +250,9 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
 @require_GET
 @declare(GET="signed_in")
 def consumers(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
-    page = paginate(parties.consumers(), order=("name",), cursor=asked.get("cursor"))
+    page = paginate(parties.counted_consumers(actor), order=("name",), cursor=asked.get("cursor"))
     return render(request, "catalog/consumers.html", {"rows": page.items, "next": page.next})
 
 

@@ -27,6 +27,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from governance.errors import ScopeNeededError
 from governance.types import Governed, Permission, ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError
@@ -113,27 +114,39 @@ def find_resource(ref: ResourceRef) -> Model:
     return found
 
 
-def condition(actor: Actor, permission: Permission, model: type[Model], via: str = "") -> Q:
-    """The predicate as a `Q`; `via` is the path to the protected model from the one filtered."""
+def condition(
+    actor: Actor,
+    permission: Permission,
+    model: type[Model],
+    *,
+    via: str = "",
+    scope: str | None = None,
+) -> Q:
+    """The predicate as a `Q`; `via` is the path to the protected model from the one filtered.
+
+    `scope` is what a token needs where holding the permission only opens a view of things.
+    """
     if actor.is_system:
         return Q()
     if via:
-        held = model._default_manager.filter(condition(actor, permission, model))
+        held = model._default_manager.filter(condition(actor, permission, model, scope=scope))
         return Q(**{f"{via}__in": held.values("pk")})
     protected = _PROTECTED[model]
     opened = _open(protected, permission)
     if not actor.is_person:
         return opened
-    if SCOPE[permission] not in actor.scopes:
+    if (scope or SCOPE[permission]) not in actor.scopes:
         return NOBODY
     if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
         return Q()
     return opened | _owned(protected, actor, permission) | _granted(protected, actor, permission)
 
 
-def permitted(actor: Actor, permission: Permission, queryset: QuerySet[M]) -> QuerySet[M]:
+def permitted(
+    actor: Actor, permission: Permission, queryset: QuerySet[M], *, scope: str | None = None
+) -> QuerySet[M]:
     """Those things of a queryset on which the actor holds the permission."""
-    return queryset.filter(condition(actor, permission, queryset.model))
+    return queryset.filter(condition(actor, permission, queryset.model, scope=scope))
 
 
 def discoverable(actor: Actor, queryset: QuerySet[M]) -> QuerySet[M]:
@@ -157,11 +170,13 @@ def require(actor: Actor, permission: Permission, thing: Governed) -> None:
         return
     if permission is Permission.DISCOVER or not may(actor, Permission.DISCOVER, thing):
         raise NotFoundError
+    if actor.is_person and SCOPE[permission] not in actor.scopes:
+        raise ScopeNeededError(SCOPE[permission])
     raise NotPermittedError(
-        f"This needs the permission {permission.value} on {thing.ref}. "
-        f"Ask for it at {ask_url(thing.ref)}",
+        f"This needs the permission {permission.value} on {thing.ref}.",
         code="permission_missing",
-        extra={"permission": permission.value, "request_at": ask_url(thing.ref)},
+        permission=permission.value,
+        request_at=ask_url(thing.ref),
     )
 
 
@@ -229,6 +244,15 @@ def _owned(protected: Protected, actor: Actor, permission: Permission) -> Q:
             }
         )
     return owned
+
+
+def decided_by(actor: Actor, protected: Protected, via: str) -> Q:
+    """Whose grants the actor decides on: those on what their teams own and what they may approve."""
+    owned = protected.model._default_manager.filter(
+        _owned(protected, actor, Permission.APPROVE)
+        | _granted(protected, actor, Permission.APPROVE)
+    )
+    return Q(**{f"{via}__in": owned.values("pk")})
 
 
 def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:

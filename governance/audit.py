@@ -9,14 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 
 from governance.models import AuditEntry
 from governance.types import ResourceRef
-from portal.kernel import sql
+from portal.kernel import rfc3339, sql
 from portal.kernel.actor import Actor
 
 GENESIS: Final = bytes(32)
@@ -50,12 +50,21 @@ def record(
             "object_kind": ref.kind,
             "object_key": ref.key,
             "summary": summary,
-            "detail": _canonical_json(orjson.loads(orjson.dumps(detail, default=str))).decode(),
+            "detail": _canonical_json(orjson.loads(_plain_json(detail))).decode(),
             "request_id": actor.request_id,
         },
     )
     assert row is not None
     return int(row["seq"])
+
+
+def _plain_json(detail: Mapping[str, object]) -> bytes:
+    """JSON in which times are spelled as everywhere else."""
+    return orjson.dumps(
+        detail,
+        default=lambda value: rfc3339.spell(value) if isinstance(value, datetime) else str(value),
+        option=orjson.OPT_PASSTHROUGH_DATETIME,
+    )
 
 
 def canonical_row(entry: AuditEntry) -> bytes:

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import translate
@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import psycopg
 from django.db import connections
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from catalog.models import Producer, ProducerSource, ProducerStream, SchemaVersion, Stream
 from catalog.types import CompatibilityPolicy, Enforcement, Lifecycle, Track, VersionState
@@ -31,6 +32,7 @@ from ingest.connection import connect
 from ingest.contract import Contract
 from ingest.times import us_of
 from ingest.types import Envelope, Reason
+from portal.kernel import clock
 from portal.kernel.errors import FieldError, InvalidError
 
 logger = logging.getLogger(__name__)
@@ -91,8 +93,8 @@ class StreamEntry:
 
     def version_of(self, dataschema: str | None) -> int | None:
         """The version that a `dataschema` names, or the default one; None when there is none."""
-        if dataschema is None:
-            return self.default_version
+        if not dataschema:
+            return self.default_version if dataschema is None else None
         if dataschema not in self.references:
             if len(self.references) >= _MAX_REFERENCES:
                 self.references.clear()
@@ -100,17 +102,27 @@ class StreamEntry:
         return self.references[dataschema]
 
     def _find(self, dataschema: str) -> int | None:
-        for version in self.versions.values():
-            if dataschema in (str(version.version), version.label, version.schema_id):
-                return version.version
+        """By number or label, then by `$id`, then by an address of this stream's versions."""
+        found = self._named(dataschema) or self._best(lambda v: v.schema_id == dataschema)
         match = _SCHEMA_ADDRESS.fullmatch(dataschema)
-        if match is None or unquote(match[1]) not in self.names:
+        if found is None and match is not None and unquote(match[1]) in self.names:
+            found = self._named(unquote(match[2]))
+        return found
+
+    def _named(self, text: str) -> int | None:
+        """A number outranks a label that looks like one."""
+        number = self._best(lambda v: str(v.version) == text)
+        return number or self._best(lambda v: v.label == text)
+
+    def _best(self, fits: Callable[[VersionEntry], bool]) -> int | None:
+        """Of several versions with one label or `$id` the default, else the newest in use."""
+        found = [entry for entry in self.versions.values() if fits(entry)]
+        if not found:
             return None
-        named = unquote(match[2])
-        for version in self.versions.values():
-            if named in (str(version.version), version.label):
-                return version.version
-        return None
+        return max(
+            found,
+            key=lambda v: (v.version == self.default_version, v.state in _USABLE, v.version),
+        ).version
 
 
 @dataclass(slots=True)
@@ -188,7 +200,7 @@ class Directory:
             if len(self._publishers) >= _MAX_ENTRIES:
                 self._publishers.clear()
             digest = hashlib.sha256(credential.encode()).digest()
-            self._publishers[digest] = (publisher, time.monotonic() + LIFETIME_SECONDS)
+            self._publishers[digest] = (publisher, time.monotonic() + _lifetime_of(key))
         return publisher
 
     def missing(self, names: Iterable[str]) -> set[str]:
@@ -240,6 +252,13 @@ class Directory:
         return contract
 
 
+def _lifetime_of(key: Key) -> float:
+    """How long a key may be remembered: not beyond its end, of which nobody tells."""
+    if key.expires_at is None:
+        return LIFETIME_SECONDS
+    return min(LIFETIME_SECONDS, (key.expires_at - clock.now()).total_seconds())
+
+
 def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern))
 
@@ -273,9 +292,11 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
 
 def browser_origins() -> frozenset[str]:
     """Every origin that some live browser-safe producer key allows; for preflights."""
-    rows = Key.objects.filter(kind=KeyKind.PRODUCER, revoked_at=None).exclude(browser_origins=[])
+    keys = Key.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=Now()), kind=KeyKind.PRODUCER, revoked_at=None
+    ).exclude(browser_origins=[])
     return frozenset(
-        origin for origins in rows.values_list("browser_origins", flat=True) for origin in origins
+        origin for origins in keys.values_list("browser_origins", flat=True) for origin in origins
     )
 
 
@@ -400,13 +421,13 @@ def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> R
 
     Where a later version corrects the one that is meant, it is that one.
     """
-    if stream.is_retired:
+    version = stream.version_of(dataschema)
+    entry = stream.versions.get(version) if version is not None else None
+    if stream.is_retired and (entry is not None or dataschema is None):
         return Refusal(
             Reason.VERSION_RETIRED,
             (FieldError("/type", "version_retired", "is a stream that has been retired"),),
         )
-    version = stream.version_of(dataschema)
-    entry = stream.versions.get(version) if version is not None else None
     if entry is None:
         return Refusal(
             Reason.SCHEMA_UNKNOWN,

@@ -1,8 +1,8 @@
 """The thin raw handler of POST /v1/events; Django is never entered on this road.
 
 Loading a key, a stream or a contract that the process does not know yet happens in a thread. A
-body of more than 100 events is handled in slices, so that a small request never waits behind a
-large one for longer than one slice.
+larger body is unpacked in one too, and handled in slices, so that a small request never waits behind
+it for longer than one slice.
 """
 
 import asyncio
@@ -28,7 +28,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
-BODY_SECONDS: Final = 30
+BODY_SECONDS: Final = 29  # the promise is an answer within 30
+# A slice ends after this much; an event counts as its bytes and 1 KiB.
+_SLICE_BYTES: Final = 128 * 1024
+_EVENT_BYTES: Final = 1024
+# Up to here unpacking takes less than the way to a thread and back is worth.
+_UNPACKED_AT_ONCE_BYTES: Final = 64 * 1024
 
 
 class RequestTimeoutError(PortalError):
@@ -49,14 +54,11 @@ def handles(scope: Scope) -> bool:
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
     admission.start_listening()
-    head = Head(
-        scope["method"],
-        scope["query_string"].decode("latin-1"),
-        tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in scope["headers"]
-        ),
+    fields = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1"))
+        for name, value in scope["headers"]
     )
+    head = Head(scope["method"], scope["query_string"].decode("latin-1"), fields, dict(fields))
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
     try:
@@ -73,13 +75,19 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[str, str]) -> Reply:
+    door.check_head(head)
     if head.method == "OPTIONS":
         return door.preflight(head, await _in_thread(admission.browser_origins), headers)
+    if "expect" in head.fields:
+        # Refused before it was asked for its body, a client may send it or not: nobody can tell.
+        headers["Connection"] = "close"
     credential = door.credential(head)
     publisher = await _publisher(credential) if credential is not None else None
     visit = door.enter(head, publisher, request_id=request_id, headers=headers)
+    headers.pop("Connection", None)
     body = await _read(receive)
     try:
+        body = await _unpack(visit, body)
         envelopes = await _envelopes(visit, body)
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
@@ -115,15 +123,24 @@ async def _read(receive: Receive) -> bytes:
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError as error:
         raise RequestTimeoutError(
-            "Send the whole body within 30 seconds.", headers={"Connection": "close"}
+            f"Send the whole body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
         ) from error
+
+
+async def _unpack(visit: Visit, body: bytes) -> bytes:
+    if visit.encoding and len(body) > _UNPACKED_AT_ONCE_BYTES:
+        return await asyncio.to_thread(door.unpack, visit, body)
+    return door.unpack(visit, body)
 
 
 async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
     envelopes: list[Envelope] = []
+    weight = 0
     for envelope in door.envelopes_of(visit, body):
         envelopes.append(envelope)
-        if len(envelopes) % door.SLICE_EVENTS == 0:
+        weight += len(envelope.raw) + _EVENT_BYTES
+        if weight > _SLICE_BYTES:
+            weight = 0
             await asyncio.sleep(0)
     return envelopes
 
@@ -136,9 +153,12 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> list[Item]:
     needed = batch.contracts_to_load(envelopes)
     if needed:
         await _in_thread(batch.load_contracts, needed)
-    for index, envelope in enumerate(envelopes, start=1):
+    weight = 0
+    for envelope in envelopes:
         batch.take(envelope)
-        if index % door.SLICE_EVENTS == 0:
+        weight += len(envelope.raw) + _EVENT_BYTES
+        if weight > _SLICE_BYTES:
+            weight = 0
             await asyncio.sleep(0)
     if batch.items:
         await writer().write(batch.submission())

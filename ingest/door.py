@@ -1,18 +1,20 @@
 """POST /v1/events without any framework: what the raw ASGI handler and the Django view share.
 
 A door reads the head (`enter`), which decides everything that needs no body: method, parameters,
-key, media types, quota, room. Then the body comes, is unpacked and parsed (`envelopes_of`), judged
-and stored (`ingest.pipeline`), and the outcome becomes a `Reply`.
+key, media types, quota, room. Then the body comes, is unpacked (`unpack`) and parsed
+(`envelopes_of`), judged and stored (`ingest.pipeline`), and the outcome becomes a `Reply`.
 """
 
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
 import orjson
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 from governance.keys import PATTERN as KEY_PATTERN
 from governance.services.keys import credential_of
@@ -35,33 +37,42 @@ from portal.kernel.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from portal.kernel.identifiers import uuid7
+from portal.kernel.identifiers import TRACEPARENT, uuid7
 
 PATHS: Final = frozenset({"/v1/events", "/v1/events/"})
-SLICE_EVENTS: Final = 100
 METHODS: Final = "POST, OPTIONS"
 # These mean that the body as a whole can't be read; its bytes are kept as one dead letter.
 UNPARSABLE_CODES: Final = frozenset(
     {"malformed_json", "duplicate_key", "too_deep", "shape", "malformed_encoding", "malformed_text"}
 )
-_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _HEADER_NAME: Final = re.compile(
     r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
     r"content-encoding|traceparent|tracestate|x-request-id)"
 )
+# Fields of which there is one: twice, each reader of the request may believe another.
+_SINGLE: Final = frozenset({"host", "authorization", "content-type", "origin"})
+_MAX_HOSTS: Final = 1000
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request before its body. Header names are in lower case, values as sent (Latin-1)."""
+    """A request before its body. Header names are in lower case, values as sent (Latin-1).
+
+    `headers` are all of them in order; of those with one name, `fields` holds the last.
+    """
 
     method: str
     query: str
     headers: tuple[tuple[str, str], ...]
+    fields: Mapping[str, str]
 
     def get(self, name: str) -> str:
-        return next((value for key, value in self.headers if key == name), "")
+        return self.fields.get(name, "")
+
+    def list_of(self, name: str) -> str:
+        """All values of a field that may be repeated, joined as one list."""
+        return ", ".join(value for key, value in self.headers if key == name)
 
 
 @dataclass(slots=True)
@@ -89,15 +100,40 @@ class Visit:
 
 def base_headers(head: Head, request_id: str) -> dict[str, str]:
     """What every answer carries, refusals too."""
-    headers = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
+    headers = {
+        "X-Request-Id": request_id,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
     trace = head.get("traceparent")
-    if _TRACEPARENT.fullmatch(trace):
+    if trace and TRACEPARENT.fullmatch(trace):
         headers["traceparent"] = trace
     return headers
 
 
 def new_request_id() -> str:
     return str(uuid7())
+
+
+_known_hosts: Final[dict[str, bool]] = {}
+
+
+def check_head(head: Head) -> None:
+    """Refuse a request that is not meant for this host or says one thing twice."""
+    host = head.get("host")
+    known = _known_hosts.get(host)
+    if known is None:
+        if len(_known_hosts) >= _MAX_HOSTS:
+            _known_hosts.clear()
+        domain, _ = split_domain_port(host)
+        known = not host or validate_host(domain, settings.ALLOWED_HOSTS)
+        _known_hosts[host] = known
+    if not known:
+        raise BadRequestError("The portal does not answer for this host.", code="host")
+    if len(head.fields) != len(head.headers):
+        names = [name for name, _ in head.headers if name in _SINGLE]
+        if len(names) != len(set(names)):
+            raise BadRequestError("A header that is sent once came twice.", code="header")
 
 
 def credential(head: Head) -> str | None:
@@ -154,13 +190,18 @@ def enter(
             "publish."
         )
     content_type = head.get("content-type")
-    mode = cloudevents.choose_mode(content_type, dict(head.headers))
-    encoding = inflate.check_encoding(head.get("content-encoding"))
+    mode = cloudevents.choose_mode(content_type, head.fields)
+    encoding = head.get("content-encoding")
+    if encoding:
+        encoding = inflate.check_encoding(head.list_of("content-encoding"))
     check_length(head.get("content-length"))
-    if writer().is_full:
-        raise UnavailableError("The portal has more to write than it can hold just now.")
     per_second = publisher.events_per_second or settings.INGEST_EVENTS_PER_SECOND
     headers.update(quotas.admit(publisher.key_id, per_second))
+    if writer().is_full:
+        raise UnavailableError(
+            "The portal has more to write than it can hold just now.",
+            retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
+        )
     is_rehearsal, name_all = _flags(head.query)
     return Visit(
         publisher=publisher,
@@ -186,14 +227,18 @@ def check_length(content_length: str) -> None:
 
 
 def too_large() -> TooLargeError:
-    # The rest of the body is not read, so the connection can't carry another request.
-    return TooLargeError("A body may have at most 5 MiB as sent.", headers={"Connection": "close"})
+    # The connection stays open, for the rest of the body to be read past: closed upon a client that
+    # is still sending, it would take the answer with it.
+    return TooLargeError("A body may have at most 5 MiB as sent.")
+
+
+def unpack(visit: Visit, body: bytes) -> bytes:
+    """The body without its Content-Encoding."""
+    return inflate.inflate(body, visit.encoding) if visit.encoding else body
 
 
 def envelopes_of(visit: Visit, body: bytes) -> Iterator[Envelope]:
-    """The events of a body; raises, possibly half-way, when it can't be read as a whole."""
-    if visit.encoding:
-        body = inflate.inflate(body, visit.encoding)
+    """The events of an unpacked body; raises, possibly half-way, when it can't be read as a whole."""
     if visit.mode is Mode.BATCH:
         return cloudevents.read_batch(body)
     if visit.mode is Mode.NDJSON:
@@ -215,6 +260,7 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
 
 
 def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
+    quotas.charge(visit.publisher.key_id, 1)
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,

@@ -61,9 +61,10 @@ class Quotas:
 
 def _fields(tokens: float, per_second: int) -> dict[str, str]:
     left = max(0, int(tokens))
+    wait = 1 if left else math.ceil((1 - tokens) / per_second) or 1
     return {
         "RateLimit-Policy": f'"events";q={per_second};w=1',
-        "RateLimit": f'"events";r={left};t=1',
+        "RateLimit": f'"events";r={left};t={wait}',
     }
 
 

@@ -10,7 +10,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 from ingest import admission, rows
@@ -20,7 +19,6 @@ from ingest.protocols import cloudevents
 from ingest.store import Item, Submission, writer
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
-    MAX_UNPARSABLE_BYTES,
     WAITING,
     AnswerDict,
     Envelope,
@@ -32,6 +30,7 @@ from ingest.types import (
 from portal.kernel import clock, strict_json
 from portal.kernel.errors import FieldError
 
+_MAX_ERRORS_CHARACTERS: Final = 4096
 _NO_SCHEMA: Final = FieldError(
     "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
 )
@@ -96,7 +95,7 @@ class Batch:
                     envelope,
                     stream_id=stream.id if stream is not None and known else 0,
                     reason=envelope.reason,
-                    errors=envelope.errors,
+                    errors=_bounded(envelope.errors),
                 )
             )
             return
@@ -141,7 +140,7 @@ class Batch:
                 envelope,
                 stream_id=stream.id if stream is not None else 0,
                 reason=refusal.reason,
-                errors=refusal.errors,
+                errors=_bounded(refusal.errors),
                 is_discovery=is_discovery,
             )
         )
@@ -170,8 +169,7 @@ class Batch:
                 self._refuse(envelope, stream, Refusal(Reason.SCHEMA_VIOLATION, errors))
                 return
             marks |= Mark.VIOLATION.value
-            if stream.enforcement != admission.WARNS:
-                errors = ()
+            errors = _bounded(errors) if stream.enforcement == admission.WARNS else ()
         self.items.append(self._packed(envelope, stream, contract, occurred_us, marks, errors))
         publisher = self.publisher
         if (
@@ -191,7 +189,7 @@ class Batch:
         errors: tuple[FieldError, ...],
     ) -> Item:
         data: bytes | None = None
-        content = envelope.data_bytes or b""
+        content = b""
         extra: dict[str, Any] | None = None
         if envelope.has_data and envelope.data_bytes is None:
             content = data = rows.dump(envelope.data)
@@ -201,7 +199,11 @@ class Batch:
             if extra is not None:
                 data = rows.dump(kept)
                 marks |= Mark.DRIFT.value
-        content_hash = strict_json.content_hash(rows.identity_text(envelope), content)
+        identity = rows.identity_text(envelope)
+        if envelope.data_bytes is None:
+            content_hash = strict_json.content_hash(identity, content)
+        else:  # bytes never equal JSON or the lack of data, whatever they hold
+            content_hash = strict_json.content_hash(identity, b"", envelope.data_bytes)
         track = stream.track_of(occurred_us)
         return Item(
             envelope,
@@ -247,16 +249,23 @@ class Batch:
             self.publisher.seen_sources |= self.new_sources
 
 
+def _bounded(errors: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
+    """As many of an event's errors as fit; places deep within it may be longer than the event."""
+    room = _MAX_ERRORS_CHARACTERS
+    for number, error in enumerate(errors):
+        room -= len(error.pointer) + len(error.detail)
+        if room < 0 and number:
+            return errors[:number]
+    return errors
+
+
 def unparsable(
     publisher: Publisher, received_us: int, body: bytes, content_type: str, error: FieldError
 ) -> Submission:
-    """The one dead letter of a body that could not be read, cut, with the hash of the whole."""
-    envelope = Envelope(body[:MAX_UNPARSABLE_BYTES], content_type[:255])
+    """The one dead letter of a body that could not be read."""
+    envelope = Envelope(body, content_type[:255])
     return Submission(
-        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))],
-        publisher.id,
-        received_us,
-        body_sha256=sha256(body).digest(),
+        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
     )
 
 

@@ -19,6 +19,8 @@ TRAILER: Final = b"\xff\xff"
 _PG_EPOCH_US: Final = 946_684_800_000_000
 _NULL: Final = b"\xff\xff\xff\xff"
 _TRACE: Final = frozenset({"traceparent", "tracestate"})
+# The Python SDK writes a boolean so in a header.
+_SPELLED_IN_HEADERS: Final = {"True": "true", "False": "false"}
 
 # 15 columns: stream_id, track, occurred_at, then the length of event_id.
 _EVENT_HEAD: Final = Struct("!hiqihiqi")
@@ -53,7 +55,7 @@ def identity_text(envelope: Envelope) -> bytes:
     text, since binary mode can only send text; JSON is the content type when none is named.
     """
     parts: dict[str, str] = {
-        name: value if isinstance(value, str) else str(value).lower()
+        name: _SPELLED_IN_HEADERS.get(text := str(value), text)
         for name, value in envelope.extensions.items()
         if name not in _TRACE
     }
@@ -133,6 +135,7 @@ def pack_dead_letter(
     envelope: Envelope,
     reason: str,
     errors: tuple[FieldError, ...],
+    body: bytes,
     body_sha256: bytes,
     group_key: str,
 ) -> bytes:
@@ -150,7 +153,7 @@ def pack_dead_letter(
             _text(envelope.source),
             _text(reason),
             _jsonb(orjson.dumps([error.as_dict() for error in errors])),
-            _blob(envelope.raw),
+            _blob(body),
             _text(envelope.content_type),
             _blob(body_sha256),
             _text(group_key),

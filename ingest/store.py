@@ -35,7 +35,7 @@ from psycopg import errors as pg
 from ingest import partitions, rows
 from ingest.connection import Connection, connect
 from ingest.times import moment_of
-from ingest.types import Envelope, Mark, Reason, Status
+from ingest.types import MAX_UNPARSABLE_BYTES, Envelope, Mark, Reason, Status
 from portal.kernel import sql
 from portal.kernel.errors import BadRequestError, FieldError, PortalError, UnavailableError
 from portal.kernel.identifiers import uuid7
@@ -104,14 +104,13 @@ class Item(msgspec.Struct):
 
 
 class Submission(msgspec.Struct):
-    """The events of one request. `body_sha256` is that of the whole body when it is not JSON."""
+    """The events of one request."""
 
     items: list[Item]
     producer_id: int
     received_us: int
     is_rehearsal: bool = False
     new_sources: frozenset[str] = frozenset()
-    body_sha256: bytes | None = None
     waiter: "Future[None] | asyncio.Future[None] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -259,7 +258,7 @@ def _refusal(item: Item, submission: Submission) -> Refusal:
         envelope.type,
         envelope.id,
         envelope.occurred_us,
-        submission.body_sha256 or sha256(envelope.raw).digest(),
+        sha256(envelope.raw).digest(),
     )
 
 
@@ -275,6 +274,9 @@ def _pack_dead_letter(
     letter: UUID, item: Item, submission: Submission, *, body_sha256: bytes
 ) -> bytes:
     assert item.reason is not None
+    body = item.envelope.raw
+    if item.reason is Reason.UNPARSABLE:  # nothing can be repaired in it; its hash is the whole's
+        body = body[:MAX_UNPARSABLE_BYTES]
     return rows.pack_dead_letter(
         letter_id=letter,
         received_us=submission.received_us,
@@ -283,6 +285,7 @@ def _pack_dead_letter(
         envelope=item.envelope,
         reason=item.reason.value,
         errors=item.errors,
+        body=body,
         body_sha256=body_sha256,
         group_key=group_key(item, submission.producer_id),
     )

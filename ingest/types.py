@@ -80,8 +80,10 @@ class Envelope(msgspec.Struct, gc=False):
     errors: tuple[FieldError, ...] = ()
 
     def refuse(self, reason: Reason, *errors: FieldError) -> "Envelope":
+        """Mark it as refused; its data, which may fill a hundred megabytes, is let go."""
         self.reason = reason
         self.errors = errors
+        self.data = None
         return self
 
 

@@ -10,6 +10,9 @@ from ingest import admission, door
 from ingest.admission import directory
 from ingest.door import Head, Reply
 from ingest.store import writer
+from ingest.types import AnswerDict
+from portal.http import parameters
+from portal.http.operations import operation
 from portal.http.policy import declare
 from portal.kernel import inflate
 from portal.kernel.errors import BadRequestError, PortalError
@@ -19,6 +22,19 @@ _UNPREFIXED: Final = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content
 
 @csrf_exempt
 @declare(POST="producer", OPTIONS="public")
+@operation(
+    "Take events in: one, a batch, lines, or one in binary mode with `ce-` headers.",
+    takes={"dry_run": parameters.flag, "results": parameters.choice(("all",))},
+    accepts={
+        "application/cloudevents+json": {"type": "object"},
+        "application/cloudevents-batch+json": {"type": "array", "items": {"type": "object"}},
+        "application/x-ndjson": {"type": "string"},
+        "application/json": {"description": "`data` of an event in binary mode."},
+    },
+    gives=AnswerDict,
+    status=202,
+    refuses=(429,),
+)
 def events(request: HttpRequest) -> HttpResponse:
     """Take events in. The raw ASGI handler answers this address first where it is mounted."""
     head = _head(request)
@@ -41,7 +57,8 @@ def _head(request: HttpRequest) -> Head:
         for name, value in request.META.items()
         if name.startswith("HTTP_") or (name in _UNPREFIXED and value)
     ]
-    return Head(request.method or "", request.META.get("QUERY_STRING", ""), tuple(headers))
+    query = request.META.get("QUERY_STRING", "")
+    return Head(request.method or "", query, tuple(headers), dict(headers))
 
 
 def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str, str]) -> Reply:
@@ -54,6 +71,7 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     visit = door.enter(head, publisher, request_id=request_id, headers=headers)
     body = _read(request)
     try:
+        body = door.unpack(visit, body)
         envelopes = list(door.envelopes_of(visit, body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):

@@ -34,7 +34,7 @@ def ingest_health(request: HttpRequest) -> HttpResponse:
         "strip": [minute.state for minute in minutes],
         "spark": [minute.accepted for minute in minutes],
         "sources": health.sources(),
-        "streams": health.busiest_streams(),
+        "streams": health.busiest_streams(actor),
         "groups": dead_letters.groups(actor, limit=6),
         "discovered": health.discovered(),
     }

@@ -14,10 +14,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-django_application = get_asgi_application()
+_django = get_asgi_application()
 
 from ingest import asgi as ingest_road  # after django.setup()
 from ingest.store import close_writer
+from portal.http.body_limit import limit_body
+
+django_application = limit_body(_django)  # type: ignore[arg-type]  # asgiref's own types
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,7 +30,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if ingest_road.handles(scope):
         await ingest_road.handle(scope, receive, send)
         return
-    await django_application(scope, receive, send)  # type: ignore[arg-type]  # asgiref's own types
+    await django_application(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

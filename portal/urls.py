@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from portal import api_docs, health, views, views_catalog, views_home, views_stream
+from portal import api_docs, health, metrics, views, views_catalog, views_home, views_stream
 
 stream_pages = [
     path("", views_stream.overview, name="stream"),
@@ -18,6 +18,7 @@ stream_pages = [
 urlpatterns = [
     re_path(r"^livez/?$", health.livez, name="livez"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
+    re_path(r"^metrics/?$", metrics.Metrics.as_view(), name="metrics"),
     path("", views_home.home, name="home"),
     path("theme/", views.theme, name="theme"),
     path("design/", views.design, name="design"),
@@ -33,7 +34,7 @@ urlpatterns = [
     path("", include("quality.urls")),
     path("", include("experiments.urls")),
     path("api/docs", api_docs.page, name="api_docs"),
-    path("api/v1/openapi.json", api_docs.openapi, name="openapi"),
+    path("api/v1/openapi.json", api_docs.OpenApi.as_view(), name="openapi"),
     path("api/v1/", include("governance.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("ingest.api.urls")),

@@ -1,25 +1,52 @@
 """REST of rollups: what is counted, and the counts of one stream as a series."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from analytics.selectors import volume
 from analytics.types import ROLLUPS, Rollup
 from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
+from governance.api.base import ApiView
 from portal.http import parameters
+from portal.http.operations import Time, listed, operation
+from portal.http.pagination import paginate_rows
 from portal.kernel import clock
 from portal.kernel.errors import BadRequestError, FieldError, NotFoundError
 
 MAX_POINTS: Final = 5_000
+MIN_STEP: Final = min(rollup.bucket_seconds for rollup in ROLLUPS.values())
 MAX_STEP: Final = 31 * 86_400
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
+
+
+class RollupBody(TypedDict):
+    name: str
+    title: str
+    description: str
+    measure: str
+    bucket_seconds: int
+    dimensions: list[str]
+    moved_at: Time | None
+
+
+class PointBody(TypedDict):
+    start: Time
+    events: int
+
+
+class SeriesBody(TypedDict):
+    rollup: str
+    stream: str
+    measure: str
+    step_seconds: int
+    moved_at: Time | None
+    total: int
+    points: list[PointBody]
 
 
 def _rollup(name: str) -> Rollup:
@@ -28,44 +55,61 @@ def _rollup(name: str) -> Rollup:
     return ROLLUPS[name]
 
 
-def _definition(rollup: Rollup) -> dict[str, Any]:
-    return asdict(rollup) | {"moved_at": volume.rolled_up_at()}
+def _definition(rollup: Rollup) -> RollupBody:
+    return {
+        "name": rollup.name,
+        "title": rollup.title,
+        "description": rollup.description,
+        "measure": rollup.measure,
+        "bucket_seconds": rollup.bucket_seconds,
+        "dimensions": list(rollup.dimensions),
+        "moved_at": volume.rolled_up_at(),
+    }
 
 
-class Rollups(APIView):
-    """What the portal counts, and when each count moved last."""
-
+class Rollups(ApiView):
     policy: ClassVar = {"GET": "signed_in"}
 
+    @operation(
+        "What the portal counts, and when each count moved last.",
+        takes=parameters.LIST,
+        gives=listed(RollupBody),
+    )
     def get(self, request: Request) -> Response:
-        parameters.read(request.query_params, parameters.LIST)
-        return Response({"items": [_definition(row) for row in ROLLUPS.values()], "next": None})
+        page = paginate_rows(
+            list(ROLLUPS.values()),
+            key=lambda row: [row.name],
+            made_for="rollups",
+            limit=self.asked.get("limit"),
+            cursor=self.asked.get("cursor"),
+        )
+        return Response(page.as_dict(_definition))
 
 
-class RollupDetail(APIView):
+class RollupDetail(ApiView):
     policy: ClassVar = {"GET": "signed_in"}
 
+    @operation("What one rollup counts.", gives=RollupBody)
     def get(self, request: Request, name: str) -> Response:
-        parameters.read(request.query_params, {})
         return Response(_definition(_rollup(name)))
 
 
-class RollupQuery(APIView):
-    """A series of one stream, zeros included; the last day in whole buckets unless said otherwise."""
-
+class RollupQuery(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
+    @operation(
+        "The counts of one `stream` as a series, zeros included; the last day in whole buckets "
+        "unless said otherwise.",
+        takes={
+            "stream": parameters.text(255),
+            "from": parameters.moment,
+            "to": parameters.moment,
+            "step_seconds": parameters.integer(MIN_STEP, MAX_STEP),
+        },
+        gives=SeriesBody,
+    )
     def get(self, request: Request, name: str) -> Response:
-        rollup = _rollup(name)
-        asked = parameters.read(
-            request.query_params,
-            {
-                "stream": parameters.text(255),
-                "from": parameters.moment,
-                "to": parameters.moment,
-                "step_seconds": parameters.integer(rollup.bucket_seconds, MAX_STEP),
-            },
-        )
+        rollup, asked = _rollup(name), self.asked
         if "stream" not in asked:
             raise _refused("stream", "missing", "say of which stream")
         stream = get_stream(api_actor(request), asked["stream"])
@@ -74,17 +118,16 @@ class RollupQuery(APIView):
         step = asked.get("step_seconds", rollup.bucket_seconds)
         _require_sane(start, end, step, rollup.bucket_seconds)
         points = volume.series(stream.pk, start=start, end=end, step=timedelta(seconds=step))
-        return Response(
-            {
-                "rollup": rollup.name,
-                "stream": stream.name,
-                "measure": rollup.measure,
-                "step_seconds": step,
-                "moved_at": volume.rolled_up_at(),
-                "total": sum(point.events for point in points),
-                "points": [{"start": point.start, "events": point.events} for point in points],
-            }
-        )
+        body: SeriesBody = {
+            "rollup": rollup.name,
+            "stream": stream.name,
+            "measure": rollup.measure,
+            "step_seconds": step,
+            "moved_at": volume.rolled_up_at(),
+            "total": sum(point.events for point in points),
+            "points": [{"start": point.start, "events": point.events} for point in points],
+        }
+        return Response(body)
 
 
 def _require_sane(start: datetime, end: datetime, step: int, bucket: int) -> None:
@@ -100,5 +143,5 @@ def _refused(name: str, code: str, text: str) -> BadRequestError:
     return BadRequestError(
         "The question cannot be answered as it is put.",
         code="parameter",
-        errors=[FieldError(name, code, f"{name} {text}")],
+        errors=[FieldError(f"/{name}", code, f"{name} {text}")],
     )

@@ -1,6 +1,7 @@
-"""The JSON shapes of catalog objects: one function each."""
+"""The JSON shapes of catalog objects, and the one function that makes each."""
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+from uuid import UUID
 
 from catalog.inference import Inferred
 from catalog.models import (
@@ -13,12 +14,48 @@ from catalog.models import (
     SchemaField,
     SchemaVersion,
     Stream,
+    Tag,
 )
-from governance.models import Job, Key, Team
+from governance.models import Job, Key, KeyKind, Team
+from portal.http.operations import Time
 
 
-def stream(row: Stream, *, tags: list[str] | None = None) -> dict[str, Any]:
-    body: dict[str, Any] = {
+class Compatibility(TypedDict):
+    mode: str
+    policy: str
+
+
+class StreamBody(TypedDict):
+    name: str
+    domain: str
+    title: str
+    description: str
+    owner: str | None
+    lifecycle: str
+    track: str
+    tier: str
+    classification: str
+    subject_classification: str
+    subject_meaning: str
+    enforcement: str
+    compatibility: Compatibility
+    restricted: bool
+    default_version: int | None
+    late_seconds: int
+    ahead_seconds: int
+    retention_days: int
+    cadence_seconds: int | None
+    last_event_at: Time | None
+    created_at: Time
+    updated_at: Time
+    revision: int
+    tags: NotRequired[list[str]]
+    aliases: NotRequired[list[str]]
+
+
+def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
+    """A stream; tags and aliases only where it stands alone."""
+    body: StreamBody = {
         "name": row.name,
         "domain": row.domain.slug,
         "title": row.title,
@@ -49,8 +86,114 @@ def stream(row: Stream, *, tags: list[str] | None = None) -> dict[str, Any]:
     return body
 
 
-def version(row: SchemaVersion, *, with_document: bool = True) -> dict[str, Any]:
-    body: dict[str, Any] = {
+class SchemaVersionBody(TypedDict):
+    stream: str
+    version: int
+    label: str
+    state: str
+    draft: str
+    note: str
+    created_at: Time
+    created_by: str
+    activated_at: Time | None
+    deprecated_at: Time | None
+    sunset_at: Time | None
+    migration: str
+    brownouts: list[dict[str, Any]]
+    retired_at: Time | None
+    supersedes: int | None
+    compatibility_group: int
+    style: list[dict[str, Any]]
+
+
+class SchemaBody(SchemaVersionBody):
+    schema: dict[str, Any]
+
+
+class ChangeBody(TypedDict):
+    id: UUID
+    stream: str
+    version: int
+    state: str
+    summary: str
+    reason: str
+    opens_group: bool
+    needed_approvals: int
+    opened_by: str
+    opened_at: Time
+    closed_at: Time | None
+    updated_at: Time
+
+
+class VoteBody(TypedDict):
+    by: str
+    vote: str
+    comment: str
+    at: Time
+
+
+class ChangeDetailBody(ChangeBody):
+    votes: list[VoteBody]
+
+
+class CommentBody(TypedDict):
+    id: UUID
+    path: str
+    text: str
+    by: str
+    at: Time
+
+
+class ProgressBody(TypedDict):
+    job: UUID
+    state: str
+    percent: int | None
+    said: str
+    done: int
+    total: int | None
+
+
+class ReportBody(TypedDict):
+    """The report of a change. What is not measured yet is absent or null."""
+
+    change: UUID
+    stream: str
+    version: int
+    progress: ProgressBody | None
+    computed_at: NotRequired[str]
+    compared_with: NotRequired[list[int]]
+    verdict: NotRequired[dict[str, Any]]
+    differences: NotRequired[list[dict[str, Any]]]
+    more_differences: NotRequired[int]
+    others: NotRequired[list[dict[str, Any]]]
+    fields: NotRequired[list[dict[str, Any]]]
+    consumers: NotRequired[list[dict[str, Any]]]
+    observed: NotRequired[list[dict[str, Any]] | None]
+    dependents: NotRequired[dict[str, Any]]
+    style: NotRequired[list[dict[str, Any]]]
+    privacy: NotRequired[list[dict[str, Any]]]
+    replay: dict[str, Any] | None
+
+
+class FieldBody(TypedDict):
+    path: str
+    types: list[str]
+    format: str
+    required: bool
+    description: str
+    classification: str
+    privacy: str
+    unit: str
+    deprecated: bool
+
+
+class SchemaDetailBody(SchemaBody):
+    fields: list[FieldBody]
+
+
+def version(row: SchemaVersion) -> SchemaVersionBody:
+    """A schema version without its document."""
+    return {
         "stream": row.stream.name,
         "version": row.version,
         "label": row.label,
@@ -69,13 +212,10 @@ def version(row: SchemaVersion, *, with_document: bool = True) -> dict[str, Any]
         "compatibility_group": row.compatibility_group,
         "style": row.findings,
     }
-    if with_document:
-        body["schema"] = row.document
-    return body
 
 
-def change(row: Change, *, votes: bool = False) -> dict[str, Any]:
-    body: dict[str, Any] = {
+def change(row: Change) -> ChangeBody:
+    return {
         "id": row.pk,
         "stream": row.stream.name,
         "version": row.version.version,
@@ -89,40 +229,48 @@ def change(row: Change, *, votes: bool = False) -> dict[str, Any]:
         "closed_at": row.closed_at,
         "updated_at": row.updated_at,
     }
-    if votes:
-        body["votes"] = [
-            {"by": vote.user.email, "vote": vote.vote, "comment": vote.comment, "at": vote.at}
-            for vote in row.votes.select_related("user")
-        ]
-    return body
 
 
-def comment(row: ChangeComment) -> dict[str, Any]:
+def change_detail(row: Change) -> ChangeDetailBody:
+    """A change with its votes, the oldest first."""
+    votes: list[VoteBody] = [
+        {"by": vote.user.email, "vote": vote.vote, "comment": vote.comment, "at": vote.at}
+        for vote in row.votes.select_related("user")
+    ]
+    return {**change(row), "votes": votes}
+
+
+def comment(row: ChangeComment) -> CommentBody:
     return {"id": row.pk, "path": row.path, "text": row.text, "by": row.by_label, "at": row.at}
 
 
 def report(row: Change, job: Job | None) -> dict[str, Any]:
     """The change report as far as it is; `progress` says how far, and which job measures."""
-    return {
-        "change": row.pk,
-        "stream": row.stream.name,
-        "version": row.version.version,
-        "progress": None
-        if job is None
-        else {
+    progress: ProgressBody | None = None
+    if job is not None:
+        progress = {
             "job": job.pk,
             "state": job.state,
             "percent": job.percent,
             "said": job.said,
             "done": job.done,
             "total": job.total,
-        },
+        }
+    return {
+        "change": row.pk,
+        "stream": row.stream.name,
+        "version": row.version.version,
+        "progress": progress,
         **row.report,
         "replay": row.replay or None,
     }
 
 
-def field(row: SchemaField) -> dict[str, Any]:
+def schema(row: SchemaVersion) -> SchemaBody:
+    return {**version(row), "schema": row.document}
+
+
+def field(row: SchemaField) -> FieldBody:
     return {
         "path": row.path,
         "types": row.types,
@@ -136,26 +284,82 @@ def field(row: SchemaField) -> dict[str, Any]:
     }
 
 
-def domain(row: Domain) -> dict[str, Any]:
+class FieldUseBody(TypedDict):
+    name: str
+    types: list[str]
+    streams: int
+
+
+def field_use(row: dict[str, Any]) -> FieldUseBody:
+    """A field's name over all streams, and how many have it."""
+    return {"name": row["name"], "types": row["types"], "streams": row["streams"]}
+
+
+class DomainBody(TypedDict):
+    slug: str
+    name: str
+    description: str
+    owner: str | None
+    created_at: Time
+    updated_at: Time
+
+
+def domain(row: Domain) -> DomainBody:
     return {
         "slug": row.slug,
         "name": row.name,
         "description": row.description,
         "owner": row.owner_team.slug if row.owner_team else None,
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
-def team(row: Team) -> dict[str, Any]:
+class TeamBody(TypedDict):
+    slug: str
+    name: str
+    description: str
+    created_at: Time
+    updated_at: Time
+
+
+def team(row: Team) -> TeamBody:
     return {
         "slug": row.slug,
         "name": row.name,
         "description": row.description,
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
-def producer(row: Producer) -> dict[str, Any]:
+class TagBody(TypedDict):
+    slug: str
+    description: str
+
+
+def tag(row: Tag) -> TagBody:
+    return {"slug": row.slug, "description": row.description}
+
+
+class ProducerBody(TypedDict):
+    name: str
+    title: str
+    description: str
+    team: str | None
+    default_domain: str
+    created_at: Time
+    updated_at: Time
+    revision: int
+
+
+class ProducerDetailBody(ProducerBody):
+    streams: list[str]
+    globs: list[str]
+    sources: list[str]
+
+
+def producer(row: Producer) -> ProducerBody:
     return {
         "name": row.name,
         "title": row.title,
@@ -163,11 +367,36 @@ def producer(row: Producer) -> dict[str, Any]:
         "team": row.team.slug if row.team else None,
         "default_domain": row.default_domain,
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
         "revision": row.revision,
     }
 
 
-def consumer(row: Consumer) -> dict[str, Any]:
+class ConsumerBody(TypedDict):
+    name: str
+    title: str
+    description: str
+    kind: str
+    team: str | None
+    created_at: Time
+    updated_at: Time
+    revision: int
+
+
+class MappingBody(TypedDict):
+    consumer: str
+    stream: str
+    version: int | None
+    fields: list[str]
+    purpose: str
+    since: Time
+
+
+class ConsumerDetailBody(ConsumerBody):
+    mappings: list[MappingBody]
+
+
+def consumer(row: Consumer) -> ConsumerBody:
     return {
         "name": row.name,
         "title": row.title,
@@ -175,11 +404,12 @@ def consumer(row: Consumer) -> dict[str, Any]:
         "kind": row.kind,
         "team": row.team.slug if row.team else None,
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
         "revision": row.revision,
     }
 
 
-def mapping(row: ConsumerMapping) -> dict[str, Any]:
+def mapping(row: ConsumerMapping) -> MappingBody:
     return {
         "consumer": row.consumer.name,
         "stream": row.stream.name,
@@ -190,10 +420,25 @@ def mapping(row: ConsumerMapping) -> dict[str, Any]:
     }
 
 
-def key(row: Key, text: str | None = None) -> dict[str, Any]:
-    body = {
+class KeyBody(TypedDict):
+    id: str
+    kind: str
+    name: str
+    scopes: list[str]
+    streams: str
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Time | None
+
+
+class NewKeyBody(KeyBody):
+    key: str
+
+
+def key(row: Key) -> KeyBody:
+    return {
         "id": row.pk,
-        "kind": row.kind,
+        "kind": KeyKind(row.kind).name.lower(),
         "name": row.name,
         "scopes": row.scopes,
         "streams": row.streams_glob,
@@ -201,10 +446,29 @@ def key(row: Key, text: str | None = None) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "last_used_at": row.last_used_at,
     }
-    return body if text is None else body | {"key": text}
 
 
-def inferred(found: Inferred) -> dict[str, Any]:
+def new_key(row: Key, text: str) -> NewKeyBody:
+    """A key that was just made, with its text, shown this once."""
+    return {**key(row), "key": text}
+
+
+class SuggestionBody(TypedDict):
+    rule: str
+    path: str
+    message: str
+    sets: dict[str, str]
+
+
+class InferredBody(TypedDict):
+    schema: dict[str, Any]
+    name: str
+    shape: str
+    samples: int
+    suggestions: list[SuggestionBody]
+
+
+def inferred(found: Inferred) -> InferredBody:
     return {
         "schema": found.document,
         "name": found.name,
@@ -215,3 +479,22 @@ def inferred(found: Inferred) -> dict[str, Any]:
             for s in found.suggestions
         ],
     }
+
+
+class FoundBody(TypedDict):
+    streams: list[StreamBody]
+    fields: list[FieldUseBody]
+    read_as: str | None
+
+
+class MeBody(TypedDict):
+    kind: str
+    id: int
+    name: str
+    roles: list[str]
+    teams: list[str]
+    scopes: list[str]
+
+
+class FollowBody(TypedDict):
+    following: bool

@@ -2,20 +2,22 @@
 
 from typing import Any, ClassVar, Final
 
-from django.http import QueryDict
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from catalog.api import render
-from catalog.api.changes import answer
-from catalog.compatibility.engine import MAX_COMPARED, compare
-from catalog.compatibility.types import Mode, Policy
+from catalog.api.changes import change_answer, version_tag
+from catalog.api.references import find_team
 from catalog.inference import MAX_SAMPLES, infer
 from catalog.models import Stream
 from catalog.selectors import search
 from catalog.selectors.changes import get_change
-from catalog.selectors.streams import fields_of_version, get_stream, get_version
+from catalog.selectors.streams import (
+    fields_of_version,
+    find_version,
+    get_stream,
+    is_following,
+)
 from catalog.services import streams as services
 from catalog.services.changes import MAX_COMMENT, Proposal, propose_change
 from catalog.types import (
@@ -28,33 +30,80 @@ from catalog.types import (
     Track,
 )
 from governance.api.authentication import api_actor
+from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
-from governance.models import Team
 from portal.http import bodies, parameters
+from portal.http.bodies import Body
 from portal.http.conditional import etag, require_match
+from portal.http.described import Described
+from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
-from portal.kernel.errors import BadRequestError, FieldError, InvalidError
-
-
-def _any_of(values: list[str] | None = None) -> parameters.Reader:
-    """One value or several joined by commas."""
-    one = parameters.choice(values) if values else parameters.text(120)
-    return lambda raw: frozenset(one(part) for part in raw.split(",") if part)
-
 
 SEARCH: Final[dict[str, parameters.Reader]] = {
     "q": parameters.text(200),
-    "domain": _any_of(),
-    "owner": _any_of(),
-    "tier": _any_of(list(Tier.values)),
-    "track": _any_of(list(Track.values)),
-    "lifecycle": _any_of(list(Lifecycle.values)),
-    "classification": _any_of(list(Classification.values)),
+    "domain": parameters.any_of(),
+    "owner": parameters.any_of(),
+    "tier": parameters.any_of(Tier.values),
+    "track": parameters.any_of(Track.values),
+    "lifecycle": parameters.any_of(Lifecycle.values),
+    "classification": parameters.any_of(Classification.values),
     "tag": parameters.text(60),
+    # Routes are read when all apps are ready, so the facets of apps above are known here.
+    **{name: parameters.any_of(facet.values) for name, facet in search.outside_facets().items()},
     "field": parameters.text(500),
     "ordering": parameters.choice(search.ORDERINGS),
     **parameters.LIST,
 }
+_FACTS: Final[dict[str, bodies.Reader]] = {
+    "description": bodies.text(services.MAX_DESCRIPTION),
+    "title": bodies.text(200),
+    "tier": bodies.choice(Tier.values),
+    "classification": bodies.choice(Classification.values),
+    "subject_meaning": bodies.text(1000),
+    "subject_classification": bodies.choice(Classification.values),
+    "tags": bodies.texts(services.MAX_TAGS, 60),
+    "enforcement": bodies.choice(Enforcement.values),
+    "late_seconds": bodies.integer(60, 366 * 86_400),
+    "ahead_seconds": bodies.integer(0, 30 * 86_400),
+    "retention_days": bodies.integer(1, 3_653),
+    "cadence_seconds": bodies.nullable(bodies.integer(1, 366 * 86_400)),
+    "restricted": bodies.boolean,
+}
+NEW_STREAM: Final = Body(
+    required={"name": bodies.text(500), "schema": bodies.document},
+    optional={**_FACTS, "owner": bodies.nullable(bodies.text(60)), "note": bodies.text(2000)},
+)
+COMPATIBILITY: Final = Body(
+    optional={
+        "mode": bodies.choice(tuple(CompatibilityMode.values)),
+        "policy": bodies.choice(tuple(CompatibilityPolicy.values)),
+    }
+)
+STREAM_CHANGES: Final = Body(
+    optional={
+        **_FACTS,
+        "owner": bodies.nullable(bodies.text(60)),
+        "compatibility": Described(COMPATIBILITY.read, COMPATIBILITY.schema),
+    }
+)
+NEW_VERSION: Final = Body(
+    required={"schema": bodies.document},
+    optional={
+        "summary": bodies.text(200),
+        "note": bodies.text(2000),
+        "reason": bodies.text(MAX_COMMENT),
+        "label": bodies.text(60),
+        "opens_group": bodies.boolean,
+    },
+)
+_PLAIN: Final = (
+    "description", "title", "tier", "classification", "subject_meaning", "subject_classification",
+    "tags", "note",
+)  # fmt: skip
+_EXTRA: Final = (
+    "enforcement", "late_seconds", "ahead_seconds", "retention_days", "cadence_seconds",
+    "restricted",
+)  # fmt: skip
 
 
 def question_of(asked: dict[str, Any]) -> search.Question:
@@ -68,31 +117,17 @@ def question_of(asked: dict[str, Any]) -> search.Question:
     )
 
 
-def read_question(query: QueryDict) -> dict[str, Any]:
-    outside = {name: _any_of(list(facet.values)) for name, facet in search.outside_facets().items()}
-    return parameters.read(query, {**SEARCH, **outside})
-
-
 def ordering_of(asked: dict[str, Any]) -> tuple[str, ...]:
     default = "relevance" if asked.get("q") else "name"
     return search.ORDERINGS[asked.get("ordering", default)]
 
 
-def find_team(slug: str, pointer: str = "/owner") -> Team:
-    found = Team.objects.filter(slug=slug).first()
-    if found is None:
-        raise InvalidError(
-            "The team is not known.",
-            errors=[FieldError(pointer, "unknown", "give the slug of a team")],
-        )
-    return found
-
-
-class Streams(APIView):
+class Streams(ApiView):
     policy: ClassVar = {"GET": "stream.discover", "POST": "stream.register"}
 
+    @operation("Find streams.", takes=SEARCH, gives=listed(render.StreamBody))
     def get(self, request: Request) -> Response:
-        asked = read_question(request.query_params)
+        asked = self.asked
         found = search.find_streams(api_actor(request), question_of(asked), with_facets=False)
         page = paginate(
             found.rows,
@@ -102,38 +137,22 @@ class Streams(APIView):
         )
         return Response(page.as_dict(render.stream))
 
+    @operation(
+        "Register a stream with its first schema version, active at once.",
+        body=NEW_STREAM,
+        gives=render.StreamBody,
+        status=201,
+    )
     @idempotent
     def post(self, request: Request) -> Response:
-        body = bodies.read(
-            request.data,
-            required={"name": bodies.text(500), "schema": bodies.document},
-            optional={
-                "description": bodies.text(services.MAX_DESCRIPTION),
-                "title": bodies.text(200),
-                "owner": bodies.text(60),
-                "tier": bodies.text(2),
-                "classification": bodies.text(10),
-                "subject_meaning": bodies.text(1000),
-                "subject_classification": bodies.text(10),
-                "tags": bodies.texts(services.MAX_TAGS, 60),
-                "note": bodies.text(2000),
-                "enforcement": bodies.choice(tuple(Enforcement.values)),
-                "late_seconds": bodies.integer(60, 366 * 86_400),
-                "cadence_seconds": bodies.nullable(bodies.integer(1, 366 * 86_400)),
-                "restricted": bodies.boolean,
-            },
-        )
-        names = ("description", "title", "tier", "classification", "subject_meaning")
-        plain = {name: body[name] for name in (*names, "subject_classification", "tags", "note")
-                 if name in body}  # fmt: skip
-        extra = ("enforcement", "late_seconds", "cadence_seconds", "restricted")
+        body = self.said(request)
         stream = services.register_stream(
             services.NewStream(
                 name=body["name"],
                 document=body["schema"],
-                owner_team=find_team(body["owner"]) if body.get("owner") else None,
-                extra={name: body[name] for name in extra if name in body},
-                **plain,
+                owner_team=find_team(body.get("owner")),
+                extra={name: body[name] for name in _EXTRA if name in body},
+                **{name: body[name] for name in _PLAIN if name in body},
             ),
             actor=api_actor(request),
         )
@@ -142,83 +161,62 @@ class Streams(APIView):
 
 def _answer(stream: Stream, *, status: int = 200) -> Response:
     tags = list(stream.tags.order_by("slug").values_list("slug", flat=True))
-    return Response(
-        render.stream(stream, tags=tags),
-        status=status,
-        headers={"ETag": etag(stream.revision), "Location": f"/api/v1/streams/{stream.name}"}
-        if status == 201
-        else {"ETag": etag(stream.revision)},
-    )
+    headers = {"ETag": etag(stream.revision)}
+    if status == 201:
+        headers["Location"] = f"/api/v1/streams/{stream.name}"
+    return Response(render.stream(stream, tags=tags), status=status, headers=headers)
 
 
-class StreamDetail(APIView):
+class StreamDetail(ApiView):
     policy: ClassVar = {"GET": "stream.discover", "PATCH": "stream.edit"}
 
+    @operation("One stream, by its name or an alias.", gives=render.StreamBody)
     def get(self, request: Request, name: str) -> Response:
-        parameters.read(request.query_params, {})
         return _answer(get_stream(api_actor(request), name))
 
+    @operation("Change facts of a stream.", body=STREAM_CHANGES, gives=render.StreamBody)
     def patch(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
         stream = get_stream(actor, name)
         require_match(request.headers, etag(stream.revision))
-        if not isinstance(request.data, dict):
-            raise BadRequestError("The body must be a JSON object.")
-        changes = dict(request.data)
-        if "compatibility" in changes:
-            asked = bodies.read(
-                changes.pop("compatibility"),
-                optional={
-                    "mode": bodies.choice(tuple(CompatibilityMode.values)),
-                    "policy": bodies.choice(tuple(CompatibilityPolicy.values)),
-                },
-            )
-            changes |= {f"compatibility_{name}": value for name, value in asked.items()}
-        tags = changes.pop("tags", None)
+        changes = self.said(request)
         if "owner" in changes:
-            owner = changes.pop("owner")
-            changes["owner_team"] = find_team(str(owner)) if owner is not None else None
-        if changes:
-            stream = services.change_stream(stream, changes, actor=actor, revision=stream.revision)
-        if tags is not None:
-            stream = services.set_tags(
-                stream, bodies.read({"tags": tags}, optional=_TAGS)["tags"], actor=actor
-            )
+            changes["owner_team"] = find_team(changes.pop("owner"))
+        compatibility = changes.pop("compatibility", {})
+        changes |= {f"compatibility_{part}": value for part, value in compatibility.items()}
+        stream = services.change_stream(stream, changes, actor=actor, revision=stream.revision)
         return _answer(get_stream(actor, stream.name))
 
 
-_TAGS: Final = {"tags": bodies.texts(services.MAX_TAGS, 60)}
-
-
-class Schemas(APIView):
+class Schemas(ApiView):
     policy: ClassVar = {"GET": "stream.discover", "POST": "stream.edit"}
 
+    @operation(
+        "The versions of a stream's contract, the newest first.",
+        takes=parameters.LIST,
+        gives=listed(render.SchemaVersionBody),
+    )
     def get(self, request: Request, name: str) -> Response:
-        asked = parameters.read(request.query_params, parameters.LIST)
         stream = get_stream(api_actor(request), name)
         page = paginate(
             stream.versions.select_related("stream").defer("document"),
             order=("-version",),
-            limit=asked.get("limit"),
-            cursor=asked.get("cursor"),
+            limit=self.asked.get("limit"),
+            cursor=self.asked.get("cursor"),
         )
-        return Response(page.as_dict(lambda row: render.version(row, with_document=False)))
+        return Response(page.as_dict(render.version))
 
+    @operation(
+        "Propose the next version, breaking or not: a change, which workers measure.",
+        body=NEW_VERSION,
+        gives=render.ChangeDetailBody,
+        status=201,
+    )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
         stream = get_stream(actor, name)
-        body = bodies.read(
-            request.data,
-            required={"schema": bodies.document},
-            optional={
-                "summary": bodies.text(200),
-                "note": bodies.text(2000),
-                "reason": bodies.text(MAX_COMMENT),
-                "label": bodies.text(60),
-                "opens_group": bodies.boolean,
-            },
-        )
+        body = self.said(request)
         change = propose_change(
             stream,
             Proposal(
@@ -230,79 +228,55 @@ class Schemas(APIView):
             ),
             actor=actor,
         )
-        return answer(get_change(actor, change.pk), status=201)
+        return change_answer(get_change(actor, change.pk), status=201)
 
 
-class SchemaDetail(APIView):
+class SchemaDetail(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
-    def get(self, request: Request, name: str, version: int) -> Response:
-        stream = get_stream(api_actor(request), name)
-        row = get_version(stream, version)
+    @operation(
+        "One version, by its number or the label it came with, with its fields.",
+        gives=render.SchemaDetailBody,
+    )
+    def get(self, request: Request, name: str, version: str) -> Response:
+        row = find_version(get_stream(api_actor(request), name), version)
         fields = [render.field(item) for item in fields_of_version(row)[:2000]]
         return Response(
-            render.version(row) | {"fields": fields}, headers={"ETag": etag(row.version)}
+            {**render.schema(row), "fields": fields}, headers={"ETag": version_tag(row)}
         )
 
 
-class FollowStream(APIView):
-    policy: ClassVar = {"POST": "stream.discover", "DELETE": "stream.discover"}
+class FollowStream(ApiView):
+    policy: ClassVar = {"GET": "self", "POST": "self", "DELETE": "self"}
 
+    @operation("Whether you follow the stream.", gives=render.FollowBody)
+    def get(self, request: Request, name: str) -> Response:
+        actor = api_actor(request)
+        return _following(is_following(actor, get_stream(actor, name)))
+
+    @operation("Follow the stream; again changes nothing.", gives=render.FollowBody)
+    @idempotent
     def post(self, request: Request, name: str) -> Response:
+        bodies.EMPTY.read(request.data)
         actor = api_actor(request)
         services.follow(get_stream(actor, name), actor=actor)
-        return Response({"following": True})
+        return _following(True)
 
+    @operation("Follow it no more.", gives=render.FollowBody)
     def delete(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
-        services.unfollow(get_stream(actor, name), actor=actor)
-        return Response({"following": False})
+        stream = get_stream(actor, name)
+        require_match(request.headers, _follow_tag(is_following(actor, stream)))
+        services.unfollow(stream, actor=actor)
+        return _following(False)
 
 
-class Infer(APIView):
-    policy: ClassVar = {"POST": "signed_in"}
-
-    def post(self, request: Request) -> Response:
-        body = bodies.read(request.data, required={"events": _events})
-        return Response(render.inferred(infer(body["events"])))
+def _following(is_so: bool) -> Response:
+    return Response({"following": is_so}, headers={"ETag": _follow_tag(is_so)})
 
 
-class Compatibility(APIView):
-    """Whether a candidate may follow earlier versions, oldest first; nothing is kept."""
-
-    policy: ClassVar = {"POST": "signed_in"}
-
-    def post(self, request: Request) -> Response:
-        parameters.read(request.query_params, {})
-        body = bodies.read(
-            request.data,
-            required={"candidate": _schema, "versions": _versions},
-            optional={
-                "mode": bodies.choice(tuple(Mode)),
-                "policy": bodies.choice(tuple(Policy)),
-            },
-        )
-        verdict = compare(
-            body["candidate"],
-            body["versions"],
-            mode=Mode(body.get("mode", Mode.BACKWARD)),
-            policy=Policy(body.get("policy", Policy.READER_WRITER)),
-        )
-        return Response(verdict.as_dict())
-
-
-def _schema(value: Any) -> dict[str, Any] | bool:
-    if not isinstance(value, dict | bool):
-        raise TypeError("must be a JSON Schema: an object, true or false")
-    return value
-
-
-def _versions(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("must be a list of schemas, oldest first")
-    if len(value) > MAX_COMPARED:
-        raise ValueError(f"may hold {MAX_COMPARED} schemas at most")
-    return [_schema(one) for one in value]
+def _follow_tag(is_so: bool) -> str:
+    return etag("following" if is_so else "not-following")
 
 
 def _events(value: Any) -> list[Any]:
@@ -311,3 +285,26 @@ def _events(value: Any) -> list[Any]:
     if not 0 < len(value) <= MAX_SAMPLES:
         raise ValueError(f"must hold 1 to {MAX_SAMPLES} events")
     return value
+
+
+SAMPLES: Final = Body(
+    required={
+        "events": Described(
+            _events,
+            {"type": "array", "minItems": 1, "maxItems": MAX_SAMPLES, "items": {"type": "object"}},
+        )
+    }
+)
+
+
+class Infer(ApiView):
+    policy: ClassVar = {"POST": "read_only"}
+
+    @operation(
+        "A contract inferred from sample events. Nothing is kept.",
+        body=SAMPLES,
+        gives=render.InferredBody,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        return Response(render.inferred(infer(self.said(request)["events"])))

@@ -103,7 +103,9 @@ class Stream(models.Model):
 
     @property
     def is_personal(self) -> bool:
-        return self.classification in (Classification.PERSONAL, Classification.SENSITIVE)
+        """Whether its events hold anything personal: in their data or as their subject."""
+        personal = (Classification.PERSONAL, Classification.SENSITIVE)
+        return self.classification in personal or self.subject_classification in personal
 
 
 class StreamAlias(models.Model):

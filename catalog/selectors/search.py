@@ -15,7 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Func,
+    IntegerField,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast
 from rapidfuzz import fuzz, process
 
@@ -33,6 +44,7 @@ ORDERINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "newest": ("-created_at", "id"),
     "readers": ("-readers", "name"),
 }
+FIELD_ORDER: Final = ("rank", "-streams", "name", "kinds")
 _VOCABULARY: Final = sql.load("catalog", "search_vocabulary")
 _VOCABULARY_SECONDS: Final = 60.0
 _LIKENESS: Final = 72
@@ -118,6 +130,7 @@ def find_fields(actor: Actor, text: str) -> QuerySet[Any]:
         fields = fields.filter(Q(name__startswith=needle) | Q(path__contains=needle))
     return fields.values("name", "types").annotate(
         streams=Count("stream", distinct=True),
+        kinds=Func(F("types"), Value(","), function="array_to_string", output_field=TextField()),
         rank=Case(When(name=needle, then=Value(0)), default=Value(1), output_field=IntegerField()),
     )
 

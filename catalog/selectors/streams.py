@@ -1,12 +1,18 @@
 """Reading streams: one object through one door, with visibility built in."""
 
+import re
+from typing import Final
+
 from django.db.models import Q, QuerySet
 
-from catalog.models import SchemaField, SchemaVersion, Stream
+from catalog.models import Follow, SchemaField, SchemaVersion, Stream
 from governance import access
 from governance.types import Permission
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
+_LONGEST_LABEL: Final = 60
 
 
 def visible_streams(actor: Actor) -> QuerySet[Stream]:
@@ -37,6 +43,22 @@ def get_version(stream: Stream, version: int | None) -> SchemaVersion:
     if found is None:
         raise NotFoundError
     return found
+
+
+def find_version(stream: Stream, said: str) -> SchemaVersion:
+    """A version by its number, else by the label it came with from outside; else NotFoundError."""
+    number = int(said) if _NUMBER.fullmatch(said) else None
+    found = stream.versions.filter(version=number).first() if number is not None else None
+    if found is None and said and len(said) <= _LONGEST_LABEL:
+        found = stream.versions.filter(label=said).order_by("-version").first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def is_following(actor: Actor, stream: Stream) -> bool:
+    """Whether a person follows a stream; keys follow nothing."""
+    return actor.is_person and Follow.objects.filter(stream=stream, user_id=actor.id).exists()
 
 
 def fields_of_version(version: SchemaVersion) -> QuerySet[SchemaField]:

@@ -1,14 +1,21 @@
 """Writing domains."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from django.db import transaction
 
-from catalog import naming
 from catalog.models import Domain
-from governance import audit
+from governance import access, audit
+from governance.errors import RoleNeededError, TeamNeededError
 from governance.models import Team
-from governance.types import ResourceRef
+from governance.types import Permission, ResourceRef
+from portal.kernel import clock
 from portal.kernel.actor import Actor
-from portal.kernel.errors import ConflictError, NotPermittedError
+from portal.kernel.errors import ConflictError, PreconditionFailedError
+from portal.kernel.once import only_once
+from portal.kernel.slugs import check_slug
 
 
 @transaction.atomic
@@ -22,15 +29,14 @@ def create_domain(
 ) -> Domain:
     """Make a domain; engineers and admins may."""
     require_registrar(actor)
-    naming.check_slug(slug)
-    if Domain.objects.filter(slug=slug).exists():
-        raise ConflictError("There is a domain of this name already.", code="name_taken")
-    domain = Domain.objects.create(
-        slug=slug,
-        name=name or slug.replace("-", " ").capitalize(),
-        description=description,
-        owner_team=owner_team,
-    )
+    check_slug(slug)
+    with only_once("There is a domain of this name already."):
+        domain = Domain.objects.create(
+            slug=slug,
+            name=name or slug.replace("-", " ").capitalize(),
+            description=description,
+            owner_team=owner_team,
+        )
     audit.record(
         actor, "domain.created", ResourceRef("domain", slug), summary=f"made the domain {slug}"
     )
@@ -40,7 +46,38 @@ def create_domain(
 def domain_for(slug: str, *, actor: Actor) -> Domain:
     """The domain of this slug, made when it is not there yet."""
     found = Domain.objects.filter(slug=slug).first()
-    return found or create_domain(slug, actor=actor)
+    if found is not None:
+        return found
+    try:
+        return create_domain(slug, actor=actor)
+    except ConflictError:  # somebody made it meanwhile
+        return Domain.objects.get(slug=slug)
+
+
+@transaction.atomic
+def change_domain(
+    domain: Domain, changes: Mapping[str, Any], *, actor: Actor, unless_after: datetime
+) -> Domain:
+    """Change name, description or owner team, unless somebody changed it after that time."""
+    access.require(actor, Permission.EDIT, domain)
+    if not changes:
+        return domain
+    team = changes.get("owner_team")
+    if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
+        raise TeamNeededError("A domain is given to a team of one's own.", "edit")
+    moved = Domain.objects.filter(pk=domain.pk, updated_at=unless_after).update(
+        **changes, updated_at=clock.now()
+    )
+    if not moved:
+        raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
+    domain.refresh_from_db()
+    audit.record(
+        actor,
+        "domain.changed",
+        domain.ref,
+        summary=f"changed {', '.join(sorted(changes))} of the domain {domain.slug}",
+    )
+    return domain
 
 
 def require_registrar(actor: Actor) -> None:
@@ -48,8 +85,6 @@ def require_registrar(actor: Actor) -> None:
     if actor.is_admin:
         return
     if not actor.has_role("engineer") or "write" not in actor.scopes:
-        raise NotPermittedError(
-            "Registering needs the role engineer. An admin gives it.",
-            code="role",
-            extra={"permission": "stream.register"},
+        raise RoleNeededError(
+            "Registering needs the role engineer, which an admin gives.", "stream.register"
         )

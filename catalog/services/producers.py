@@ -1,22 +1,27 @@
 """Writing producers: who sends, where to, under which sources, with which keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F
 
-from catalog import naming
 from catalog.models import Producer, ProducerSource, ProducerStream, Stream
 from catalog.services.domains import require_registrar
 from governance import access, audit
+from governance.errors import RoleNeededError, TeamNeededError
 from governance.models import Key, Team
 from governance.services.keys import create_key
 from governance.types import Permission
+from portal.kernel import clock
 from portal.kernel.actor import Actor
-from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotPermittedError
+from portal.kernel.errors import FieldError, InvalidError, PreconditionFailedError
+from portal.kernel.once import only_once
+from portal.kernel.slugs import check_slug
 
 MAX_STREAMS: Final = 500
+FACTS: Final = ("title", "description", "team", "default_domain")
 
 
 @transaction.atomic
@@ -39,29 +44,22 @@ def create_producer(
     admin. Raises ConflictError when the name is taken.
     """
     require_registrar(actor)
-    naming.check_slug(name, pointer="/name")
+    check_slug(name, pointer="/name")
     if default_domain:
-        naming.check_slug(default_domain, pointer="/default_domain")
+        check_slug(default_domain, pointer="/default_domain")
     if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
-        raise NotPermittedError("You can only make producers for a team of yours.", code="team")
-    if Producer.objects.filter(name=name).exists():
-        raise ConflictError("There is a producer of this name already.", code="name_taken")
-    producer = Producer.objects.create(
-        name=name,
-        title=title,
-        description=description,
-        team=team,
-        default_domain=default_domain,
-        is_test=is_test,
-    )
+        raise TeamNeededError("Producers are made for a team of one's own.", "producer.manage")
+    with only_once("There is a producer of this name already."):
+        producer = Producer.objects.create(
+            name=name,
+            title=title,
+            description=description,
+            team=team,
+            default_domain=default_domain,
+            is_test=is_test,
+        )
     permit(producer, actor=actor, streams=streams, globs=globs)
-    for source in dict.fromkeys(sources):
-        if not 0 < len(source) <= 500:
-            raise InvalidError(
-                "A source is out of bounds.",
-                errors=[FieldError("/sources", "length", "must have 1 to 500 characters")],
-            )
-        ProducerSource.objects.create(producer=producer, source=source, declared=True)
+    _declare(producer, sources)
     audit.record(
         actor,
         "producer.created",
@@ -78,16 +76,77 @@ def permit(
     """Shared step: let the producer publish to streams and patterns."""
     if len(streams) + len(globs) > MAX_STREAMS:
         raise InvalidError(f"At most {MAX_STREAMS} streams and patterns.", code="too_many")
-    if globs and not actor.is_admin:
-        raise NotPermittedError("A pattern reaches streams to come; an admin gives it.")
+    streams_held = set(producer.permitted.values_list("stream", flat=True))
+    globs_held = set(producer.permitted.values_list("glob", flat=True))
     for stream in streams:
+        if stream.pk in streams_held:
+            continue
         if not actor.is_admin:
             access.require(actor, Permission.PUBLISH, stream)
         ProducerStream.objects.get_or_create(producer=producer, stream=stream)
+    globs = [glob for glob in globs if glob not in globs_held or not glob]
+    if globs and not actor.is_admin:
+        raise RoleNeededError("A pattern reaches streams to come; an admin gives it.", "admin")
     for glob in globs:
         if not 0 < len(glob) <= 200:
             raise InvalidError("A pattern has 1 to 200 characters.", code="glob")
         ProducerStream.objects.get_or_create(producer=producer, stream=None, glob=glob)
+
+
+@transaction.atomic
+def change_producer(
+    producer: Producer, changes: Mapping[str, Any], *, actor: Actor, revision: int
+) -> Producer:
+    """Change facts of a producer, and which streams, patterns and sources are its own.
+
+    `streams` are replaced as far as the actor may know of them. Raises PreconditionFailedError when
+    somebody changed it since that revision.
+    """
+    require_team(producer.team_id, actor)
+    if not changes:
+        return producer
+    facts = {name: changes[name] for name in FACTS if name in changes}
+    if facts.get("team") is not None:
+        require_team(facts["team"].pk, actor)
+    if facts.get("default_domain"):
+        check_slug(facts["default_domain"], pointer="/default_domain")
+    moved = Producer.objects.filter(pk=producer.pk, revision=revision).update(
+        **facts, revision=F("revision") + 1, updated_at=clock.now()
+    )
+    if not moved:
+        raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
+    if "streams" in changes:
+        known = access.discoverable(actor, Stream.objects.all()).values("pk")
+        producer.permitted.filter(stream__in=known).exclude(stream__in=changes["streams"]).delete()
+    if "globs" in changes:
+        gone = producer.permitted.exclude(glob="").exclude(glob__in=changes["globs"])
+        gone.delete()
+    permit(
+        producer, actor=actor, streams=changes.get("streams", ()), globs=changes.get("globs", ())
+    )
+    if "sources" in changes:
+        producer.sources.filter(declared=True).exclude(source__in=changes["sources"]).delete()
+        _declare(producer, changes["sources"])
+    producer.refresh_from_db()
+    audit.record(
+        actor,
+        "producer.changed",
+        producer.ref,
+        summary=f"changed {', '.join(sorted(changes))} of the producer {producer.name}",
+    )
+    return producer
+
+
+def _declare(producer: Producer, sources: Sequence[str]) -> None:
+    for source in dict.fromkeys(sources):
+        if not 0 < len(source) <= 500:
+            raise InvalidError(
+                "A source is out of bounds.",
+                errors=[FieldError("/sources", "length", "must have 1 to 500 characters")],
+            )
+        ProducerSource.objects.update_or_create(
+            producer=producer, source=source, defaults={"declared": True}
+        )
 
 
 @transaction.atomic
@@ -111,8 +170,8 @@ def create_producer_key(
     )
 
 
-def require_team(team_id: int | None, actor: Actor) -> None:
+def require_team(team_id: int | None, actor: Actor, *, permission: str = "producer.manage") -> None:
     """Refuse whoever is neither of the team nor an admin."""
     if actor.is_admin or (team_id is not None and team_id in actor.team_ids):
         return
-    raise NotPermittedError("Only its team and admins may do this.", code="team")
+    raise TeamNeededError("Only its team and admins may do this.", permission)

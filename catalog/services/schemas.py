@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import F, Max
 
+from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
@@ -20,14 +21,9 @@ from catalog.types import Classification, VersionState
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError
+from portal.kernel.locks import or_busy
 
 _INDEX = sql.load("catalog", "index_stream")
-_SENSITIVE = (
-    Classification.PUBLIC,
-    Classification.INTERNAL,
-    Classification.PERSONAL,
-    Classification.SENSITIVE,
-)
 
 
 def add_version(
@@ -56,7 +52,8 @@ def add_version(
 
 def lock(stream: Stream) -> Stream:
     """The stream's row, held until the transaction ends: who writes versions waits here."""
-    return Stream.objects.select_for_update().get(pk=stream.pk)
+    with or_busy():
+        return Stream.objects.select_for_update().get(pk=stream.pk)
 
 
 def store_version(
@@ -70,6 +67,7 @@ def store_version(
 ) -> SchemaVersion:
     """Shared step: number a checked document under the stream's lock and index its fields."""
     rows = fields_of(document)
+    findings = [finding.as_dict() for finding in lint(rows, document)]
     schema_id = document.get("$id")
     version = SchemaVersion.objects.create(
         stream=locked,
@@ -81,7 +79,7 @@ def store_version(
         draft=draft,
         state=VersionState.PROPOSED,
         note=note,
-        findings=[finding.as_dict() for finding in lint(rows, document)],
+        findings=findings,
         created_by=actor.label,
         created_at=clock.now(),
     )
@@ -150,7 +148,7 @@ def make_default(locked: Stream, version: SchemaVersion) -> None:
     mine = SchemaField.objects.filter(stream=locked)
     mine.filter(is_current=True).exclude(schema_version=version).update(is_current=False)
     mine.filter(schema_version=version).update(is_current=True)
-    _raise_classification(locked, version)
+    _raise_classification(locked, version.document)
     Stream.objects.filter(pk=locked.pk).update(
         default_version=version.version, revision=F("revision") + 1, updated_at=clock.now()
     )
@@ -191,9 +189,8 @@ def _index_fields(stream: Stream, version: SchemaVersion, rows: list[FieldRow]) 
     )
 
 
-def _raise_classification(stream: Stream, version: SchemaVersion) -> None:
+def _raise_classification(stream: Stream, document: Mapping[str, Any]) -> None:
     """A stream is at least as sensitive as its most sensitive field."""
-    named = version.fields.exclude(classification="").values_list("classification", flat=True)
-    highest = max((_SENSITIVE.index(Classification(word)) for word in named.distinct()), default=0)
-    if highest > _SENSITIVE.index(Classification(stream.classification)):
-        Stream.objects.filter(pk=stream.pk).update(classification=_SENSITIVE[highest])
+    highest = sensitivity_of(document)
+    if highest > SENSITIVITY.index(Classification(stream.classification)):
+        Stream.objects.filter(pk=stream.pk).update(classification=SENSITIVITY[highest])

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from catalog import naming
+from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.schemas import add_version, reindex
@@ -22,6 +23,7 @@ from catalog.types import (
     Track,
 )
 from governance import access, audit
+from governance.errors import PeopleOnlyError, TeamNeededError
 from governance.models import Team
 from governance.types import Permission
 from portal.kernel import clock
@@ -31,9 +33,10 @@ from portal.kernel.errors import (
     FieldError,
     InvalidError,
     InvalidStateError,
-    NotPermittedError,
     PreconditionFailedError,
 )
+from portal.kernel.once import only_once
+from portal.kernel.slugs import check_slug
 
 MAX_DESCRIPTION: Final = 4_000
 MAX_TAGS: Final = 20
@@ -55,8 +58,12 @@ CHANGEABLE: Final = frozenset(
         "owner_team",
         "compatibility_mode",
         "compatibility_policy",
+        "tags",
     }
 )
+
+
+_TAKEN: Final = FieldError("/name", "taken", "is the name or an alias of another stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +98,9 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
     naming.check_stream_name(new.name)
     team = new.owner_team
     if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
-        raise NotPermittedError("You can only register streams for a team of yours.", code="team")
+        raise TeamNeededError("Streams are registered for a team of one's own.", "stream.register")
     if is_taken(new.name):
-        raise ConflictError(
-            "The name is taken.",
-            code="name_taken",
-            errors=[FieldError("/name", "taken", "is the name or an alias of another stream")],
-        )
+        raise ConflictError("The name is taken.", code="name_taken", errors=[_TAKEN])
     values = {
         "description": new.description,
         "title": new.title,
@@ -108,16 +111,18 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
         **new.extra,
     }
     _check(values)
-    stream = Stream.objects.create(
-        name=new.name,
-        domain=domain_for(naming.domain_of(new.name), actor=actor),
-        owner_team=team,
-        lifecycle=Lifecycle.ACTIVE,
-        track=Track.EXPERIMENTAL,
-        created_by=actor.label,
-        reviewed_at=clock.now(),
-        **values,
-    )
+    domain = domain_for(naming.domain_of(new.name), actor=actor)
+    with only_once("The name is taken.", errors=[_TAKEN]):
+        stream = Stream.objects.create(
+            name=new.name,
+            domain=domain,
+            owner_team=team,
+            lifecycle=Lifecycle.ACTIVE,
+            track=Track.EXPERIMENTAL,
+            created_by=actor.label,
+            reviewed_at=clock.now(),
+            **values,
+        )
     for alias in new.aliases:
         add_alias(stream, alias, origin=new.origin)
     set_tags_of(stream, new.tags)
@@ -136,23 +141,29 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
 def change_stream(
     stream: Stream, changes: Mapping[str, Any], *, actor: Actor, revision: int | None = None
 ) -> Stream:
-    """Change facts of a stream. With `revision`, only if nobody changed it since.
+    """Change facts of a stream, `tags` too. With `revision`, only if nobody changed it since.
 
     Raises PreconditionFailedError when it was changed meanwhile, InvalidError for a bad value.
     """
     access.require(actor, Permission.EDIT, stream)
+    if not changes:
+        return stream
     if unknown := set(changes) - CHANGEABLE:
         raise InvalidError(
             "Some members cannot be changed here.",
             errors=[FieldError(f"/{name}", "fixed", "cannot be changed") for name in unknown],
         )
     _check(changes)
-    before = {name: _plain(getattr(stream, name)) for name in changes}
+    _check_classification(stream, changes)
+    before = {name: _plain(_present(stream, name)) for name in changes}
+    facts = {name: value for name, value in changes.items() if name != "tags"}
     rows = Stream.objects.filter(pk=stream.pk)
     if revision is not None:
         rows = rows.filter(revision=revision)
-    if not rows.update(revision=F("revision") + 1, updated_at=clock.now(), **changes):
+    if not rows.update(revision=F("revision") + 1, updated_at=clock.now(), **facts):
         raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
+    if "tags" in changes:
+        set_tags_of(stream, changes["tags"])
     stream.refresh_from_db()
     reindex(stream)
     audit.record(
@@ -162,24 +173,6 @@ def change_stream(
         summary=f"changed {', '.join(sorted(changes)) or 'nothing'} of {stream.name}",
         before=before,
         after={name: _plain(value) for name, value in changes.items()},
-    )
-    return stream
-
-
-@transaction.atomic
-def set_tags(stream: Stream, tags: Sequence[str], *, actor: Actor) -> Stream:
-    """Replace the tags of a stream."""
-    access.require(actor, Permission.EDIT, stream)
-    set_tags_of(stream, tags)
-    Stream.objects.filter(pk=stream.pk).update(revision=F("revision") + 1, updated_at=clock.now())
-    stream.refresh_from_db()
-    reindex(stream)
-    audit.record(
-        actor,
-        "stream.tagged",
-        stream.ref,
-        summary=f"tagged {stream.name}",
-        after={"tags": sorted(tags)},
     )
     return stream
 
@@ -231,7 +224,7 @@ def set_tags_of(stream: Stream, tags: Sequence[str]) -> None:
             "Too many tags.", errors=[FieldError("/tags", "too_many", f"at most {MAX_TAGS}")]
         )
     for index, slug in enumerate(wanted):
-        naming.check_slug(slug, pointer=f"/tags/{index}")
+        check_slug(slug, pointer=f"/tags/{index}")
     StreamTag.objects.filter(stream=stream).exclude(tag__slug__in=wanted).delete()
     for slug in wanted:
         tag, _ = Tag.objects.get_or_create(slug=slug)
@@ -280,13 +273,44 @@ def _check(values: Mapping[str, Any]) -> None:
         raise InvalidError("Some values break a rule.", errors=faults)
 
 
+def _check_classification(stream: Stream, changes: Mapping[str, Any]) -> None:
+    """A stream stays as sensitive as the most sensitive field of any of its versions."""
+    wanted = changes.get("classification")
+    if wanted is None:
+        return
+    least = max(
+        (
+            sensitivity_of(document)
+            for document in stream.versions.values_list("document", flat=True)
+        ),
+        default=0,
+    )
+    if SENSITIVITY.index(Classification(wanted)) < least:
+        raise InvalidError(
+            "The classification is lower than that of a field.",
+            errors=[
+                FieldError(
+                    "/classification",
+                    "too_low",
+                    f"must be at least {SENSITIVITY[least]}, as a field of its contract is",
+                )
+            ],
+        )
+
+
+def _present(stream: Stream, name: str) -> object:
+    if name == "tags":
+        return list(stream.tags.order_by("slug").values_list("slug", flat=True))
+    return getattr(stream, name)
+
+
 def _plain(value: object) -> object:
     return value.slug if isinstance(value, Team) else value
 
 
 def _require_person(actor: Actor) -> None:
     if not actor.is_person:
-        raise NotPermittedError("People follow streams; keys do not.")
+        raise PeopleOnlyError("stream.follow")
 
 
 @transaction.atomic

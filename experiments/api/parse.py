@@ -11,6 +11,8 @@ from experiments.services.metrics import NewMetric
 from experiments.types import WEIGHTS_TOTAL
 from governance.models import Team
 from portal.http import bodies
+from portal.http.bodies import Body
+from portal.http.described import Described
 from portal.kernel.actor import Actor
 from portal.kernel.errors import (
     BadRequestError,
@@ -24,7 +26,7 @@ T = TypeVar("T")
 MAX_ITEMS: Final = 50
 
 
-def number(value: Any) -> float:
+def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("must be a number")
     if abs(value) > 1e15:
@@ -32,7 +34,7 @@ def number(value: Any) -> float:
     return float(value)
 
 
-def items(value: Any) -> list[Any]:
+def _items(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError("must be a list of objects")
     if len(value) > MAX_ITEMS:
@@ -40,28 +42,73 @@ def items(value: Any) -> list[Any]:
     return value
 
 
+def _items_of(body: Body) -> Described:
+    return Described(_items, {"type": "array", "maxItems": MAX_ITEMS, "items": body.schema})
+
+
+NUMBER: Final = Described(_number, {"type": "number"})
+VARIANT: Final = Body(
+    required={"key": bodies.text(64), "weight_bps": bodies.integer(0, WEIGHTS_TOTAL)},
+    optional={
+        "name": bodies.text(200),
+        "description": bodies.text(2000),
+        "control": bodies.boolean,
+    },
+)
+MEASURE: Final = Body(
+    required={"metric": bodies.text(64)},
+    optional={
+        "version": bodies.integer(1, 2**31 - 1),
+        "role": bodies.choice(("primary", "secondary", "guardrail")),
+        "margin": bodies.nullable(NUMBER),
+        "margin_kind": bodies.choice(("relative", "absolute")),
+        "critical": bodies.boolean,
+    },
+)
+NEW_EXPERIMENT: Final = Body(
+    required={
+        "key": bodies.text(64),
+        "title": bodies.text(200),
+        "exposure_stream": bodies.text(255),
+        "variants": _items_of(VARIANT),
+        "metrics": _items_of(MEASURE),
+        "planned_units": bodies.integer(1, 2**31 - 1),
+    },
+    optional={
+        "hypothesis": bodies.text(4000),
+        "owner": bodies.nullable(bodies.text(60)),
+        "salt": bodies.text(64),
+        "allocation_bps": bodies.integer(0, WEIGHTS_TOTAL),
+        "targeting": bodies.nullable(bodies.document),
+        "planned_days": bodies.integer(1, 366),
+        "policy": bodies.document,
+    },
+)
+NEW_METRIC: Final = Body(
+    required={
+        "key": bodies.text(64),
+        "name": bodies.text(200),
+        "stream": bodies.text(255),
+        "type": bodies.text(12),
+    },
+    optional={
+        "description": bodies.text(4000),
+        "owner": bodies.nullable(bodies.text(60)),
+        "where": bodies.nullable(bodies.document),
+        "value_path": bodies.text(200),
+        "unit": bodies.text(20),
+        "unit_scale": bodies.integer(1, 10**9),
+        "better": bodies.choice(("higher", "lower")),
+        "delay_seconds": bodies.integer(0, 2**31 - 1),
+        "window_seconds": bodies.nullable(bodies.integer(1, 2**31 - 1)),
+        "winsorize_at": bodies.nullable(NUMBER),
+    },
+)
+
+
 def new_experiment(body: object, actor: Actor) -> NewExperiment:
     """A draft as a body describes it."""
-    found = bodies.read(
-        body,
-        required={
-            "key": bodies.text(64),
-            "title": bodies.text(200),
-            "exposure_stream": bodies.text(255),
-            "variants": items,
-            "metrics": items,
-            "planned_units": bodies.integer(1, 2**31 - 1),
-        },
-        optional={
-            "hypothesis": bodies.text(4000),
-            "owner": bodies.nullable(bodies.text(60)),
-            "salt": bodies.text(64),
-            "allocation_bps": bodies.integer(0, WEIGHTS_TOTAL),
-            "targeting": bodies.nullable(bodies.document),
-            "planned_days": bodies.integer(1, 366),
-            "policy": bodies.document,
-        },
-    )
+    found = NEW_EXPERIMENT.read(body)
     optional = ("hypothesis", "salt", "allocation_bps", "targeting", "planned_days", "policy")
     return NewExperiment(
         key=found["key"],
@@ -79,27 +126,7 @@ def new_experiment(body: object, actor: Actor) -> NewExperiment:
 
 def new_metric(body: object, actor: Actor) -> NewMetric:
     """A metric as a body describes it."""
-    found = bodies.read(
-        body,
-        required={
-            "key": bodies.text(64),
-            "name": bodies.text(200),
-            "stream": bodies.text(255),
-            "type": bodies.text(12),
-        },
-        optional={
-            "description": bodies.text(4000),
-            "owner": bodies.nullable(bodies.text(60)),
-            "where": bodies.nullable(bodies.document),
-            "value_path": bodies.text(200),
-            "unit": bodies.text(20),
-            "unit_scale": bodies.integer(1, 10**9),
-            "better": bodies.choice(("higher", "lower")),
-            "delay_seconds": bodies.integer(0, 2**31 - 1),
-            "window_seconds": bodies.nullable(bodies.integer(1, 2**31 - 1)),
-            "winsorize_at": bodies.nullable(number),
-        },
-    )
+    found = NEW_METRIC.read(body)
     named = {"key", "name", "stream", "type", "owner"}
     return NewMetric(
         key=found["key"],
@@ -112,15 +139,7 @@ def new_metric(body: object, actor: Actor) -> NewMetric:
 
 
 def _variant(row: object) -> NewVariant:
-    found = bodies.read(
-        row,
-        required={"key": bodies.text(64), "weight_bps": bodies.integer(0, WEIGHTS_TOTAL)},
-        optional={
-            "name": bodies.text(200),
-            "description": bodies.text(2000),
-            "control": bodies.boolean,
-        },
-    )
+    found = VARIANT.read(row)
     return NewVariant(
         key=found["key"],
         weight_bps=found["weight_bps"],
@@ -131,17 +150,7 @@ def _variant(row: object) -> NewVariant:
 
 
 def _measure(row: object, actor: Actor) -> NewMeasure:
-    found = bodies.read(
-        row,
-        required={"metric": bodies.text(64)},
-        optional={
-            "version": bodies.integer(1, 2**31 - 1),
-            "role": bodies.choice(("primary", "secondary", "guardrail")),
-            "margin": bodies.nullable(number),
-            "margin_kind": bodies.choice(("relative", "absolute")),
-            "critical": bodies.boolean,
-        },
-    )
+    found = MEASURE.read(row)
     optional = ("role", "margin", "margin_kind", "critical")
     return NewMeasure(
         metric=_metric(actor, found["metric"], found.get("version")),

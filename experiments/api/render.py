@@ -1,12 +1,60 @@
-"""The JSON shapes of experiments: one function each."""
+"""The JSON shapes of experiments, and the one function that makes each."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from experiments.models import AnalysisSnapshot, Experiment, Metric
 from experiments.selectors.experiments import measures_of
+from portal.http.operations import Time
 
 
-def experiment(row: Experiment) -> dict[str, Any]:
+class ExperimentBody(TypedDict):
+    key: str
+    title: str
+    hypothesis: str
+    owner: str | None
+    state: str
+    salt: str
+    epoch: int
+    unit: str
+    allocation_bps: int
+    targeting: dict[str, Any] | None
+    exposure_stream: str
+    planned_units: int
+    planned_days: int
+    policy: dict[str, Any]
+    started_at: Time | None
+    started_by: str | None
+    planned_end_at: Time | None
+    ended_at: Time | None
+    created_at: Time
+    created_by: str | None
+    updated_at: Time
+    revision: int
+
+
+class VariantBody(TypedDict):
+    key: str
+    name: str
+    description: str
+    weight_bps: int
+    control: bool
+
+
+class MeasureBody(TypedDict):
+    metric: str
+    version: int
+    role: str
+    margin: float | None
+    margin_kind: str | None
+    critical: bool
+
+
+class ExperimentDetailBody(ExperimentBody):
+    variants: list[VariantBody]
+    metrics: list[MeasureBody]
+
+
+def experiment(row: Experiment) -> ExperimentBody:
     return {
         "key": row.key,
         "title": row.title,
@@ -33,9 +81,10 @@ def experiment(row: Experiment) -> dict[str, Any]:
     }
 
 
-def experiment_whole(row: Experiment) -> dict[str, Any]:
+def experiment_whole(row: Experiment) -> ExperimentDetailBody:
     """An experiment with its variants and what it measures."""
-    return experiment(row) | {
+    return {
+        **experiment(row),
         "variants": [
             {
                 "key": variant.key,
@@ -60,7 +109,27 @@ def experiment_whole(row: Experiment) -> dict[str, Any]:
     }
 
 
-def metric(row: Metric) -> dict[str, Any]:
+class MetricBody(TypedDict):
+    key: str
+    version: int
+    name: str
+    description: str
+    owner: str | None
+    stream: str
+    type: str
+    where: dict[str, Any] | None
+    value_path: str | None
+    unit: str | None
+    unit_scale: int
+    better: str
+    delay_seconds: int
+    window_seconds: int | None
+    winsorize_at: float | None
+    created_at: Time
+    created_by: str | None
+
+
+def metric(row: Metric) -> MetricBody:
     return {
         "key": row.key,
         "version": row.version,
@@ -82,7 +151,29 @@ def metric(row: Metric) -> dict[str, Any]:
     }
 
 
-def snapshot(row: AnalysisSnapshot) -> dict[str, Any]:
+class SnapshotBody(TypedDict):
+    number: int
+    epoch: int
+    taken_at: Time
+    watermark: Time | None
+    daily: bool
+    final_look: bool
+    inputs: Any
+    statistics: Any
+    health: Any
+    results: Any
+    verdict: Any
+    sha256: str
+
+
+class ResultsBody(TypedDict):
+    experiment: str
+    state: str
+    items: list[SnapshotBody]
+    next: str | None
+
+
+def snapshot(row: AnalysisSnapshot) -> SnapshotBody:
     return {
         "number": row.number,
         "epoch": row.epoch,

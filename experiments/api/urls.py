@@ -11,4 +11,5 @@ urlpatterns = [
     path("experiments/<str:key>/stop", views.ExperimentStop.as_view()),
     path("experiments/<str:key>/results", views.ExperimentResults.as_view()),
     path("metrics", views.Metrics.as_view()),
+    path("metrics/<str:key>", views.MetricDetail.as_view()),
 ]

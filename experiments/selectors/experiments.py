@@ -46,6 +46,17 @@ def visible_metrics(actor: Actor) -> QuerySet[Metric]:
     return Metric.objects.select_related("stream", "owner_team").filter(stream__in=known)
 
 
+def get_metric(actor: Actor, key: str, *, version: int | None = None) -> Metric:
+    """A version of a metric, the newest unless said; NotFoundError for missing and forbidden."""
+    rows = visible_metrics(actor).filter(key=key) if _KEY.fullmatch(key) else Metric.objects.none()
+    if version is not None:
+        rows = rows.filter(version=version)
+    found = rows.order_by("-version").first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
 def newest_metric(key: str) -> Metric | None:
     """The newest version of a metric; None when there is none of this key."""
     return Metric.objects.filter(key=key).order_by("-version").first()

@@ -21,6 +21,7 @@ from governance.types import Permission
 from portal.kernel import clock, jobs
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError, InvalidError, InvalidStateError
+from portal.kernel.once import only_once
 
 MAX_VARIANTS: Final = 10
 MAX_MEASURES: Final = 30
@@ -99,20 +100,21 @@ def create_experiment(new: NewExperiment, *, actor: Actor) -> Experiment:
         raise ConflictError("There is an experiment of this key already.", code="name_taken")
     if Experiment.objects.filter(salt=new.salt or new.key).exists():
         raise ConflictError("Another experiment has this salt.", code="salt_taken")
-    experiment = Experiment.objects.create(
-        key=new.key,
-        title=new.title,
-        hypothesis=new.hypothesis,
-        owner_team=new.owner_team,
-        salt=new.salt or new.key,
-        allocation_bps=new.allocation_bps,
-        targeting=new.targeting,
-        exposure_stream=new.exposure_stream,
-        planned_units=new.planned_units,
-        planned_days=new.planned_days,
-        policy={**POLICY_DEFAULTS, **new.policy},
-        created_by=actor.label,
-    )
+    with only_once("There is an experiment of this key or salt already."):
+        experiment = Experiment.objects.create(
+            key=new.key,
+            title=new.title,
+            hypothesis=new.hypothesis,
+            owner_team=new.owner_team,
+            salt=new.salt or new.key,
+            allocation_bps=new.allocation_bps,
+            targeting=new.targeting,
+            exposure_stream=new.exposure_stream,
+            planned_units=new.planned_units,
+            planned_days=new.planned_days,
+            policy={**POLICY_DEFAULTS, **new.policy},
+            created_by=actor.label,
+        )
     has_control = any(variant.is_control for variant in new.variants)
     Variant.objects.bulk_create(
         Variant(

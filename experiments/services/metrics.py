@@ -16,6 +16,7 @@ from governance.models import Team
 from governance.types import Permission
 from portal.kernel.actor import Actor
 from portal.kernel.errors import FieldError, InvalidError
+from portal.kernel.once import only_once
 
 REVENUE_CAP: Final = 0.999
 CONVERSION_WINDOW_SECONDS: Final = 7 * 86_400
@@ -62,24 +63,25 @@ def create_metric(new: NewMetric, *, actor: Actor) -> Metric:
     cap = new.winsorize_at
     if cap is None and new.type == MetricType.REVENUE:
         cap = REVENUE_CAP
-    metric = Metric.objects.create(
-        key=new.key,
-        version=before.version + 1 if before is not None else 1,
-        name=new.name,
-        description=new.description,
-        owner_team=new.owner_team or (before.owner_team if before is not None else None),
-        stream=new.stream,
-        type=new.type,
-        where=new.where,
-        value_path=new.value_path,
-        unit=new.unit,
-        unit_scale=new.unit_scale,
-        better=new.better,
-        delay_seconds=new.delay_seconds,
-        window_seconds=new.window_seconds,
-        winsorize_at=cap,
-        created_by=actor.label,
-    )
+    with only_once("Another version was made at the same moment.", code="version_taken"):
+        metric = Metric.objects.create(
+            key=new.key,
+            version=before.version + 1 if before is not None else 1,
+            name=new.name,
+            description=new.description,
+            owner_team=new.owner_team or (before.owner_team if before is not None else None),
+            stream=new.stream,
+            type=new.type,
+            where=new.where,
+            value_path=new.value_path,
+            unit=new.unit,
+            unit_scale=new.unit_scale,
+            better=new.better,
+            delay_seconds=new.delay_seconds,
+            window_seconds=new.window_seconds,
+            winsorize_at=cap,
+            created_by=actor.label,
+        )
     audit.record(
         actor,
         "metric.created",

@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from governance.errors import PEOPLE_AT, RoleNeededError, TeamNeededError
 from governance.models import Team
 from governance.types import ResourceRef
 from portal.kernel.actor import Actor
@@ -24,13 +25,12 @@ def require_author(actor: Actor, team: Team | None) -> None:
     if actor.is_admin:
         return
     if not actor.is_person or not actor.has_role(*AUTHORS) or "write" not in actor.scopes:
-        raise NotPermittedError(
+        raise RoleNeededError(
             "Experiments are made by product managers, engineers, analysts and admins.",
-            code="role",
-            extra={"permission": "experiment.write"},
+            "experiment.write",
         )
     if team is not None and team.pk not in actor.team_ids:
-        raise NotPermittedError("You can only make these for a team of yours.", code="team")
+        raise TeamNeededError("These are made for a team of one's own.", "experiment.write")
 
 
 def may_write(actor: Actor, thing: Owned) -> bool:
@@ -50,5 +50,6 @@ def require_owner(actor: Actor, thing: Owned) -> None:
         raise NotPermittedError(
             f"Only the owner team of {thing.ref.key} and admins may do this.",
             code="not_owner",
-            extra={"permission": "experiment.write"},
+            permission="experiment.write",
+            request_at=PEOPLE_AT,
         )

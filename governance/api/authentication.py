@@ -1,9 +1,12 @@
 """Who calls the API: a session cookie or a credential in the Authorization header."""
 
-from typing import Any, cast
+import re
+from typing import Any, Final, cast
+from urllib.parse import unquote
 
 from django.http import HttpRequest
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from governance.middleware import request_actor
@@ -11,21 +14,26 @@ from governance.models import Key
 from governance.selectors.people import actor_of
 from governance.services.keys import credential_of, find_key
 from portal.kernel.actor import Actor, ActorKind
-from portal.kernel.errors import BadRequestError, UnauthenticatedError
+from portal.kernel.errors import BadRequestError, NotPermittedError, UnauthenticatedError
 
 _KINDS = {
     "prod": ActorKind.PRODUCER,
     "cons": ActorKind.CONSUMER,
     "flag": ActorKind.FLAG_CLIENT,
 }
+_KEY: Final = re.compile(r"ep_(user|prod|cons|flag)_[a-z0-9]{8}_")
 
 
 class PortalAuthentication(BaseAuthentication):
     """Sets `request.user` to an `Actor`. A session needs a CSRF token on unsafe methods."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if any(str(value).startswith("ep_") for value in request.query_params.values()):
-            raise BadRequestError("Send a key in the Authorization header, never in the address.")
+        if _KEY.search(unquote(request.META.get("QUERY_STRING", ""))):
+            raise BadRequestError(
+                "A key never goes into an address, where logs keep it: send it as a header, and "
+                "revoke this one.",
+                code="key_in_query",
+            )
         header = request.headers.get("Authorization", "")
         if header:
             key = find_key(credential_of(header) or "")
@@ -65,6 +73,11 @@ def key_actor(key: Key, *, request_id: str) -> Actor:
 
 
 def enforce_csrf(request: HttpRequest) -> None:
-    from rest_framework.authentication import SessionAuthentication  # noqa: PLC0415  # one use
-
-    SessionAuthentication().enforce_csrf(cast(Request, request))
+    """Refuse an unsafe request of a session without the token of its pages."""
+    try:
+        SessionAuthentication().enforce_csrf(cast(Request, request))
+    except PermissionDenied as error:
+        raise NotPermittedError(
+            "A session needs the CSRF token of its pages; a program sends a personal token.",
+            code="csrf",
+        ) from error

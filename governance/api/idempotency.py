@@ -12,15 +12,21 @@ from rest_framework.response import Response
 
 from governance.api.authentication import api_actor
 from governance.services import answers
-from portal.http.rendering import JsonRenderer
-from portal.kernel.errors import BadRequestError
+from governance.services.answers import Answer
+from portal.http.problem import MEDIA_TYPE, handle_api_exception
+from portal.http.rendering import dump
+from portal.kernel.errors import BadRequestError, PortalError
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_OF_THE_RESOURCE: Final = ("ETag", "Location")
 Post = Callable[..., Response]
 
 
 def idempotent(post: Post) -> Post:
-    """Answer a repeated POST with its first answer, kept 24 hours per caller."""
+    """Answer a repeated POST with its first answer, kept 24 hours per caller.
+
+    Refusals are answers too; only what failed on our side may be tried again under its key.
+    """
 
     @wraps(post)
     def wrapper(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -33,23 +39,49 @@ def idempotent(post: Post) -> Post:
             )
         actor = api_actor(request)
         caller = f"{actor.kind}:{actor.id}"
-        said = json.dumps([request.path, request.data], sort_keys=True).encode()
-        first = answers.claim(caller, key, hashlib.sha256(said).digest())
-        if first.answer_id is None:
-            body = json.loads(first.body) if first.body else None
-            headers = {"ETag": first.etag} if first.etag else {}
-            return Response(body, status=first.status, headers=headers)
+        claim = answers.claim(caller, key, _digest(request))
+        if claim.said_before is not None:
+            return _again(claim.said_before)
         try:
-            response = post(self, request, *args, **kwargs)
+            response = _answer(post, self, request, *args, **kwargs)
         except BaseException:
-            answers.release(first.answer_id)
+            answers.release(claim.id)
             raise
-        answers.keep(
-            first.answer_id,
-            status=response.status_code,
-            body=JsonRenderer().render(response.data),
-            etag=str(response.get("ETag", "")),
-        )
+        if response.status_code < 500:
+            answers.keep(claim.id, caller, key, _kept(response))
+        else:
+            answers.release(claim.id)
         return response
 
+    wrapper.is_idempotent = True  # type: ignore[attr-defined]  # a test finds the POSTs without it
     return wrapper
+
+
+def _digest(request: Request) -> bytes:
+    """What makes two requests the same: address, parameters and body."""
+    said = [request.path.rstrip("/"), request.META.get("QUERY_STRING", ""), request.data]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+def _answer(post: Post, self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+    try:
+        return post(self, request, *args, **kwargs)
+    except PortalError as error:
+        response = handle_api_exception(error, {"request": request, "view": self})
+        assert response is not None
+        return response
+
+
+def _kept(response: Response) -> Answer:
+    headers = {name: response[name] for name in _OF_THE_RESOURCE if name in response}
+    body = dump(response.data) if response.data is not None else b""
+    return Answer(response.status_code, body, headers)
+
+
+def _again(answer: Answer) -> Response:
+    return Response(
+        json.loads(answer.body) if answer.body else None,
+        status=answer.status,
+        headers={**answer.headers, "Idempotency-Replayed": "true"},
+        content_type=MEDIA_TYPE if answer.status >= 400 else None,
+    )

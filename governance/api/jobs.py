@@ -1,23 +1,48 @@
 """REST of long work: list, look, pause, resume, stop."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypedDict
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from governance.api.authentication import api_actor
+from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
 from governance.models import Job, JobState
 from governance.selectors.jobs import get_job, visible_jobs
 from governance.services import jobs as services
 from portal.http import bodies, parameters
 from portal.http.conditional import etag
+from portal.http.operations import Time, listed, operation
 from portal.http.pagination import paginate
 
 
-def job_dict(row: Job) -> dict[str, Any]:
+class AboutBody(TypedDict):
+    kind: str
+    key: str
+
+
+class JobBody(TypedDict):
+    id: UUID
+    kind: str
+    about: AboutBody
+    title: str
+    state: str
+    wish: str | None
+    done: int
+    total: int | None
+    percent: int | None
+    said: str
+    created_by: str
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    updated_at: Time
+
+
+def job_body(row: Job) -> JobBody:
     return {
         "id": row.pk,
         "kind": row.kind,
@@ -37,15 +62,20 @@ def job_dict(row: Job) -> dict[str, Any]:
     }
 
 
-class Jobs(APIView):
+class Jobs(ApiView):
     policy: ClassVar = {"GET": "job.read"}
 
+    @operation(
+        "Long work that you started, or that is your teams'; the newest first.",
+        takes={
+            "state": parameters.choice(JobState.values),
+            "kind": parameters.text(40),
+            **parameters.LIST,
+        },
+        gives=listed(JobBody),
+    )
     def get(self, request: Request) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {"state": parameters.choice(JobState.values), "kind": parameters.text(40)}
-            | dict(parameters.LIST),
-        )
+        asked = self.asked
         rows = visible_jobs(api_actor(request))
         rows = rows.filter(**{name: asked[name] for name in ("state", "kind") if name in asked})
         page = paginate(
@@ -54,34 +84,50 @@ class Jobs(APIView):
             limit=asked.get("limit"),
             cursor=asked.get("cursor"),
         )
-        return Response(page.as_dict(job_dict))
+        return Response(page.as_dict(job_body))
 
 
-class JobDetail(APIView):
+class JobDetail(ApiView):
     policy: ClassVar = {"GET": "job.read"}
 
+    @operation("One piece of long work and how far it is.", gives=JobBody)
     def get(self, request: Request, job_id: UUID) -> Response:
-        parameters.read(request.query_params, {})
         return _answer(get_job(api_actor(request), job_id))
 
 
-class JobStep(APIView):
-    """One wish for a job: pause, resume or stop."""
+def _steer(request: Request, job_id: UUID, step: Callable[..., Job]) -> Response:
+    actor = api_actor(request)
+    job = get_job(actor, job_id)
+    bodies.EMPTY.read(request.data)
+    return _answer(step(job, actor=actor))
 
+
+class Pause(ApiView):
     policy: ClassVar = {"POST": "job.steer"}
-    step: str = ""
 
+    @operation("Let it rest after its present step.", gives=JobBody)
     @idempotent
     def post(self, request: Request, job_id: UUID) -> Response:
-        bodies.read(request.data or {})
-        actor = api_actor(request)
-        steps = {
-            "pause": services.pause_job,
-            "resume": services.resume_job,
-            "stop": services.stop_job,
-        }
-        return _answer(steps[self.step](get_job(actor, job_id), actor=actor))
+        return _steer(request, job_id, services.pause_job)
+
+
+class Resume(ApiView):
+    policy: ClassVar = {"POST": "job.steer"}
+
+    @operation("Go on with paused or failed work where it was.", gives=JobBody)
+    @idempotent
+    def post(self, request: Request, job_id: UUID) -> Response:
+        return _steer(request, job_id, services.resume_job)
+
+
+class Stop(ApiView):
+    policy: ClassVar = {"POST": "job.steer"}
+
+    @operation("End it after its present step, for good; what it did stays.", gives=JobBody)
+    @idempotent
+    def post(self, request: Request, job_id: UUID) -> Response:
+        return _steer(request, job_id, services.stop_job)
 
 
 def _answer(job: Job) -> Response:
-    return Response(job_dict(job), headers={"ETag": etag(job.revision)})
+    return Response(job_body(job), headers={"ETag": etag(job.revision)})

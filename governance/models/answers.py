@@ -6,14 +6,16 @@ from portal.kernel import clock
 
 
 class KeptAnswer(models.Model):
-    """`status` is null while the first request is still being answered."""
+    """`status` is null while the first request is still being answered.
+
+    `key` is a digest of the Idempotency-Key; `body` is sealed with the key itself.
+    """
 
     caller = models.CharField(max_length=80)
     key = models.CharField(max_length=255, db_collation="C")
     request_sha256 = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField(null=True, blank=True)
     body = models.BinaryField(default=b"")
-    etag = models.CharField(max_length=80, blank=True, default="")
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:

@@ -1,13 +1,14 @@
 """Reading the audit log: the question as a sentence, and the newest verification."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
 from django.db.models import QuerySet
 
 from governance.models import AuditEntry, AuditVerification
-from portal.kernel import clock
+from portal.kernel import clock, rfc3339
 
 # The verbs of the audit sentence and the actions they stand for.
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -54,8 +55,34 @@ def period_start(period: str) -> datetime:
     return clock.now() - timedelta(days=PERIODS.get(period, 30))
 
 
+def newest_number() -> int:
+    """The number of the newest row, which is how many there are."""
+    return AuditEntry.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+
+
 def newest_verification() -> AuditVerification | None:
     return AuditVerification.objects.order_by("-at").first()
+
+
+def entries_of_export(lines: Iterable[bytes]) -> Iterator[AuditEntry]:
+    """The rows of an export (`as_dict`, one a line), as they stood in the table."""
+    for line in lines:
+        row = orjson.loads(line)
+        yield AuditEntry(
+            seq=row["seq"],
+            at=rfc3339.parse(row["at"]),
+            actor_kind=row["actor"]["kind"],
+            actor_id=row["actor"]["id"],
+            actor=row["actor"]["name"],
+            action=row["action"],
+            object_kind=row["object"]["kind"],
+            object_key=row["object"]["key"],
+            summary=row["summary"],
+            detail=row["detail"],
+            request_id=row["request_id"],
+            prev_hash=bytes.fromhex(row["prev_hash"]),
+            hash=bytes.fromhex(row["hash"]),
+        )
 
 
 def as_dict(entry: AuditEntry) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Requests for access and the grants that hold, as a person may see them."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -13,6 +15,8 @@ from governance.models import AccessRequest
 from governance.types import ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
+
+_GRANT_ID: Final = re.compile(r"([a-z]{1,20})-([gu])-([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ class GrantRow:
 
 
 def visible_requests(actor: Actor) -> QuerySet[AccessRequest]:
-    """Their own requests and those they may decide; admins see all."""
+    """Their own requests and those they may decide; admins see all. Keys ask for nothing."""
     rows = AccessRequest.objects.select_related("requester", "owner_team", "decided_by")
     if actor.is_admin:
         return rows
+    if not actor.is_person:
+        return rows.none()
     return rows.filter(Q(requester_id=actor.id) | Q(owner_team__in=actor.team_ids))
 
 
@@ -54,24 +60,74 @@ def get_request(actor: Actor, request_id: UUID) -> AccessRequest:
 
 
 def live_grants(
-    actor: Actor, *, ref: ResourceRef | None = None, limit: int = 200, mine: bool = False
+    actor: Actor,
+    *,
+    ref: ResourceRef | None = None,
+    limit: int = 200,
+    mine: bool = False,
+    after: tuple[datetime, str] | None = None,
 ) -> list[GrantRow]:
-    """Grants that hold now, soonest ending first: all for admins, else own and of owned things."""
+    """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
+
+    `after` is the end and id of the last one that was seen.
+    """
     found: list[GrantRow] = []
-    for kind, protected in access.protected_kinds().items():
-        if ref is not None and ref.kind != kind:
+    for protected, letter, table in _grant_tables():
+        if ref is not None and ref.kind != protected.kind:
             continue
-        for letter, table in (("u", protected.user_grants), ("g", protected.group_grants)):
-            rows = _visible(table, protected, actor, letter, mine=mine).filter(
-                valid_until__gt=Now(), revoked_at=None
-            )
-            if ref is not None:
-                thing = access.find_resource(ref)
-                rows = rows.filter(content_object=thing)
-            rows = rows.select_related("content_object", "permission").order_by("valid_until")
-            holder = "user" if letter == "u" else "group__team"
-            found += [grant_row(row, kind, letter) for row in rows.select_related(holder)[:limit]]
-    return sorted(found, key=lambda row: row.valid_until)[:limit]
+        rows = _visible(table, protected, actor, letter, mine=mine).filter(
+            valid_until__gt=Now(), revoked_at=None
+        )
+        if ref is not None:
+            rows = rows.filter(content_object=access.find_resource(ref))
+        if after is not None:
+            rows = rows.filter(_later(after, f"{protected.kind}-{letter}"))
+        holder = "user" if letter == "u" else "group__team"
+        rows = rows.select_related("content_object", "permission", holder)
+        found += [
+            grant_row(row, protected.kind, letter)
+            for row in rows.order_by("valid_until", "pk")[:limit]
+        ]
+    return sorted(found, key=lambda row: (row.valid_until, _place(row.id)))[:limit]
+
+
+def find_grant(actor: Actor, grant_id: str) -> tuple[Any, str, str]:
+    """The row of a grant the actor may know of, its kind and its holder's letter, else 404."""
+    kind, letter, number = _place(grant_id)
+    for protected, its_letter, table in _grant_tables():
+        if (protected.kind, its_letter) == (kind, letter):
+            row = _visible(table, protected, actor, letter, mine=False).filter(pk=number).first()
+            if row is not None:
+                return row, kind, letter
+    raise NotFoundError
+
+
+def get_grant(actor: Actor, grant_id: str) -> GrantRow:
+    """One grant the actor may know of, ended ones too."""
+    return grant_row(*find_grant(actor, grant_id))
+
+
+def _place(grant_id: str) -> tuple[str, str, int]:
+    """The parts of a grant's id, in the order of the list; NotFoundError for no id at all."""
+    match = _GRANT_ID.fullmatch(grant_id)
+    if match is None:
+        raise NotFoundError
+    return match[1], match[2], int(match[3])
+
+
+def _later(after: tuple[datetime, str], table: str) -> Q:
+    """Rows of one table behind the place of the last one that was seen in all of them."""
+    ends_at, (kind, letter, number) = after[0], _place(after[1])
+    later = Q(valid_until__gt=ends_at)
+    if table > f"{kind}-{letter}":
+        return later | Q(valid_until=ends_at)
+    return later | Q(valid_until=ends_at, pk__gt=number) if table == f"{kind}-{letter}" else later
+
+
+def _grant_tables() -> Iterator[tuple[access.Protected, str, Any]]:
+    for _, protected in sorted(access.protected_kinds().items()):
+        yield protected, "g", protected.group_grants
+        yield protected, "u", protected.user_grants
 
 
 def grant_row(row: Any, kind: str, letter: str) -> GrantRow:
@@ -96,10 +152,12 @@ def grant_row(row: Any, kind: str, letter: str) -> GrantRow:
 def _visible(
     table: Any, protected: access.Protected, actor: Actor, letter: str, *, mine: bool
 ) -> QuerySet[Any]:
-    rows: QuerySet[Any] = table._default_manager.all()
+    rows: QuerySet[Any] = table._default_manager.select_related("content_object", "permission")
+    if actor.is_admin and not mine:
+        return rows
+    if not actor.is_person:
+        return rows.none()
     own = Q(user=actor.id) if letter == "u" else Q(group__team__in=actor.team_ids)
     if mine:
         return rows.filter(own)
-    if actor.is_admin:
-        return rows
-    return rows.filter(own | Q(**{f"content_object__{protected.owner}__in": actor.team_ids}))
+    return rows.filter(own | access.decided_by(actor, protected, "content_object"))

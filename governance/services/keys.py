@@ -11,11 +11,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from governance import audit, keys
+from governance.errors import PeopleOnlyError, ScopeNeededError
 from governance.models import Key, User
 from governance.types import ResourceRef
 from portal.kernel import clock
 from portal.kernel.actor import ALL_SCOPES, Actor
-from portal.kernel.errors import InvalidError, NotFoundError
+from portal.kernel.errors import FieldError, InvalidError, NotFoundError
 
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -32,8 +33,8 @@ def create_key(
     expires_at: datetime | None = None,
 ) -> tuple[Key, str]:
     """Make a credential and give its text, which is shown this once and never kept."""
-    if unknown := set(scopes) - ALL_SCOPES:
-        raise InvalidError(f"Unknown scopes: {', '.join(sorted(unknown))}.", code="scope")
+    if set(scopes) - ALL_SCOPES:
+        raise InvalidError(f"Scopes are {', '.join(sorted(ALL_SCOPES))}.", code="scope")
     text, parsed = keys.make(kind)
     with transaction.atomic():
         key = Key.objects.create(
@@ -55,6 +56,40 @@ def create_key(
             summary=f"made the {kind} key {key.id} named {name}",
         )
     return key, text
+
+
+def create_token(
+    *,
+    actor: Actor,
+    name: str,
+    scopes: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[Key, str]:
+    """Make a personal token of the actor; without scopes, as wide as what they act with.
+
+    Raises ScopeNeededError for a scope they do not act with: a narrow token makes no wider one.
+    """
+    if not actor.is_person:
+        raise PeopleOnlyError("self")
+    wanted = sorted(actor.scopes if scopes is None else scopes)
+    for scope in wanted:
+        if scope not in actor.scopes:
+            raise ScopeNeededError(scope)
+    faults = []
+    if not wanted:
+        faults.append(FieldError("/scopes", "empty", "name at least one"))
+    if expires_at is not None and expires_at <= clock.now():
+        faults.append(FieldError("/expires_at", "past", "must lie ahead"))
+    if faults:
+        raise InvalidError("The token would be of no use.", errors=faults)
+    return create_key(
+        actor=actor,
+        kind="user",
+        name=name,
+        user=User.objects.get(pk=actor.id),
+        scopes=wanted,
+        expires_at=expires_at,
+    )
 
 
 def revoke_key(key_id: str, *, actor: Actor) -> None:
@@ -92,14 +127,15 @@ def find_key(text: str) -> Key | None:
 
 
 def credential_of(authorization: str) -> str | None:
-    """The credential inside an Authorization header: Bearer, or Basic user name."""
+    """The credential inside an Authorization header: Bearer, or Basic user name without password."""
     scheme, _, rest = authorization.strip().partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer":
         return rest or None
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(rest, validate=True).decode("utf-8").split(":", 1)[0] or None
+            name, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
+        return name if name and not password else None
     return None

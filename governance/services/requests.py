@@ -9,18 +9,18 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 
 from governance import access, audit
+from governance.errors import NotOwnRequestError, PeopleOnlyError
 from governance.models import AccessRequest, Team, User
 from governance.models.access import RequestState
-from governance.selectors.requests import GrantRow, get_request, grant_row
+from governance.selectors.requests import GrantRow, find_grant, get_request, grant_row
 from governance.types import Permission, ResourceRef
-from portal.kernel import clock
+from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
 from portal.kernel.errors import (
     ConflictError,
     FieldError,
     InvalidError,
     InvalidStateError,
-    NotFoundError,
     NotPermittedError,
 )
 
@@ -44,10 +44,11 @@ def ask_for_access(
     ConflictError when the same person already asks for it.
     """
     if not actor.is_person:
-        raise NotPermittedError("People ask for access; keys hold what their team's mapping says.")
+        raise PeopleOnlyError("access.request")
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.DISCOVER, thing)
     _check_terms(purpose, until)
+    ref = thing.ref  # its name, where an alias was given
     try:
         with transaction.atomic():
             request = AccessRequest.objects.create(
@@ -93,7 +94,7 @@ def approve_request(
         thing.ref,
         summary=f"granted {request.requester.email} {' and '.join(permissions)} "
         f"on {thing.ref.key} until {term:%Y-%m-%d}",
-        after={"purpose": request.purpose, "reason": reason, "until": term.isoformat()},
+        after={"purpose": request.purpose, "reason": reason, "until": rfc3339.spell(term)},
     )
     return request
 
@@ -121,8 +122,8 @@ def deny_request(request_id: UUID, *, actor: Actor, reason: str) -> AccessReques
 def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
     """Take one's own open request back."""
     request = get_request(actor, request_id)
-    if request.requester_id != actor.id:
-        raise NotPermittedError("Only the person who asked can withdraw the request.")
+    if not actor.is_person or request.requester_id != actor.id:
+        raise NotOwnRequestError("Only the person who asked can withdraw the request.")
     _move(request, RequestState.WITHDRAWN)
     audit.record(
         actor,
@@ -148,14 +149,19 @@ def grant_access(
     access.require(actor, Permission.APPROVE, thing)
     _check_terms(purpose, until)
     if isinstance(holder, User) and actor.is_person and holder.pk == actor.id:
-        raise NotPermittedError("Nobody grants themselves; ask, and somebody else decides.")
+        raise NotPermittedError(
+            "Nobody grants themselves; somebody else decides.",
+            code="own_grant",
+            permission=permission.value,
+            request_at=access.ask_url(thing.ref),
+        )
     row = _add_grant(thing, permission, holder, purpose, until, actor, None)
     audit.record(
         actor,
         "access.granted",
-        ref,
-        summary=f"granted {holder} {permission.value} on {ref.key} until {until:%Y-%m-%d}",
-        after={"purpose": purpose, "until": until.isoformat()},
+        thing.ref,
+        summary=f"granted {holder} {permission.value} on {thing.ref.key} until {until:%Y-%m-%d}",
+        after={"purpose": purpose, "until": rfc3339.spell(until)},
     )
     return grant_row(row, ref.kind, "g" if isinstance(holder, Team) else "u")
 
@@ -163,9 +169,9 @@ def grant_access(
 @transaction.atomic
 def end_grant(grant_id: str, *, actor: Actor) -> GrantRow:
     """End a grant at once: by its holder, by who may approve on the thing, or by an admin."""
-    row, kind, letter = _find_grant(grant_id)
+    row, kind, letter = find_grant(actor, grant_id)
     thing = row.content_object
-    is_holder = letter == "u" and row.user_id == actor.id
+    is_holder = actor.is_person and letter == "u" and row.user_id == actor.id
     if not is_holder:
         access.require(actor, Permission.APPROVE, thing)
     touched = (
@@ -182,19 +188,6 @@ def end_grant(grant_id: str, *, actor: Actor) -> GrantRow:
         summary=f"ended {found.permission} of {found.holder} on {thing.ref.key}",
     )
     return found
-
-
-def _find_grant(grant_id: str) -> tuple[Any, str, str]:
-    kind, _, rest = grant_id.partition("-")
-    letter, _, number = rest.partition("-")
-    protected = access.protected_kinds().get(kind)
-    if protected is None or letter not in ("u", "g") or not number.isdigit() or len(number) > 18:
-        raise NotFoundError
-    table = protected.user_grants if letter == "u" else protected.group_grants
-    row = table._default_manager.filter(pk=int(number)).first()
-    if row is None:
-        raise NotFoundError
-    return row, kind, letter
 
 
 def _check_terms(purpose: str, until: datetime) -> None:
@@ -225,7 +218,7 @@ def _owner_of(thing: Any) -> int | None:
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
     if request.requester_id == actor.id and actor.is_person:
-        raise NotPermittedError("Somebody else must decide on your own request.")
+        raise NotOwnRequestError("Somebody else must decide on your own request.")
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request

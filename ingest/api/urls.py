@@ -5,8 +5,8 @@ from django.urls import path
 from ingest.api import views
 
 urlpatterns = [
-    path("streams/<str:name>/events", views.StreamEvents.as_view()),
-    path("streams/<str:name>/events/<str:event_id>", views.StreamEvent.as_view()),
+    path("streams/<name:name>/events", views.StreamEvents.as_view()),
+    path("streams/<name:name>/events/<name:event_id>", views.StreamEvent.as_view()),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),

@@ -1,34 +1,36 @@
 """REST of stored events and dead letters."""
 
-from typing import Any, ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from catalog.selectors.streams import get_stream
 from governance import access
 from governance.api.authentication import api_actor
+from governance.api.base import ApiView
 from governance.types import Permission
-from ingest.models import DeadLetter
+from ingest.api import render
 from ingest.selectors import dead_letters, events
 from ingest.types import Reason
 from portal.http import parameters
+from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
 
+STATES: Final = ("open", "replayed", "discarded")
 
-class StreamEvents(APIView):
-    """Stored events of a stream, newest first; a grant to the payload is needed."""
 
+class StreamEvents(ApiView):
     policy: ClassVar = {"GET": "stream.read_payload"}
 
+    @operation(
+        "Stored events of a stream, the newest first; a grant to the payload is needed.",
+        takes={"from": parameters.moment, "to": parameters.moment, **parameters.LIST},
+        gives=listed(render.EventBody),
+    )
     def get(self, request: Request, name: str) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {"from": parameters.moment, "to": parameters.moment, **parameters.LIST},
-        )
-        actor = api_actor(request)
+        actor, asked = api_actor(request), self.asked
         page = events.stored_events(
             actor,
             get_stream(actor, name),
@@ -40,53 +42,39 @@ class StreamEvents(APIView):
         return Response(page.as_dict(events.StoredEvent.as_cloudevent))
 
 
-class StreamEvent(APIView):
-    """One stored event by id; `?time=` spares the search."""
-
+class StreamEvent(ApiView):
     policy: ClassVar = {"GET": "stream.read_payload"}
 
+    @operation(
+        "One stored event by id; `time` spares the search.",
+        takes={"time": parameters.moment},
+        gives=render.EventBody,
+    )
     def get(self, request: Request, name: str, event_id: str) -> Response:
-        asked = parameters.read(request.query_params, {"time": parameters.moment})
         actor = api_actor(request)
         found = events.stored_event(
-            actor, get_stream(actor, name), event_id, occurred_at=asked.get("time")
+            actor, get_stream(actor, name), event_id, occurred_at=self.asked.get("time")
         )
         return Response(found.as_cloudevent())
 
 
-def letter_dict(row: DeadLetter) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "received_at": row.received_at,
-        "reason": row.reason,
-        "type": row.type,
-        "event_id": row.event_id,
-        "time": row.occurred_at,
-        "source": row.source,
-        "errors": row.errors,
-        "state": row.state,
-        "group": dead_letters.group_id(row.group_key),
-        "content_type": row.content_type,
-        "body_sha256": bytes(row.body_sha256).hex(),
-    }
-
-
-class DeadLetters(APIView):
+class DeadLetters(ApiView):
     policy: ClassVar = {"GET": "dead_letter.read"}
 
+    @operation(
+        "Refused events of the last 30 days, the newest first.",
+        takes={
+            "reason": parameters.choice(tuple(Reason)),
+            "stream": parameters.text(255),
+            "producer": parameters.text(60),
+            "group": parameters.text(2000),
+            "state": parameters.choice(STATES),
+            **parameters.LIST,
+        },
+        gives=listed(render.DeadLetterBody),
+    )
     def get(self, request: Request) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {
-                "reason": parameters.choice(tuple(Reason)),
-                "stream": parameters.text(255),
-                "producer": parameters.text(60),
-                "group": parameters.text(2000),
-                "state": parameters.choice(("open", "replayed", "discarded")),
-                **parameters.LIST,
-            },
-        )
-        actor = api_actor(request)
+        actor, asked = api_actor(request), self.asked
         rows = dead_letters.visible_dead_letters(actor)
         if "reason" in asked:
             rows = rows.filter(reason=asked["reason"])
@@ -104,59 +92,47 @@ class DeadLetters(APIView):
             limit=asked.get("limit"),
             cursor=asked.get("cursor"),
         )
-        return Response(page.as_dict(letter_dict))
+        return Response(page.as_dict(render.letter))
 
 
-class DeadLetterGroups(APIView):
-    """Dead letters by their cause, the largest group first."""
-
+class DeadLetterGroups(ApiView):
     policy: ClassVar = {"GET": "dead_letter.read"}
 
+    @operation(
+        "Refused events by their cause, the largest group first.",
+        takes={"state": parameters.choice(STATES), **parameters.LIST},
+        gives=listed(render.GroupBody),
+    )
     def get(self, request: Request) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {**parameters.LIST, "state": parameters.choice(("open", "replayed", "discarded"))},
-        )
-        actor, state = api_actor(request), asked.get("state", "open")
+        actor, asked = api_actor(request), self.asked
+        state = asked.get("state", "open")
         page = paginate(
             dead_letters.grouped(actor, state=state),
             order=("-count", "group_key"),
             limit=asked.get("limit"),
             cursor=asked.get("cursor"),
         )
-        items = [
-            group_dict(group) for group in dead_letters.describe(actor, page.items, state=state)
-        ]
-        return Response({"items": items, "next": page.next})
+        rows = dead_letters.describe(actor, page.items, state=state)
+        return Response({"items": [render.group(row) for row in rows], "next": page.next})
 
 
-def group_dict(group: dead_letters.Group) -> dict[str, object]:
-    return {
-        "group": group.id,
-        "reason": group.reason,
-        "type": group.type,
-        "stream": group.stream,
-        "producers": group.producers,
-        "count": group.count,
-        "first_at": group.first_at,
-        "last_at": group.last_at,
-        "detail": group.detail,
-    }
-
-
-class DeadLetterDetail(APIView):
-    """One dead letter; its bytes only for who may read the payload of its stream."""
-
+class DeadLetterDetail(ApiView):
     policy: ClassVar = {"GET": "dead_letter.read"}
 
+    @operation(
+        "One refused event; its bytes only for who may read the payload of its stream.",
+        gives=render.DeadLetterDetailBody,
+    )
     def get(self, request: Request, letter_id: UUID) -> Response:
-        parameters.read(request.query_params, {})
         actor = api_actor(request)
         row = dead_letters.get_dead_letter(actor, letter_id)
-        body = letter_dict(row)
-        body["body"] = dead_letters.readable_body(actor, row)
-        body["body_shown"] = body["body"] is not None
-        if body["body"] is None:
-            body["request_at"] = access.ask_url(dead_letters.ref_of(row))
-            body["permission"] = Permission.READ_PAYLOAD
+        said = dead_letters.readable_body(actor, row)
+        is_shown = said is not None
+        body: render.DeadLetterDetailBody = {
+            **render.letter(row),
+            "body": said,
+            "body_shown": is_shown,
+            "permission": None if is_shown else Permission.READ_PAYLOAD,
+            "request_at": None if is_shown else access.ask_url(dead_letters.ref_of(row)),
+        }
         return Response(body)

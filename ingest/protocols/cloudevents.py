@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -113,10 +114,18 @@ def _charset(content_type: str) -> str:
 
 def read_structured(body: bytes) -> Envelope:
     """One event in JSON; raises when the body is not JSON or not an object."""
-    examined = strict_json.read(body, suspicious=strict_json.is_suspicious(body))
+    raw = body.strip(b" \t\r\n")
+    examined = _read(raw)
     if not isinstance(examined.value, dict):
         raise strict_json.refuse("shape")
-    return _envelope(examined, body.strip(b" \t\r\n"))
+    return _envelope(examined, raw)
+
+
+def _read(raw: bytes) -> strict_json.Examined:
+    """One JSON text; beyond the size of an event only so far as its refusal needs."""
+    if len(raw) > strict_json.MAX_EVENT_BYTES:
+        return strict_json.Examined(strict_json.read_oversize(raw))
+    return strict_json.read(raw, suspicious=strict_json.is_suspicious(raw))
 
 
 def read_batch(body: bytes) -> Iterator[Envelope]:
@@ -128,8 +137,12 @@ def read_batch(body: bytes) -> Iterator[Envelope]:
     if len(parts) > MAX_EVENTS:
         raise TooLargeError("A batch may have at most 5,000 events.")
     suspicious = strict_json.is_suspicious(body)
-    for raw in parts:
-        yield _envelope(strict_json.read(raw, suspicious=suspicious, base_depth=1), raw)
+    for part in parts:
+        raw = bytes(part)
+        if len(raw) > strict_json.MAX_EVENT_BYTES:
+            yield _envelope(_read(raw), raw)
+        else:
+            yield _envelope(strict_json.read(raw, suspicious=suspicious, base_depth=1), raw)
 
 
 def read_lines(body: bytes) -> Iterator[Envelope]:
@@ -141,7 +154,7 @@ def read_lines(body: bytes) -> Iterator[Envelope]:
         raise TooLargeError("A batch may have at most 5,000 events.")
     for raw in lines:
         try:
-            examined = strict_json.read(raw, suspicious=strict_json.is_suspicious(raw))
+            examined = _read(raw)
         except BadRequestError as error:
             yield Envelope(raw, NDJSON).refuse(
                 Reason.UNPARSABLE, FieldError("", error.code, error.detail)
@@ -152,31 +165,19 @@ def read_lines(body: bytes) -> Iterator[Envelope]:
 
 def read_binary(headers: Iterable[tuple[str, str]], content_type: str, body: bytes) -> Envelope:
     """One event whose attributes are headers (lower-case names); the body is its data."""
-    attributes: dict[str, Any] = {}
-    faults: list[FieldError] = []
-    for name, value in headers:
-        if not name.startswith("ce-"):
-            continue
-        attribute = name[3:]
-        if attribute in attributes:
-            faults.append(_fault(attribute, "repeated", "must be sent once"))
-            continue
-        if attribute in {"data", "data_base64", "datacontenttype"}:
-            continue  # the body and its Content-Type say it
-        try:
-            attributes[attribute] = unquote_to_bytes(value).decode("utf-8")
-        except UnicodeDecodeError:
-            faults.append(_fault(attribute, "encoding", "must be percent-encoded UTF-8"))
+    attributes, faults = _read_headers(headers)
     if content_type:
         attributes["datacontenttype"] = content_type
     findings: tuple[FieldError, ...] = ()
+    beyond = b""  # JSON that is more than an event may carry
     if body and is_json_type(content_type or None):
-        examined = strict_json.read(body, suspicious=strict_json.is_suspicious(body))
-        attributes["data"] = examined.value
-        findings = tuple(
-            FieldError(f"/data{found.pointer}", found.code, found.detail)
-            for found in examined.findings
-        )
+        content = body.strip(b" \t\r\n")
+        examined = _read(content)
+        if len(content) > strict_json.MAX_EVENT_BYTES:
+            beyond = content
+        else:
+            attributes["data"] = examined.value
+            findings = _inside_data(examined.findings)
     elif body and media_type(content_type).startswith("text/"):
         try:
             attributes["data"] = body.decode("utf-8")
@@ -188,10 +189,44 @@ def read_binary(headers: Iterable[tuple[str, str]], content_type: str, body: byt
         attributes["data_base64"] = base64.b64encode(body).decode("ascii")
     attributes, unclean = _cleaned(attributes)
     raw = orjson.dumps(attributes)
+    if beyond:
+        raw = b'%b,"data":%b}' % (raw[:-1], beyond)
     envelope = _envelope(strict_json.Examined(attributes, findings + unclean), raw)
     if faults:
         envelope.refuse(Reason.ENVELOPE_INVALID, *faults, *envelope.errors)
     return envelope
+
+
+def _read_headers(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], list[FieldError]]:
+    """The attributes that headers carry, and what is wrong with them."""
+    attributes: dict[str, Any] = {}
+    faults: list[FieldError] = []
+    for name, value in headers:
+        if not name.startswith("ce-"):
+            continue
+        attribute = name[3:]
+        if attribute in attributes:
+            faults.append(_fault(attribute, "repeated", "must be sent once"))
+        elif attribute not in {"data", "data_base64", "datacontenttype"}:
+            try:
+                attributes[attribute] = _decoded(value)
+            except UnicodeDecodeError:
+                faults.append(_fault(attribute, "encoding", "must be percent-encoded UTF-8"))
+    return attributes, faults
+
+
+def _decoded(value: str) -> str:
+    """A header's text, percent-decoded once. Some clients send UTF-8 as it is, others Latin-1."""
+    if not value.isascii():
+        with suppress(UnicodeDecodeError):
+            value = value.encode("latin-1").decode("utf-8")
+    return unquote_to_bytes(value).decode("utf-8")
+
+
+def _inside_data(findings: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
+    return tuple(
+        FieldError(f"/data{found.pointer}", found.code, found.detail) for found in findings
+    )
 
 
 def _cleaned(attributes: dict[str, Any]) -> tuple[dict[str, Any], tuple[FieldError, ...]]:
@@ -222,19 +257,20 @@ def _envelope(examined: strict_json.Examined, raw: bytes) -> Envelope:
         return envelope.refuse(
             Reason.ENVELOPE_INVALID, FieldError("", "shape", "must be a JSON object")
         )
+    if len(raw) > strict_json.MAX_EVENT_BYTES:  # read roughly; its texts still have to be stored
+        event = {
+            name: strict_json.storable_text(value) if isinstance(value, str) else value
+            for name, value in event.items()
+        }
     faults: list[FieldError] = []
     _read_required(event, envelope, faults)
     _read_optional(event, envelope, faults)
-    _read_data(event, envelope, faults)
+    unpacked = _read_data(event, envelope, faults)
     if len(event) > len(_CORE) or not event.keys() <= _CORE:
         _read_extensions(event, envelope, faults)
     if faults:
         return envelope.refuse(Reason.ENVELOPE_INVALID, *faults[: strict_json.MAX_FINDINGS])
-    breaks = examined.findings or strict_json.find_limit_breaks(event, raw)
-    if not breaks and "data_base64" in event and envelope.data_bytes is None:
-        # JSON that was unpacked holds to the limits as if it had been sent plainly.
-        content = base64.b64decode(event["data_base64"] or "")
-        breaks = strict_json.find_limit_breaks({"data": envelope.data}, content)
+    breaks = examined.findings or strict_json.find_limit_breaks(event, raw) or unpacked
     if breaks:
         return envelope.refuse(Reason.LIMIT_EXCEEDED, *breaks)
     return envelope
@@ -305,35 +341,44 @@ def _optional_text(
     return value
 
 
-def _read_data(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:
+def _read_data(
+    event: dict[str, Any], envelope: Envelope, faults: list[FieldError]
+) -> tuple[FieldError, ...]:
+    """The event's data; gives the limits that JSON breaks which came packed in base64."""
     encoded = event.get("data_base64")
     if encoded is None:
         if "data" in event:
             envelope.has_data = True
             envelope.data = event["data"]
-        return
+        return ()
     if "data" in event:
         faults.append(_fault("data_base64", "both", "must not stand beside data"))
-        return
+        return ()
     if not isinstance(encoded, str):
         faults.append(_fault("data_base64", "type", "must be a text"))
-        return
+        return ()
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         faults.append(_fault("data_base64", "base64", "must be base64"))
-        return
+        return ()
     envelope.has_data = True
     if not is_json_type(envelope.datacontenttype):
         envelope.data_bytes = content
-        return
+        return ()
     try:
-        envelope.data = strict_json.decode(content)
+        examined = _read(content)
     except BadRequestError as error:
         if envelope.datacontenttype is None:
             envelope.data_bytes = content
         else:
             faults.append(_fault("data_base64", error.code, "must hold JSON, as its type says"))
+        return ()
+    envelope.data = examined.value
+    # JSON that was unpacked holds to the limits as if it had been sent plainly.
+    return _inside_data(examined.findings) or strict_json.find_limit_breaks(
+        {"data": envelope.data}, content
+    )
 
 
 def _read_extensions(event: dict[str, Any], envelope: Envelope, faults: list[FieldError]) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import TruncDate
 
 from catalog.models import Producer, Stream
@@ -68,7 +68,7 @@ def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     rows = DeadLetter.objects.filter(received_at__gte=clock.now() - KEPT)
     if actor.is_admin or actor.has_role("on_call"):
         return rows
-    owned = access.permitted(actor, Permission.EDIT, Stream.objects.all())
+    owned = access.permitted(actor, Permission.EDIT, Stream.objects.all(), scope="read")
     return rows.filter(stream_id__in=owned.values("pk"))
 
 
@@ -183,9 +183,12 @@ def group_id(key: str) -> str:
 def key_of(group: str) -> str:
     """The key inside an address; NotFoundError for what was never one."""
     try:
-        return base64.urlsafe_b64decode(group + "=" * (-len(group) % 4)).decode()
+        key = base64.urlsafe_b64decode(group + "=" * (-len(group) % 4)).decode()
     except (ValueError, binascii.Error):
         raise NotFoundError from None
+    if "\0" in key:
+        raise NotFoundError
+    return key
 
 
 def producer_id(name: str) -> int:
@@ -202,6 +205,13 @@ def ref_of(letter: DeadLetter) -> ResourceRef:
     return stream.ref if stream is not None else ResourceRef("stream", letter.type)
 
 
+def _meant_stream(letter: DeadLetter) -> Stream | None:
+    """The stream of a dead letter, also where its producer was told that there is none."""
+    known = Stream.objects.filter(pk=letter.stream_id or 0).first()
+    named = Q(name=letter.type) | Q(aliases__alias=letter.type)
+    return known or Stream.objects.filter(named).order_by("pk").first()
+
+
 def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     """The bytes as text for who may read the payload; None for others.
 
@@ -209,7 +219,7 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     personal streams need the grant to personal fields. Such a read, and that of a type nobody
     registered, leaves an audit row.
     """
-    stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
+    stream = _meant_stream(letter)
     if stream is None:
         if not (actor.is_admin or actor.has_role("on_call")):
             return None

@@ -4,15 +4,16 @@ Whoever holds `read_payload` sees events with personal fields masked; whoever ho
 sees them in clear, and that read leaves one audit row.
 """
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from catalog.models import Producer, SchemaField, Stream
+from catalog.classified import MASK, PERSONAL, is_personal, mask
+from catalog.models import Producer, Stream
 from governance import access, audit
-from governance.masking import MASK, mask, present
 from governance.types import Permission
 from ingest.models import Event
 from portal.http.pagination import Page, paginate
@@ -20,7 +21,6 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 ORDER: Final = ("-occurred_at", "event_id")
-_PERSONAL: Final = ("personal", "sensitive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class StoredEvent:
     producer: str
     attributes: dict[str, Any]
     data: Any
+    binary: bytes | None
     extra: Any
     masked: tuple[str, ...]
 
@@ -50,7 +51,7 @@ class StoredEvent:
             "time": self.occurred_at,
             "subject": self.subject,
             **self.attributes,
-            "data": self.data,
+            **self._data(),
             "portal": {
                 "version": self.version,
                 "received_at": self.received_at,
@@ -59,6 +60,12 @@ class StoredEvent:
                 "masked": list(self.masked),
             },
         }
+
+    def _data(self) -> dict[str, Any]:
+        """Data as JSON, or as base64 what is no JSON."""
+        if self.binary is None:
+            return {"data": self.data}
+        return {"data_base64": base64.b64encode(self.binary).decode("ascii")}
 
 
 def stored_events(
@@ -106,21 +113,22 @@ def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
 def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]:
     if not rows:
         return []
-    personal = _personal_paths(stream, {row.version for row in rows})
-    subject_is_personal = stream.subject_classification in _PERSONAL
+    documents = _documents(stream, {row.version for row in rows})
     in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
+    # What no contract speaks of may be anything: in a personal stream it is held back whole.
+    holds_back = not in_clear and any(is_personal(document) for document in documents.values())
     producers = dict(
         Producer.objects.filter(pk__in={row.producer_id for row in rows}).values_list("pk", "name")
     )
     touched: set[str] = set()
     shown = []
     for row in rows:
-        held = present(row.data, personal.get(row.version or 0, ()))
-        if subject_is_personal and row.subject:
-            held.append("subject")
+        contracts = [documents.get(row.version), documents.get(stream.default_version)]
+        masked, held = mask(contracts, row.data)
+        hides_subject = stream.subject_classification in PERSONAL and bool(row.subject)
+        held += ["subject"] if hides_subject else []
         touched |= set(held)
-        hide = () if in_clear else tuple(held)
-        masks_subject = "subject" in hide
+        binary = bytes(row.data_base64) if row.data_base64 is not None else None
         shown.append(
             StoredEvent(
                 stream=stream.name,
@@ -128,13 +136,16 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
                 occurred_at=row.occurred_at,
                 received_at=row.received_at,
                 version=row.version,
-                subject=MASK if masks_subject else row.subject,
+                subject=MASK if hides_subject and not in_clear else row.subject,
                 source=row.source,
                 producer=producers.get(row.producer_id, "unknown"),
-                attributes=row.attributes,
-                data=mask(row.data, [path for path in hide if path != "subject"]),
-                extra=row.extra if in_clear or not touched else None,
-                masked=hide,
+                attributes=_without(row.subject, row.attributes)
+                if hides_subject and not in_clear
+                else row.attributes,
+                data=row.data if in_clear else masked,
+                binary=None if holds_back else binary,
+                extra=None if holds_back else row.extra,
+                masked=() if in_clear else tuple(held),
             )
         )
     if in_clear and touched:
@@ -148,13 +159,13 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
     return shown
 
 
-def _personal_paths(stream: Stream, versions: set[int | None]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    rows = SchemaField.objects.filter(
-        stream=stream,
-        schema_version__version__in=[version for version in versions if version],
-        classification__in=_PERSONAL,
-    ).values_list("schema_version__version", "path")
-    for version, path in rows:
-        found.setdefault(version, []).append(path)
-    return found
+def _without(subject: str | None, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes, a partition key for one, without the subject that is masked."""
+    return {name: MASK if value == subject else value for name, value in attributes.items()}
+
+
+def _documents(stream: Stream, versions: set[int | None]) -> dict[int | None, object]:
+    """The contracts of the versions, and today's: what is personal now was so before."""
+    wanted = {version for version in (*versions, stream.default_version) if version is not None}
+    rows = stream.versions.filter(version__in=wanted)
+    return dict(rows.values_list("version", "document"))

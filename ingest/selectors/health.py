@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
-from catalog.models import Producer, Stream
-from ingest.models import DiscoveredStream, IngestMinute
-from portal.kernel import clock
+from catalog.models import Producer, Stream, StreamAlias
+from catalog.selectors.streams import visible_streams
+from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
+from portal.kernel import clock, soft_cache
+from portal.kernel.actor import Actor
 
 GOAL: Final = 0.999
 _STRIP_MINUTES: Final = 60
+_SETTLING: Final = timedelta(hours=2)
+_SETTLED_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,48 @@ class Minute:
 
 def totals(since: timedelta) -> Totals:
     """What was received since then, over all streams."""
-    start = clock.now() - since
-    row = IngestMinute.objects.filter(minute__gte=start).aggregate(
+    return _sum(IngestMinute.objects.filter(minute__gte=clock.now() - since))
+
+
+def _sum(rows: QuerySet[IngestMinute]) -> Totals:
+    row = rows.aggregate(
         received=Sum("received", default=0),
         accepted=Sum("accepted", default=0),
         duplicate=Sum("duplicate", default=0),
         dead_lettered=Sum("dead_lettered", default=0),
     )
     return Totals(**{name: int(value) for name, value in row.items()})
+
+
+def totals_ever() -> Totals:
+    """Everything ever received, for counters that only rise.
+
+    Days that nothing more is added to are summed once an hour, the rest now. What an import adds to
+    a day long past shows within the hour.
+    """
+    quiet = (clock.now() - _SETTLING).replace(hour=0, minute=0, second=0, microsecond=0)
+    key = f"ingest_totals_before:{quiet:%Y%m%d}"
+    settled: Totals | None = soft_cache.get(key)
+    if settled is None:
+        settled = _sum(IngestMinute.objects.filter(minute__lt=quiet))
+        soft_cache.put(key, settled, _SETTLED_SECONDS)
+    recent = _sum(IngestMinute.objects.filter(minute__gte=quiet))
+    return Totals(
+        received=settled.received + recent.received,
+        accepted=settled.accepted + recent.accepted,
+        duplicate=settled.duplicate + recent.duplicate,
+        dead_lettered=settled.dead_lettered + recent.dead_lettered,
+    )
+
+
+def open_dead_letters() -> dict[str, int]:
+    """Dead letters that nobody has settled, by reason; kept for a minute."""
+    found: dict[str, int] | None = soft_cache.get("open_dead_letters")
+    if found is None:
+        rows = DeadLetter.objects.filter(state="open").values("reason").annotate(n=Count("id"))
+        found = {row["reason"]: row["n"] for row in rows.order_by("reason")}
+        soft_cache.put("open_dead_letters", found, 60)
+    return found
 
 
 def sources(since: timedelta = timedelta(hours=1), limit: int = 20) -> list[SourceRow]:
@@ -107,12 +145,13 @@ def minutes(count: int = _STRIP_MINUTES) -> list[Minute]:
 
 
 def busiest_streams(
-    since: timedelta = timedelta(hours=1), limit: int = 10
+    actor: Actor, since: timedelta = timedelta(hours=1), limit: int = 10
 ) -> list[tuple[str, Totals]]:
-    """Streams with the most refusals, then the most events."""
+    """Streams the actor may know of with the most refusals, then the most events."""
     rows = list(
-        IngestMinute.objects.filter(minute__gte=clock.now() - since)
-        .exclude(stream_id=0)
+        IngestMinute.objects.filter(
+            minute__gte=clock.now() - since, stream_id__in=visible_streams(actor).values("pk")
+        )
         .values("stream_id")
         .annotate(r=Sum("received"), a=Sum("accepted"), d=Sum("duplicate"), x=Sum("dead_lettered"))
         .order_by("-x", "-r")[:limit]
@@ -132,4 +171,7 @@ def busiest_streams(
 
 def discovered(limit: int = 20) -> list[DiscoveredStream]:
     """Types that arrive and are not registered, latest first."""
-    return list(DiscoveredStream.objects.filter(state="open").order_by("-last_seen_at")[:limit])
+    rows = DiscoveredStream.objects.filter(state="open").exclude(
+        Q(type__in=Stream.objects.values("name")) | Q(type__in=StreamAlias.objects.values("alias"))
+    )
+    return list(rows.order_by("-last_seen_at")[:limit])

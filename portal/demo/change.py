@@ -4,6 +4,7 @@ import copy
 from typing import Any, Final
 
 from catalog.models import Change, Stream
+from catalog.selectors.streams import get_version
 from catalog.services.changes import Proposal, comment_on_change, propose_change
 from governance.models import User
 from governance.selectors.people import actor_of
@@ -19,7 +20,7 @@ def propose_story_change() -> Change:
     found = Change.objects.filter(stream=stream).order_by("opened_at").first()
     if found is not None:
         return found
-    current = stream.versions.get(version=stream.default_version)
+    current = get_version(stream, None)
     change = propose_change(
         stream,
         Proposal(

@@ -1,64 +1,92 @@
-"""Request bodies of the API, read strictly: unknown members and wrong types are a 400."""
+"""Request bodies of the API, read strictly: unknown members and wrong types are a 400.
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+A view declares its body once; the same declaration refuses and is described in OpenAPI:
+
+    NEW_TEAM = bodies.Body(required={"slug": bodies.text(60)}, optional={"name": bodies.text(120)})
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-
+from portal.http.described import Described, Schema, schema_of
+from portal.kernel import rfc3339
 from portal.kernel.errors import BadRequestError, FieldError, InvalidError
 
 Reader = Callable[[Any], Any]
 
 
-def read(
-    body: object,
-    *,
-    required: Mapping[str, Reader] | None = None,
-    optional: Mapping[str, Reader] | None = None,
-) -> dict[str, Any]:
-    """The members of a JSON object, parsed. Raises BadRequestError or, for a missing or
-    rule-breaking member, InvalidError; every fault is named."""
-    needed, known = required or {}, {**(required or {}), **(optional or {})}
-    if not isinstance(body, Mapping):
-        raise BadRequestError("The body must be a JSON object.")
-    unreadable, broken, values = [], [], {}
-    for name, value in body.items():
-        if name not in known:
-            unreadable.append(FieldError("", "unknown", "unknown member; see the API's page"))
-            continue
-        try:
-            values[name] = known[name](value)
-        except TypeError as error:
-            unreadable.append(FieldError(f"/{name}", "type", str(error)))
-        except ValueError as error:
-            broken.append(FieldError(f"/{name}", "value", str(error)))
-    if unreadable:
-        raise BadRequestError("The body cannot be read.", errors=unreadable)
-    broken += [FieldError(f"/{n}", "required", "is needed") for n in needed if n not in body]
-    if broken:
-        raise InvalidError("The body breaks a rule.", errors=broken)
-    return values
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The members of a JSON object and how each is read."""
+
+    required: Mapping[str, Reader] = field(default_factory=dict)
+    optional: Mapping[str, Reader] = field(default_factory=dict)
+
+    def read(self, body: object) -> dict[str, Any]:
+        """The members that were given, parsed. Raises BadRequestError or, for a missing or
+        rule-breaking member, InvalidError; every fault is named."""
+        known = {**self.required, **self.optional}
+        if not isinstance(body, Mapping):
+            raise BadRequestError("The body must be a JSON object.")
+        unreadable, broken, values = [], [], {}
+        for name, value in body.items():
+            if name not in known:
+                unreadable.append(FieldError("", "unknown", "unknown member; see the API's page"))
+                continue
+            try:
+                values[name] = known[name](value)
+            except TypeError as error:
+                unreadable.append(FieldError(f"/{name}", "type", str(error)))
+            except ValueError as error:
+                broken.append(FieldError(f"/{name}", "value", str(error)))
+        if unreadable:
+            raise BadRequestError("The body cannot be read.", errors=unreadable)
+        broken += [
+            FieldError(f"/{name}", "required", "is needed")
+            for name in self.required
+            if name not in body
+        ]
+        if broken:
+            raise InvalidError("The body breaks a rule.", errors=broken)
+        return values
+
+    @property
+    def schema(self) -> Schema:
+        """The JSON Schema of the object."""
+        readers = {**self.required, **self.optional}
+        schema: Schema = {
+            "type": "object",
+            "properties": {name: schema_of(reader) for name, reader in readers.items()},
+            "additionalProperties": False,
+        }
+        return schema | ({"required": list(self.required)} if self.required else {})
 
 
-def text(longest: int) -> Reader:
+EMPTY = Body()
+
+
+def text(longest: int, shortest: int = 0) -> Reader:
     def reader(value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError("must be a text")
         if len(value) > longest:
             raise ValueError(f"may have {longest} characters at most")
+        if len(value) < shortest:
+            raise ValueError("must not be empty")
         return value
 
-    return reader
+    schema = {"type": "string", "maxLength": longest}
+    return Described(reader, schema | ({"minLength": shortest} if shortest else {}))
 
 
-def boolean(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError("must be true or false")
     return value
 
 
-def choice(values: tuple[str, ...]) -> Reader:
+def choice(values: Sequence[str]) -> Reader:
     def reader(value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError("must be a text")
@@ -66,19 +94,13 @@ def choice(values: tuple[str, ...]) -> Reader:
             raise ValueError(f"must be one of {', '.join(values)}")
         return value
 
-    return reader
+    return Described(reader, {"type": "string", "enum": [str(value) for value in values]})
 
 
-def moment(value: Any) -> datetime:
+def _moment(value: Any) -> Any:
     if not isinstance(value, str):
         raise TypeError("must be a text with a time")
-    try:
-        found = parse_datetime(value)
-        if found is None or found.tzinfo is None:
-            raise ValueError
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("must be a time as in RFC 3339, with an offset") from None
+    return rfc3339.parse(value)
 
 
 def integer(least: int, most: int) -> Reader:
@@ -89,10 +111,10 @@ def integer(least: int, most: int) -> Reader:
             raise ValueError(f"must be from {least} to {most}")
         return value
 
-    return reader
+    return Described(reader, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def document(value: Any) -> dict[str, Any]:
+def _document(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError("must be a JSON object")
     return value
@@ -109,8 +131,28 @@ def texts(most: int, longest: int) -> Reader:
             raise ValueError(f"may have {most} entries at most")
         return [one(item) for item in value]
 
-    return reader
+    return Described(reader, {"type": "array", "maxItems": most, "items": schema_of(one)})
+
+
+def choices(values: Sequence[str]) -> Reader:
+    """A list of some of the values, each once."""
+    one = choice(values)
+
+    def reader(value: Any) -> list[str]:
+        if not isinstance(value, list):
+            raise TypeError("must be a list of texts")
+        return sorted({one(item) for item in value[: len(values) + 1]})
+
+    return Described(reader, {"type": "array", "items": schema_of(one)})
 
 
 def nullable(reader: Reader) -> Reader:
-    return lambda value: None if value is None else reader(value)
+    return Described(
+        lambda value: None if value is None else reader(value),
+        {"anyOf": [schema_of(reader), {"type": "null"}]},
+    )
+
+
+boolean: Reader = Described(_boolean, {"type": "boolean"})
+moment: Reader = Described(_moment, {"type": "string", "format": "date-time"})
+document: Reader = Described(_document, {"type": "object"})

@@ -1,18 +1,15 @@
 """Request ids, the portal's errors as answers, and refusal of requests nobody could mean."""
 
-import re
 from collections.abc import Callable
-from typing import Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from portal.http.problem import from_exception, respond
+from portal.http.addresses import keep_slashes
+from portal.http.problem import MethodNotAllowedError, from_exception, respond
 from portal.kernel.errors import BadRequestError
-from portal.kernel.identifiers import uuid7
+from portal.kernel.identifiers import TRACEPARENT, uuid7
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
@@ -23,7 +20,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         trace = request.headers.get("traceparent", "")
-        if _TRACEPARENT.fullmatch(trace):
+        if TRACEPARENT.fullmatch(trace):
             response["traceparent"] = trace
         return response
 
@@ -44,7 +41,13 @@ class StrictRequest:
         if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
             # The API answers with and without a trailing slash, and never redirects.
             request.path_info = request.path_info.rstrip("/")
-        return self.get_response(request)
+        keep_slashes(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            refusal = respond(request, MethodNotAllowedError("The Allow header lists what is."))
+            refusal["Allow"] = response["Allow"]
+            return refusal
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         problem = from_exception(error)

@@ -1,4 +1,4 @@
-"""Query parameters of lists, read strictly: unknown, repeated or unreadable ones are a 400.
+"""Query parameters, read strictly: unknown, repeated or unreadable ones are a 400.
 
 A view names what it takes, each with a reader that turns the text into a value or raises
 `ValueError` with the sentence the caller reads:
@@ -6,44 +6,44 @@ A view names what it takes, each with a reader that turns the text into a value 
     given = parameters.read(request.GET, {"tier": parameters.choice(Tier.values), **parameters.LIST})
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from django.http import QueryDict
-from django.utils.dateparse import parse_datetime
 
+from portal.http.described import Described
+from portal.kernel import rfc3339
 from portal.kernel.errors import BadRequestError, FieldError
 
 Reader = Callable[[str], Any]
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 def read(query: QueryDict, known: Mapping[str, Reader]) -> dict[str, Any]:
-    """The given parameters by name, parsed; those not given are absent. Empty texts are kept out.
+    """The given parameters by name, parsed; those not given are absent.
 
+    Empty texts count as not given, as an empty field of a form; an empty number is unreadable.
     Raises BadRequestError that names every fault, never a submitted value.
     """
     faults: list[FieldError] = []
     values: dict[str, Any] = {}
     for name in query:
-        pointer = name if name in known else ""
         given = query.getlist(name)
         if name not in known:
-            faults.append(
-                FieldError(
-                    pointer, "unknown", f"unknown parameter; known are {', '.join(sorted(known))}"
-                )
-            )
+            taken = f"known are {', '.join(sorted(known))}" if known else "none are known here"
+            faults.append(FieldError("", "unknown", f"unknown parameter; {taken}"))
         elif len(given) > 1:
-            faults.append(FieldError(pointer, "repeated", f"{name} may be given once"))
-        elif given[0] != "":
+            faults.append(FieldError(f"/{name}", "repeated", f"{name} may be given once"))
+        elif given[0] != "" or name == "limit":
             try:
                 values[name] = known[name](given[0])
             except ValueError as error:
-                faults.append(FieldError(pointer, "unreadable", f"{name} {error}"))
+                faults.append(FieldError(f"/{name}", "unreadable", f"{name} {error}"))
     if faults:
         raise BadRequestError(
             f"Of the parameters, {len(faults)} cannot be taken.", code="parameter", errors=faults
@@ -61,19 +61,19 @@ def text(longest: int = 200) -> Reader:
             raise ValueError("holds a character that cannot be stored")
         return raw
 
-    return reader
+    return Described(reader, {"type": "string", "maxLength": longest})
 
 
 def integer(least: int, most: int) -> Reader:
     def reader(raw: str) -> int:
-        if not (raw.isascii() and raw.lstrip("-").isdigit() and len(raw) <= 20):
+        if not _WHOLE.fullmatch(raw):
             raise ValueError("must be a whole number")
         value = int(raw)
         if not least <= value <= most:
             raise ValueError(f"must be from {least} to {most}")
         return value
 
-    return reader
+    return Described(reader, {"type": "integer", "minimum": least, "maximum": most})
 
 
 def choice(values: Iterable[str]) -> Reader:
@@ -84,30 +84,42 @@ def choice(values: Iterable[str]) -> Reader:
             raise ValueError(f"must be one of {', '.join(allowed)}")
         return raw
 
-    return reader
+    return Described(reader, {"type": "string", "enum": list(allowed)})
 
 
-def flag(raw: str) -> bool:
+def any_of(values: Iterable[str] = ()) -> Reader:
+    """One value or several joined by commas, of those allowed if any are named: a frozenset."""
+    allowed = tuple(values)
+    one = choice(allowed) if allowed else text(120)
+
+    def reader(raw: str) -> frozenset[str]:
+        return frozenset(one(part) for part in raw.split(","))
+
+    said = f"One of {', '.join(allowed)}, or" if allowed else "One value, or"
+    return Described(reader, {"type": "string", "description": f"{said} several joined by commas."})
+
+
+def _flag(raw: str) -> bool:
     if raw not in ("true", "false"):
         raise ValueError("must be true or false")
     return raw == "true"
 
 
-def moment(raw: str) -> datetime:
-    """RFC 3339 with an offset; a plus sign that a browser turned into a space is forgiven."""
-    try:
-        value = parse_datetime(raw.replace(" ", "+") if "T" in raw else raw)
-    except ValueError:
-        value = None
-    if value is None or value.tzinfo is None:
-        raise ValueError("must be a time as in RFC 3339, with an offset")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must be a time in years 1 to 9999") from None
+def _moment(raw: str) -> datetime:
+    """RFC 3339; a plus sign that a browser turned into a space is forgiven."""
+    return rfc3339.parse(raw.replace(" ", "+"))
 
+
+flag: Final[Reader] = Described(_flag, {"type": "boolean"})
+moment: Final[Reader] = Described(_moment, {"type": "string", "format": "date-time"})
 
 LIST: Final[Mapping[str, Reader]] = {
-    "limit": integer(1, MAX_LIMIT),
-    "cursor": text(2000),
+    "limit": Described(
+        integer(1, MAX_LIMIT),
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    ),
+    "cursor": Described(
+        text(2000),
+        {"type": "string", "maxLength": 2000, "description": "`next` of the page before."},
+    ),
 }

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.db.utils import InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -23,6 +23,7 @@ from portal.kernel.errors import (
     NotFoundError,
     NotPermittedError,
     PortalError,
+    TooLargeError,
     UnauthenticatedError,
     UnavailableError,
     UnsupportedMediaError,
@@ -31,7 +32,9 @@ from portal.kernel.errors import (
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-MACHINE_PATHS: Final = ("/api/", "/v1", "/ofrep", "/registry", "/livez", "/readyz", "/metrics")
+MACHINE_PATHS: Final = tuple(
+    f"/{name}/" for name in ("api", "v1", "ofrep", "registry", "livez", "readyz", "metrics")
+)
 
 
 def document(error: PortalError, *, request_id: str) -> dict[str, object]:
@@ -51,7 +54,8 @@ def document(error: PortalError, *, request_id: str) -> dict[str, object]:
 
 
 def wants_document(request: HttpRequest) -> bool:
-    return request.path.startswith(MACHINE_PATHS)
+    """Whether the caller is a machine, by the address."""
+    return f"{request.path}/".startswith(MACHINE_PATHS)
 
 
 def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
@@ -95,6 +99,8 @@ def from_exception(error: Exception) -> PortalError | None:
         return MethodNotAllowedError("The Allow header lists what is.")
     if isinstance(error, drf.UnsupportedMediaType):
         return UnsupportedMediaError("Send application/json in UTF-8.")
+    if isinstance(error, RequestDataTooBig):
+        return TooLargeError("A body may have at most 5 MiB as sent.")
     if isinstance(error, (SuspiciousOperation, drf.ParseError)):
         return BadRequestError("The request cannot be read.")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
@@ -114,8 +120,6 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Respon
         content_type=MEDIA_TYPE,
         headers=problem.headers,
     )
-    if isinstance(error, drf.MethodNotAllowed):
-        response["Allow"] = ", ".join(context["view"].allowed_methods)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -10,6 +10,16 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from portal.kernel import rfc3339
+
+
+def dump(data: Any) -> bytes:
+    """The bytes of an answer: times are RFC 3339 in UTC with microseconds, always."""
+    try:
+        return orjson.dumps(data, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:  # a whole number beyond 64 bits, in a contract that bounds by it
+        return json.dumps(data, default=_plain, ensure_ascii=False).encode()
+
 
 class JsonRenderer(BaseRenderer):
     media_type = "application/json"
@@ -22,16 +32,11 @@ class JsonRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Any = None,
     ) -> bytes:
-        if data is None:
-            return b""
-        try:
-            return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)
-        except TypeError:  # a whole number beyond 64 bits, in a contract that bounds by it
-            return json.dumps(data, default=_plain, ensure_ascii=False).encode()
+        return b"" if data is None else dump(data)
 
 
 def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return rfc3339.spell(value) if isinstance(value, datetime) else str(value)
 
 
 class IgnoreClientNegotiation(BaseContentNegotiation):

@@ -83,9 +83,26 @@ class UnauthenticatedError(PortalError):
 
 
 class NotPermittedError(PortalError):
+    """`permission` is what is lacking, `request_at` the page where a person asks for it."""
+
     status = 403
     code = "not_permitted"
     title = "This is not permitted"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        code: str | None = None,
+        permission: str = "",
+        request_at: str = "",
+    ) -> None:
+        named = {"permission": permission, "request_at": request_at}
+        super().__init__(
+            f"{detail} Ask for it at {request_at}" if request_at else detail,
+            code=code,
+            extra={name: value for name, value in named.items() if value},
+        )
 
 
 class NotFoundError(PortalError):

@@ -1,8 +1,13 @@
-"""Identifiers made by the portal."""
+"""Identifiers made by the portal, and the form of one that is handed on."""
 
 import os
+import re
 import time
+from typing import Final
 from uuid import UUID
+
+# W3C Trace Context: neither id is all zeros.
+TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def uuid7() -> UUID:

@@ -12,7 +12,11 @@ MAX_UNPACKED_BYTES: Final = 20 * 1024 * 1024
 MAX_RATIO: Final = 50
 # Similar events pack well, and a body of one event's size harms nobody: no ratio below this.
 RATIO_FLOOR_BYTES: Final = 256 * 1024
+# Members of gzip, frames of zstd: each costs a decoder, and millions of empty ones fit a body.
+MAX_MEMBERS: Final = 5000
 _STEP_BYTES: Final = 256 * 1024
+# A decoder copies what it was fed beyond its end, so it is fed little at a time.
+_FEED_BYTES: Final = 16 * 1024
 _ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024
 ENCODINGS: Final = frozenset({"", "identity", "gzip", "x-gzip", "zstd"})
 
@@ -46,6 +50,11 @@ def _guard(total: int, sent: int) -> None:
         raise TooLargeError("A body may unpack to at most 50 times its size.")
 
 
+def _guard_members(count: int) -> None:
+    if count > MAX_MEMBERS:
+        raise TooLargeError("A body may be packed in at most 5,000 pieces.")
+
+
 def _corrupt() -> BadRequestError:
     return BadRequestError(
         "The body is not what its Content-Encoding says.", code="malformed_encoding"
@@ -54,44 +63,48 @@ def _corrupt() -> BadRequestError:
 
 def _gunzip(body: bytes) -> bytes:
     parts: list[bytes] = []
-    total = 0
-    rest = body
-    while rest:
+    total = members = position = 0
+    view = memoryview(body)
+    while position < len(body) or not members:
+        members += 1
+        _guard_members(members)
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
+            fed = view[position : position + _FEED_BYTES]
             try:
-                part = member.decompress(rest, _STEP_BYTES)
+                part = member.decompress(fed, _STEP_BYTES)
             except zlib.error as error:
                 raise _corrupt() from error
-            rest = member.unconsumed_tail
-            if not (part or rest or member.eof):
+            if not (fed or part or member.eof):
                 raise _corrupt()
+            position += len(fed) - len(member.unconsumed_tail) - len(member.unused_data)
             parts.append(part)
             total += len(part)
             _guard(total, len(body))
-        rest = member.unused_data
-    if not parts:
-        raise _corrupt()
     return b"".join(parts)
 
 
 def _unzstd(body: bytes) -> bytes:
     """Two passes: the reader bounds the output but takes a cut frame for a whole one."""
-    total = 0
+    total = frames = position = 0
     parts: list[bytes] = []
+    view = memoryview(body)
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
     try:
         with decompressor.stream_reader(body, read_across_frames=True) as reader:
             while part := reader.read(_STEP_BYTES):
                 total += len(part)
                 _guard(total, len(body))
-        rest = body
-        while rest or not parts:
+        while position < len(body) or not frames:
+            frames += 1
+            _guard_members(frames)
             frame = decompressor.decompressobj()
-            parts.append(frame.decompress(rest))
-            if not frame.eof:
-                raise _corrupt()
-            rest = frame.unused_data
+            while not frame.eof:
+                fed = view[position : position + _FEED_BYTES]
+                if not fed:
+                    raise _corrupt()
+                parts.append(frame.decompress(fed))
+                position += len(fed) - len(frame.unused_data)
     except zstandard.ZstdError as error:
         raise _corrupt() from error
     return b"".join(parts)

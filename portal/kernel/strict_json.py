@@ -53,6 +53,11 @@ _LONG_EXPONENT: Final = b"0e000"
 _BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
 _LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
 
+_ESCAPE: Final = re.compile(rb"\\(?:u[dD]([89a-fA-F])([0-9a-fA-F]{2})|.)", re.DOTALL)
+# jiter gives up on a whole number of more than 4,300 digits, which is JSON all the same.
+_LONG_INTEGER: Final = re.compile(rb"(?<![0-9.eE+\-\"])-?[1-9][0-9]{4000,}(?![0-9.eE])")
+_BETWEEN_ELEMENTS: Final = b", \t\r\n"
+
 _split_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 _TOKEN: Final = re.compile(
@@ -138,60 +143,92 @@ def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
     try:
         value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
-        message = str(error)
-        if "duplicate key" in message:
-            raise refuse("duplicate_key") from error
-        if "recursion limit" in message:
-            raise refuse("too_deep") from error
-        if "hex escape" in message or "number out of range" in message:
+        refusal = _refusal_of(error)
+        if refusal is None:
             return examine(raw, base_depth)
-        raise refuse("malformed_json") from error
-    if _may_be_deep(raw) and depth_of(value) + base_depth > MAX_DEPTH:
-        raise refuse("too_deep")
+        raise refusal from error
+    _check_depth(value, raw, base_depth)
     if suspicious and _has_suspect(raw):
         return examine(raw, base_depth)
     return Examined(value)
 
 
-def split_array(raw: bytes) -> list[bytes]:
+def _refusal_of(error: ValueError) -> BadRequestError | None:
+    """What jiter's error means; None where only the exact scan can say whether it is JSON."""
+    message = str(error)
+    if "duplicate key" in message:
+        return refuse("duplicate_key")
+    if "recursion limit" in message:
+        return refuse("too_deep")
+    if "hex escape" in message or "number out of range" in message:
+        return None
+    return refuse("malformed_json")
+
+
+def _check_depth(value: Any, raw: bytes, base_depth: int) -> None:
+    room = MAX_DEPTH - base_depth
+    if raw.count(b"{") + raw.count(b"[") > room and depth_of(value) > room:
+        raise refuse("too_deep")
+
+
+def read_oversize(raw: bytes, base_depth: int = 0) -> Any:
+    """The value of a text that is refused for its size anyway, by native code alone.
+
+    Raises like `read` when the text as a whole can't be read. The exact scan would take seconds, so
+    numbers may be infinite or wrong here, texts may hold NUL characters, and what stood for a lone
+    surrogate is some other character.
+    """
+    try:
+        return jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+    except ValueError as error:
+        refusal = _refusal_of(error)
+        if refusal is not None:
+            raise refusal from error
+    text = _LONG_INTEGER.sub(b"1", _mask_surrogates(raw))
+    try:
+        return jiter.from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
+    except ValueError as error:
+        raise (_refusal_of(error) or refuse("malformed_json")) from error
+
+
+def split_array(raw: bytes) -> list[msgspec.Raw] | list[bytes]:
     """The elements of a top-level array, as the bytes they came in; decode each with `read`."""
     try:
-        return [bytes(item) for item in _split_array.decode(raw)]
-    except msgspec.ValidationError as error:
-        read(raw, suspicious=False)  # a syntax error further on outranks the wrong shape
-        raise refuse("shape") from error
+        return _split_array.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        return _split_by_value(raw)
+        return _split_masked(raw)
 
 
-def _split_by_value(raw: bytes) -> list[bytes]:
-    """The slow way, for what msgspec won't skip and jiter may still explain or take."""
-    value = read(raw, suspicious=True).value
-    if not isinstance(value, list):
-        raise refuse("shape")
-    return [text.encode("utf-8") for text in _element_texts(raw.decode("utf-8"))]
-
-
-def _element_texts(text: str) -> list[str]:
-    """Source texts of the elements of an array that is known to be well formed."""
-    parts: list[str] = []
-    depth, start, position = 0, -1, 0
-    while match := _TOKEN.match(text, position):
-        position = match.end()
-        mark = match["mark"]
-        if depth == 1 and start < 0 and mark not in {"]", ","}:
-            start = match.start()
-        if mark in {"[", "{"}:
-            depth += 1
-        elif mark in {"]", "}"}:
-            depth -= 1
-        closes = depth == 0 or (depth == 1 and mark == ",")
-        if closes and start >= 0:
-            parts.append(text[start : position - 1].strip(" \t\r\n"))
-            start = -1
-        if depth == 0:
-            break
+def _split_masked(raw: bytes) -> list[bytes]:
+    """The same where lone surrogates, which msgspec does not skip, are hidden from it."""
+    try:
+        items = _split_array.decode(_mask_surrogates(raw))
+    except (msgspec.DecodeError, RecursionError) as error:
+        read_oversize(raw)  # a syntax error further on outranks the wrong shape
+        raise refuse("shape") from error
+    parts: list[bytes] = []
+    position = raw.index(b"[") + 1
+    for item in items:
+        while raw[position] in _BETWEEN_ELEMENTS:
+            position += 1
+        end = position + len(bytes(item))
+        parts.append(raw[position:end])
+        position = end
     return parts
+
+
+def _mask_surrogates(raw: bytes) -> bytes:
+    """The text with each surrogate's escape turned into one of the private use area.
+
+    Same length and one to one, so that places, syntax and the difference of keys stay.
+    """
+    return _ESCAPE.sub(_mask_surrogate, raw) if b"\\u" in raw else raw
+
+
+def _mask_surrogate(match: re.Match[bytes]) -> bytes:
+    if match[1] is None:
+        return match[0]
+    return b"\\uE%X%b" % (int(match[1], 16) - 8, match[2])
 
 
 def is_suspicious(raw: bytes) -> bool:

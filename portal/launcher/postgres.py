@@ -32,7 +32,11 @@ SETTINGS: Final = {
     "wal_compression": "pglz",
     "io_method": "sync",
     "log_min_duration_statement": "-1",
+    # No submitted value in a log: neither the key of a conflict, which is an event's id, nor a
+    # statement that failed with its parameters in it.
     "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 UNSAFE_SETTINGS: Final = {
     "fsync": "off",

@@ -142,7 +142,8 @@ def _processes(
     python = sys.executable
     web = [
         python, "-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1",
-        "--port", str(options.port), "--workers", "2", "--loop", "uvloop", "--http", "httptools",
+        "--port", str(options.port), "--workers", "2", "--loop", "uvloop",
+        "--http", "portal.http.server:Protocol", "--ws", "none",
         "--no-server-header", "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "10",
     ]  # fmt: skip

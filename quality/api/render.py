@@ -1,14 +1,33 @@
-"""The JSON shapes of checks, alarms and trust: one function each."""
+"""The JSON shapes of checks, alarms and trust, and the functions that make them."""
 
-from typing import Any
+from typing import Any, TypedDict
 
+from portal.http.operations import Time
 from quality.models import Alarm, Check
 from quality.trust import Part, State, Trust
 from quality.verdicts import SpokenVerdict
 
 
-def check(row: Check) -> dict[str, Any]:
-    """A check; `level` and `value` are null where there is no verdict, the sentence says why."""
+class CheckBody(TypedDict):
+    """`level` and `value` are null where there is no verdict; the sentence says why."""
+
+    stream: str
+    kind: str
+    state: str
+    level: int | None
+    value: float | None
+    expected: float | None
+    sentence: str
+    evaluated_at: Time | None
+    changed_at: Time | None
+
+
+class CheckDaysBody(CheckBody):
+    days: list[str]
+    passing_ratio: float | None
+
+
+def check(row: Check) -> CheckBody:
     return {
         "stream": row.stream.name,
         "kind": row.kind,
@@ -22,7 +41,24 @@ def check(row: Check) -> dict[str, Any]:
     }
 
 
-def alarm(row: Alarm) -> dict[str, Any]:
+class AlarmBody(TypedDict):
+    id: int
+    stream: str
+    kind: str
+    level: int
+    open: bool
+    opened_at: Time
+    closed_at: Time | None
+    reopened: int
+    sentence: str
+    evidence: dict[str, Any]
+
+
+class AlarmDetailBody(AlarmBody):
+    rule: str
+
+
+def alarm(row: Alarm) -> AlarmBody:
     return {
         "id": row.pk,
         "stream": row.stream.name,
@@ -37,7 +73,41 @@ def alarm(row: Alarm) -> dict[str, Any]:
     }
 
 
-def signal(part: Part) -> dict[str, Any]:
+class HealthBody(TypedDict):
+    stream: str
+    state: str
+    last_event_at: Time | None
+    checks: list[CheckDaysBody]
+    alarms: list[AlarmBody]
+
+
+class SignalBody(TypedDict):
+    name: str
+    state: str
+    sentence: str
+
+
+class TrustBody(TypedDict):
+    word: str
+    signals: list[SignalBody]
+
+
+class VerdictBody(TypedDict):
+    kind: str
+    say: str
+    because: str
+
+
+class FactsBody(TypedDict):
+    stream: str
+    trust: TrustBody
+    verdict: VerdictBody
+    consumers: int
+    last_event_at: Time | None
+    reviewed_at: Time | None
+
+
+def signal(part: Part) -> SignalBody:
     return {
         "name": part.name,
         "state": "not_measured" if part.state is State.UNKNOWN else part.state.value,
@@ -45,9 +115,9 @@ def signal(part: Part) -> dict[str, Any]:
     }
 
 
-def trust(found: Trust) -> dict[str, Any]:
+def trust(found: Trust) -> TrustBody:
     return {"word": found.word, "signals": [signal(part) for part in found.parts]}
 
 
-def verdict(spoken: SpokenVerdict) -> dict[str, Any]:
+def verdict(spoken: SpokenVerdict) -> VerdictBody:
     return {"kind": spoken.kind, "say": spoken.say, "because": spoken.because}

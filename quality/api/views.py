@@ -4,12 +4,13 @@ from typing import ClassVar
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from catalog.selectors import parties
 from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
+from governance.api.base import ApiView
 from portal.http import parameters
+from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
 from quality.api import render
 from quality.models import CheckKind
@@ -19,13 +20,14 @@ from quality.selectors.trust import trust_of
 from quality.verdicts import RULES, stream_verdict
 
 
-class StreamHealth(APIView):
-    """What the checks of a stream say now, their last 28 days, and its open alarms."""
-
+class StreamHealth(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
+    @operation(
+        "What the checks of a stream say now, their last 28 days, and its open alarms.",
+        gives=render.HealthBody,
+    )
     def get(self, request: Request, name: str) -> Response:
-        parameters.read(request.query_params, {})
         actor = api_actor(request)
         stream = get_stream(actor, name)
         checks = selectors.checks_of(stream)
@@ -50,13 +52,14 @@ class StreamHealth(APIView):
         )
 
 
-class StreamFacts(APIView):
-    """The trust signals of a stream, each with its evidence, and the verdict they make."""
-
+class StreamFacts(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
+    @operation(
+        "The trust signals of a stream, each with its evidence, and the verdict they make.",
+        gives=render.FactsBody,
+    )
     def get(self, request: Request, name: str) -> Response:
-        parameters.read(request.query_params, {})
         stream = get_stream(api_actor(request), name)
         trust = trust_of([stream])[stream.pk]
         consumers = parties.readers_of(stream).count()
@@ -73,22 +76,21 @@ class StreamFacts(APIView):
         )
 
 
-class Checks(APIView):
-    """Every check of the streams the caller may know of."""
-
+class Checks(ApiView):
     policy: ClassVar = {"GET": "signed_in"}
 
+    @operation(
+        "The checks of the streams you may know of.",
+        takes={
+            "stream": parameters.text(255),
+            "kind": parameters.choice(CheckKind.values),
+            "state": parameters.choice(CheckState.values),
+            **parameters.LIST,
+        },
+        gives=listed(render.CheckBody),
+    )
     def get(self, request: Request) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {
-                "stream": parameters.text(255),
-                "kind": parameters.choice(CheckKind.values),
-                "state": parameters.choice(CheckState.values),
-                **parameters.LIST,
-            },
-        )
-        actor = api_actor(request)
+        actor, asked = api_actor(request), self.asked
         rows = selectors.visible_checks(actor)
         if "stream" in asked:
             rows = rows.filter(stream=get_stream(actor, asked["stream"]))
@@ -101,22 +103,21 @@ class Checks(APIView):
         return Response(page.as_dict(render.check))
 
 
-class Alarms(APIView):
-    """Alarms of the streams the caller may know of, the newest first."""
-
+class Alarms(ApiView):
     policy: ClassVar = {"GET": "signed_in"}
 
+    @operation(
+        "Alarms of the streams you may know of, the newest first.",
+        takes={
+            "stream": parameters.text(255),
+            "kind": parameters.choice(CheckKind.values),
+            "open": parameters.flag,
+            **parameters.LIST,
+        },
+        gives=listed(render.AlarmBody),
+    )
     def get(self, request: Request) -> Response:
-        asked = parameters.read(
-            request.query_params,
-            {
-                "stream": parameters.text(255),
-                "kind": parameters.choice(CheckKind.values),
-                "open": parameters.flag,
-                **parameters.LIST,
-            },
-        )
-        actor = api_actor(request)
+        actor, asked = api_actor(request), self.asked
         rows = selectors.visible_alarms(actor)
         if "stream" in asked:
             rows = rows.filter(stream=get_stream(actor, asked["stream"]))
@@ -130,12 +131,10 @@ class Alarms(APIView):
         return Response(page.as_dict(render.alarm))
 
 
-class AlarmDetail(APIView):
-    """One alarm with the rule that fired it."""
-
+class AlarmDetail(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
+    @operation("One alarm with the rule that fired it.", gives=render.AlarmDetailBody)
     def get(self, request: Request, alarm_id: int) -> Response:
-        parameters.read(request.query_params, {})
         row = selectors.get_alarm(api_actor(request), alarm_id)
         return Response(render.alarm(row) | {"rule": RULES[row.kind]})

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -21,11 +20,11 @@ ARGUMENTS = {
     "version": 1,
     "first": 1,
     "second": 2,
-    "request_id": uuid4(),
+    "change_id": "0192f0a0-0000-7000-8000-000000000003",
+    "job_id": "0192f0a0-0000-7000-8000-000000000004",
+    "request_id": "0192f0a0-0000-7000-8000-000000000001",
     "grant_id": "stream-u-1",
-    "letter_id": uuid4(),
-    "change_id": uuid4(),
-    "job_id": uuid4(),
+    "letter_id": "0192f0a0-0000-7000-8000-000000000002",
     "event_id": "e1",
     "group": "bm9wZQ",
     "seq": 1,

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from portal.launcher import postgres
+
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
 
@@ -46,6 +48,16 @@ def test_every_variable_is_a_documented_setting(services: dict[str, Any]) -> Non
         if service.get("image") == "event-portal:local":
             unknown = set(service["environment"]) - documented
             assert not unknown, f"{name}: {unknown}"
+
+
+def test_postgres_logs_no_submitted_value_as_when_it_is_embedded(services: dict[str, Any]) -> None:
+    command = services["postgres"]["command"]
+    for name in (
+        "log_error_verbosity",
+        "log_min_error_statement",
+        "log_parameter_max_length_on_error",
+    ):
+        assert f"{name}={postgres.SETTINGS[name]}" in command
 
 
 def test_images_are_pinned_and_ours_runs_without_rights(services: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ from catalog.services.streams import (
     deprecate_stream,
     promote_stream,
     register_stream,
-    set_tags,
 )
 from governance.models import AuditEntry
 from governance.types import Role
@@ -116,7 +115,7 @@ def test_a_stranger_changes_nothing() -> None:
     with pytest.raises(NotPermittedError):
         publish_schema(stream, ORDER_SCHEMA, actor=stranger)
     with pytest.raises(NotPermittedError):
-        set_tags(stream, ["x"], actor=stranger)
+        change_stream(stream, {"tags": ["x"]}, actor=stranger)
 
 
 def test_missing_and_forbidden_look_alike() -> None:

@@ -164,7 +164,9 @@ async def post_async(
     method: str = "POST",
     path: str = "/v1/events",
     chunks: int = 1,
+    end: str = "whole",
 ) -> Answer:
+    """`end` tells what becomes of the body: it comes whole, "hangs", or its client is "gone"."""
     pairs = list(headers.items()) if isinstance(headers, dict) else headers
     scope = {
         "type": "http",
@@ -177,18 +179,27 @@ async def post_async(
     size = -(-len(body) // chunks) or 1
     parts = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
     messages = iter(
-        {"type": "http.request", "body": part, "more_body": index < len(parts) - 1}
+        {
+            "type": "http.request",
+            "body": part,
+            "more_body": end != "whole" or index < len(parts) - 1,
+        }
         for index, part in enumerate(parts)
     )
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return next(messages)
+        message = next(messages, None)
+        if message is None and end == "hangs":
+            await asyncio.Event().wait()
+        return message or {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     await asgi.handle(scope, receive, send)
+    if not sent:
+        return Answer(0, {}, b"")
     start = sent[0]
     return Answer(
         start["status"],

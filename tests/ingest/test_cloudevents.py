@@ -158,9 +158,22 @@ def test_base64_data_is_unpacked_when_it_is_json() -> None:
     ]
 
 
-def test_limits_inside_unpacked_data_hold_too() -> None:
-    deep = base64.b64encode(b"[" * 40 + b"]" * 40).decode()
-    assert read(data=..., data_base64=deep).reason is Reason.LIMIT_EXCEEDED
+@pytest.mark.parametrize("datacontenttype", [..., "application/json"])
+@pytest.mark.parametrize(
+    ("data", "pointer", "code"),
+    [
+        (b"[" * 40 + b"]" * 40, "/data" + "/0" * 31, "limits"),
+        (b'{"a": 1e400}', "/data/a", "number_range"),
+        (b'{"a": ["\\u0000"]}', "/data/a/0", "unstorable"),
+    ],
+)
+def test_limits_inside_unpacked_data_hold_too(
+    data: bytes, pointer: str, code: str, datacontenttype: object
+) -> None:
+    packed = base64.b64encode(data).decode()
+    found = read(data=..., data_base64=packed, datacontenttype=datacontenttype)
+    assert found.reason is Reason.LIMIT_EXCEEDED
+    assert (found.errors[0].pointer, found.errors[0].code) == (pointer, code)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +195,35 @@ def test_value_beyond_a_limit_is_that_events_fault(data: str, pointer: str, code
     assert found.reason is Reason.LIMIT_EXCEEDED
     assert (found.errors[0].pointer, found.errors[0].code) == (pointer, code)
     assert found.id == "1"
+
+
+@pytest.mark.parametrize("oddity", ["1e400", '"\\u0000"', '"\\ud800"', "9" * 5000])
+@pytest.mark.parametrize("mode", ["structured", "batch", "lines", "binary", "base64"])
+def test_event_beyond_its_size_is_refused_for_that_alone(mode: str, oddity: str) -> None:
+    """Whatever it holds: what can't be stored in it needs no place, only its refusal."""
+    data = f"[{oddity}{',1' * 200_000}]"
+    body = f'{{"specversion":"1.0","id":"1","source":"/s","type":"a.b","data":{data}}}'.encode()
+    if mode == "structured":
+        found = cloudevents.read_structured(body)
+    elif mode == "batch":
+        (found,) = cloudevents.read_batch(b"[" + body + b"]")
+    elif mode == "lines":
+        (found,) = cloudevents.read_lines(body)
+    elif mode == "binary":
+        found = cloudevents.read_binary(CE_HEADERS.items(), "application/json", data.encode())
+    else:
+        found = read(data=..., data_base64=base64.b64encode(data.encode()).decode())
+    assert found.reason is Reason.LIMIT_EXCEEDED
+    assert [(error.pointer, error.code) for error in found.errors] == [("", "too_large")]
+    assert (found.id, found.type, found.data) == ("1", "a.b", None)
+    assert len(found.raw) > 256 * 1024
+
+
+def test_attributes_of_an_event_beyond_its_size_can_be_stored() -> None:
+    found = read(id="a\0b", subject="s\0", data=["x" * 60_000] * 6)
+    assert found.reason is Reason.LIMIT_EXCEEDED
+    assert (found.id, found.subject) == ("a\ufffdb", "s\ufffd")
+    assert faults(read(id="", data=["x" * 60_000] * 6)) == [("/id", "minLength")]
 
 
 def test_envelope_faults_come_before_limits() -> None:
@@ -262,6 +304,13 @@ def test_binary_body_is_data_of_its_content_type(
     found = cloudevents.read_binary(CE_HEADERS.items(), content_type, body)
     assert found.reason is None
     assert (found.data, found.data_bytes, found.has_data) == (data, content, bool(body))
+
+
+@pytest.mark.parametrize("sent", ["blåbär", "blåbär".encode().decode("latin-1"), "bl%C3%A5bär"])
+def test_header_that_was_not_encoded_is_read_as_it_was_meant(sent: str) -> None:
+    """Header values come as Latin-1; clients that do not percent-encode send that or UTF-8."""
+    headers = [*CE_HEADERS.items(), ("ce-subject", sent)]
+    assert cloudevents.read_binary(headers, "", b"1").subject == "blåbär"
 
 
 @pytest.mark.parametrize(

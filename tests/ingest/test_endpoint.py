@@ -4,16 +4,21 @@ import asyncio
 import base64
 import gzip
 import json
+import time
 import zlib
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from cloudevents.core.bindings.http import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
 
 from catalog.models import Stream
-from ingest import admission
+from ingest import admission, asgi
+from ingest.store import close_writer
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, Answer, World, post, post_async
 
@@ -127,6 +132,19 @@ def test_of_lines_only_the_bad_one_is_a_dead_letter(sender: Sender) -> None:
     assert answer.json["results"][0]["reason"] == "unparsable"
 
 
+def test_of_a_bad_line_64_kib_are_kept_and_the_hash_of_all(world: World, sender: Sender) -> None:
+    bad = b"{" + b"x" * 100_000
+    lines = b"\n".join([json.dumps(sender.event()).encode(), bad, bad + b"y"])
+    results = sender.send(lines, LINES).json["results"]
+    kept = {str(row["id"]): row for row in world.dead_letters()}
+    letters = [kept[result["dead_letter"]] for result in results]
+    assert [bytes(letter["body"]) for letter in letters] == [bad[: 64 * 1024]] * 2
+    assert [bytes(letter["body_sha256"]) for letter in letters] == [
+        sha256(bad).digest(),
+        sha256(bad + b"y").digest(),
+    ]
+
+
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/"])
 def test_a_slash_at_the_end_makes_no_difference(sender: Sender, path: str) -> None:
     answer = post(
@@ -175,7 +193,8 @@ def test_requests_of_real_clients_get_their_answers(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Bearer ep_prod_aaaaaaaa_bbbb", "Bearer x", "Basic !!"]
+    "authorization",
+    ["", "Bearer ep_prod_aaaaaaaa_bbbb", "Bearer x", "Basic !!", "Basic Og==", "Token x", "Bearer"],
 )
 def test_no_key_or_a_wrong_one_is_one_401(sender: Sender, authorization: str) -> None:
     body = assert_problem(sender.send(sender.event(), authorization=authorization), 401,
@@ -198,6 +217,10 @@ def test_a_key_that_ended_is_a_401(world: World, stream: Stream) -> None:
 def test_a_key_as_basic_user_name_is_taken(sender: Sender) -> None:
     basic = base64.b64encode(f"{sender.key}:".encode()).decode()
     assert sender.send(sender.event(), authorization=f"Basic {basic}").status == 202
+    for pair in (f"{sender.key}:a password", f":{sender.key}", f"x:{sender.key}"):
+        other = base64.b64encode(pair.encode()).decode()
+        assert_problem(sender.send(sender.event(), authorization=f"Basic {other}"), 401,
+                       "unauthenticated")  # fmt: skip
 
 
 def test_a_key_that_may_publish_nothing_is_a_403(world: World, stream: Stream) -> None:
@@ -231,6 +254,55 @@ def test_a_declared_source_is_the_only_one(world: World, stream: Stream) -> None
 
 
 # --- the form of a request ---
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:1", "LOCALHOST"])
+def test_the_portal_answers_for_its_own_names(sender: Sender, host: str) -> None:
+    assert sender.send(sender.event(), host=host).status == 202
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a b", "localhost:x"])
+def test_another_host_is_a_400(sender: Sender, host: str) -> None:
+    body = assert_problem(sender.send(sender.event(), host=host), 400, "host")
+    assert host not in json.dumps(body)
+    ignored = sender.send(sender.event(), host="localhost", x_forwarded_host=host)
+    assert ignored.status == 202
+
+
+@pytest.mark.parametrize("name", ["authorization", "content-type", "host"])
+def test_a_header_that_is_sent_once_must_not_come_twice(sender: Sender, name: str) -> None:
+    fields = {"authorization": f"Bearer {sender.key}", "content-type": ONE, "host": "localhost"}
+    pairs = [*fields.items(), (name, fields[name])]
+    assert_problem(post(json.dumps(sender.event()).encode(), pairs), 400, "header")
+
+
+def test_two_encodings_are_a_415_however_they_are_written(sender: Sender) -> None:
+    body = gzip.compress(gzip.compress(json.dumps(sender.event()).encode()))
+    pairs = [("authorization", f"Bearer {sender.key}"), ("content-type", ONE)]
+    pairs += [("content-encoding", "gzip")] * 2
+    assert_problem(post(body, pairs), 415, "unsupported_media_type")
+
+
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "returned"),
+    [
+        (TRACE, TRACE),
+        (f"00-{'0' * 32}-{'b' * 16}-01", None),
+        (f"00-{'a' * 32}-{'0' * 16}-01", None),
+        (TRACE.upper(), None),
+        ("x", None),
+    ],
+)
+def test_a_valid_traceparent_comes_back(sender: Sender, sent: str, returned: str | None) -> None:
+    for answer in (
+        sender.send(sender.event(), traceparent=sent),
+        sender.send(b"{", traceparent=sent),
+    ):
+        assert answer.headers.get("traceparent") == returned
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
@@ -298,6 +370,30 @@ def test_sizes_are_bounded(sender: Sender) -> None:
     assert sender.send(b"{}", content_length="-1").status == 400
 
 
+def test_a_body_that_does_not_come_is_not_waited_for_for_ever(
+    world: World, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asgi.BODY_SECONDS < 30
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
+    before = len(world.events(sender.stream))
+    body = json.dumps(sender.event()).encode()
+    headers = {"content-type": ONE, "authorization": f"Bearer {sender.key}"}
+    answer = asyncio.run(post_async(body, headers, end="hangs"))
+    assert_problem(answer, 408, "request_timeout")
+    assert answer.headers["connection"] == "close"
+    assert asyncio.run(post_async(body, headers, end="gone")).status == 0, "nobody to answer"
+    assert len(world.events(sender.stream)) == before
+
+
+def test_too_large_is_said_without_closing_upon_who_still_sends(sender: Sender) -> None:
+    answer = sender.send(b"{}", content_length=str(6 * 1024 * 1024))
+    assert_problem(answer, 413, "too_large")
+    assert "connection" not in answer.headers
+    expecting = sender.send(b"{}", content_length=str(10**7), expect="100-continue")
+    assert expecting.headers["connection"] == "close", "the body may come or not"
+    assert "connection" not in sender.send(sender.event(), expect="100-continue").headers
+
+
 @pytest.mark.parametrize(
     "bomb",
     [gzip.compress(b"[" + b" " * 30_000_000 + b"]"), gzip.compress(b"\0" * 200_000_000, 9)],
@@ -310,6 +406,16 @@ def test_a_gzip_bomb_is_too_large(sender: Sender, bomb: bytes) -> None:
 @pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}")[:-4], zlib.compress(b"{}")])
 def test_damaged_packing_is_a_400(sender: Sender, body: bytes) -> None:
     assert sender.send(body, content_encoding="gzip").status == 400
+
+
+def test_of_a_packed_body_that_cannot_be_read_the_unpacked_bytes_are_kept(
+    world: World, sender: Sender
+) -> None:
+    problem = assert_problem(
+        sender.send(gzip.compress(b'{"a": tru}'), content_encoding="gzip"), 400, "malformed_json"
+    )
+    (kept,) = [row for row in world.dead_letters() if str(row["id"]) == problem["dead_letter"]]
+    assert bytes(kept["body"]) == b'{"a": tru}'
 
 
 # --- one event's own faults ---
@@ -337,7 +443,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"type": "nobody.registered_this"}, "unknown_stream"),
     ({"time": (clock.now() - timedelta(days=400)).isoformat()}, "out_of_window"),
     ({"time": (clock.now() + timedelta(hours=25)).isoformat()}, "out_of_window"),
-    ({"dataschema": "99"}, "schema_unknown"), ({"dataschema": "urn:other"}, "schema_unknown"),
+    ({"dataschema": "99"}, "schema_unknown"), ({"dataschema": ""}, "schema_unknown"), ({"dataschema": "urn:other"}, "schema_unknown"),
     ({"data": {}}, "schema_violation"), ({"data": ...}, "schema_violation"),
     ({"data": {"order": "a", "amount": -1}}, "schema_violation"),
 ]  # fmt: skip
@@ -353,6 +459,20 @@ def test_a_fault_is_that_events_own_and_its_reason_is_said(
     assert (result["index"], result["reason"]) == (1, reason)
     assert result["errors"]
     assert result["dead_letter"] in {str(row["id"]) for row in world.dead_letters()}
+
+
+def test_errors_of_an_event_are_no_longer_than_they_need_be(sender: Sender) -> None:
+    """Twenty places below long keys: 5 MiB of such events had an answer of a hundred."""
+    data: Any = [[] for _ in range(20)]
+    for _ in range(29):
+        data = {"k" * 250: data}
+    answer = sender.send([sender.event(), sender.event(data={"order": "a", "deep": data})], MANY)
+    errors = answer.json["results"][0]["errors"]
+    assert {error["code"] for error in errors} == {"limits"}
+    assert len(answer.body) < 10_000
+    shallow = sender.event(data={"order": "a", "items": ["x" * 65_537] * 3})
+    (result,) = sender.send([shallow], MANY).json["results"]
+    assert len(result["errors"]) == 3, "short ones are all told"
 
 
 def test_a_lone_surrogate_makes_no_server_error(sender: Sender) -> None:
@@ -383,6 +503,42 @@ def test_an_identity_with_other_content_leaves_the_first_untouched(
     assert [json.loads(row) if isinstance(row, str) else row for row in stored] == [
         {"order": "first"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"data_base64": ""}, {}),
+        ({"data": "x"}, {"data_base64": base64.b64encode(b'"x"').decode()}),
+    ],
+)
+def test_bytes_are_other_content_than_json_of_the_same_spelling(
+    world: World, key: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    mine = Sender(world.stream(True), key)
+    event = mine.event(time=clock.now().isoformat(), datacontenttype="text/plain", data=...)
+    assert mine.send(event | first).json["accepted"] == 1
+    assert mine.send(event | second).json["results"][0]["reason"] == "id_conflict"
+    assert mine.send(event | first).json["duplicate"] == 1
+
+
+def test_one_event_is_the_same_in_each_mode_of_the_official_client(world: World, key: str) -> None:
+    mine = Sender(world.stream(True), key)
+    event = CloudEvent(
+        {
+            "id": "same", "source": "/sdk", "type": mine.stream.name, "specversion": "1.0",
+            "time": clock.now(), "subject": 'blåbär 🫐 "x" 100%', "partitionkey": "p 1",
+            "flagged": True, "sampledrate": 5, "datacontenttype": "application/json",
+        },
+        {"amount": 1.0, "text": "Grüße"},
+    )  # fmt: skip
+    statuses = []
+    for message in (to_binary_event(event), to_structured_event(event), to_binary_event(event)):
+        answer = post(message.body, message.headers | {"authorization": f"Bearer {key}"})
+        statuses.append([answer.json["accepted"], answer.json["duplicate"]])
+    assert statuses == [[1, 0], [0, 1], [0, 1]]
+    (stored,) = world.events(mine.stream)
+    assert stored["subject"] == 'blåbär 🫐 "x" 100%'
 
 
 def test_the_same_content_in_another_spelling_is_a_duplicate(sender: Sender) -> None:
@@ -462,6 +618,51 @@ def test_the_accounts_of_a_producer_add_up(world: World, stream: Stream) -> None
     mine.send(batch, MANY)
     totals = world.totals(stream.pk, producer)
     assert totals == {"received": 6, "accepted": 2, "duplicate": 2, "dead_lettered": 2}
+
+
+def test_a_full_portal_says_when_to_come_again(sender: Sender, settings: Any) -> None:
+    close_writer()
+    settings.INGEST_QUEUE_EVENTS = 0
+    try:
+        answer = sender.send(sender.event())
+    finally:
+        close_writer()
+    assert_problem(answer, 503, "unavailable")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.headers["ratelimit-policy"] == '"events";q=100000;w=1'
+    assert answer.headers["ratelimit"].startswith('"events";r=')
+
+
+def test_bodies_that_cannot_be_read_count_towards_the_quota(world: World, stream: Stream) -> None:
+    mine = Sender(stream, world.key(world.producer(), events_per_second=2))
+    statuses = [mine.send(b"{").status for _ in range(6)]
+    assert statuses[:2] == [400, 400]
+    assert 429 in statuses
+
+
+@pytest.mark.parametrize("odd", ["1e400", '"\\ud800"', '"\\u0000"'])
+def test_nobody_waits_for_long_behind_a_hostile_body(sender: Sender, odd: str) -> None:
+    """5 MiB of small odd things took the process for five to ten seconds."""
+    data = f"[{odd}{',1' * 2_400_000}]".encode()
+    large = json.dumps(sender.event(data="@")).encode().replace(b'"@"', data)
+    headers = {"content-type": MANY, "authorization": f"Bearer {sender.key}"}
+    gaps: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            gaps.append(time.perf_counter() - before)
+
+    async def both() -> Answer:
+        watching = asyncio.create_task(watch())
+        answer = await post_async(b"[" + large + b"]", headers)
+        watching.cancel()
+        return answer
+
+    answer = asyncio.run(both())
+    assert answer.json["results"][0]["reason"] == "limit_exceeded"
+    assert max(gaps) < 1.5
 
 
 def test_beyond_its_quota_a_key_waits(world: World, stream: Stream) -> None:

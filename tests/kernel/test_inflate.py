@@ -2,12 +2,13 @@
 
 import gzip
 import os
+import time
 
 import pytest
 import zstandard
 
 from portal.kernel.errors import BadRequestError, TooLargeError, UnsupportedMediaError
-from portal.kernel.inflate import MAX_SENT_BYTES, MAX_UNPACKED_BYTES, inflate
+from portal.kernel.inflate import MAX_MEMBERS, MAX_SENT_BYTES, MAX_UNPACKED_BYTES, inflate
 
 
 def test_packed_bodies_come_back_whole() -> None:
@@ -46,3 +47,24 @@ def test_caps_hold_for_what_does_not_pack() -> None:
     assert len(inflate(gzip.compress(b"\0" * 250_000), "gzip")) == 250_000
     with pytest.raises(TooLargeError):
         inflate(os.urandom(MAX_SENT_BYTES + 1), "")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "piece"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))]
+)
+def test_a_flood_of_empty_pieces_is_refused_at_once(encoding: str, piece: bytes) -> None:
+    """Each piece once cost a copy of all that followed it: ten seconds for one body."""
+    started = time.monotonic()
+    with pytest.raises(TooLargeError):
+        inflate(piece * (MAX_SENT_BYTES // len(piece)), encoding)
+    assert time.monotonic() - started < 1
+    assert inflate(piece * MAX_MEMBERS, encoding) == b""
+
+
+@pytest.mark.parametrize("size", [16 * 1024, 256 * 1024 - 1, 256 * 1024 + 1, 5_000_000])
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_bodies_of_several_pieces_and_any_length_come_back_whole(encoding: str, size: int) -> None:
+    pack = gzip.compress if encoding == "gzip" else zstandard.compress
+    body = b"".join(os.urandom(1_000) * 10 for _ in range(size // 10_000))
+    body += os.urandom(size % 10_000)
+    assert inflate(pack(body) + pack(body[::-1]), encoding) == body + body[::-1]

@@ -146,12 +146,57 @@ def test_escaped_backslash_before_u0000_is_no_nul() -> None:
     assert strict_json.decode(rb'"\\u0000"') == "\\u0000"
 
 
+def _split(body: bytes) -> list[bytes]:
+    return [bytes(part) for part in strict_json.split_array(body)]
+
+
 def test_array_is_split_into_the_bytes_of_its_elements() -> None:
     body = b' [ {"a":"]"} ,\n"x,y", [1, 2] ] '
-    assert strict_json.split_array(body) == [b'{"a":"]"}', b'"x,y"', b"[1, 2]"]
+    assert _split(body) == [b'{"a":"]"}', b'"x,y"', b"[1, 2]"]
     odd = b' [ {"a":"\\ud800]"} ,\n"x,y", [1, 2] , {}] '
-    assert strict_json.split_array(odd) == [b'{"a":"\\ud800]"}', b'"x,y"', b"[1, 2]", b"{}"]
-    assert strict_json.split_array(b"[]") == []
+    assert _split(odd) == [b'{"a":"\\ud800]"}', b'"x,y"', b"[1, 2]", b"{}"]
+    assert _split(b"[]") == []
+    pairs = b'["\\ud83d\\ude00", "\\udc00", "\\\\ud800", "\\"\\ud800"]'
+    assert _split(pairs) == [
+        b'"\\ud83d\\ude00"', b'"\\udc00"', b'"\\\\ud800"', b'"\\"\\ud800"',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body", [b'["\\ud800", tru]', b'["\\ud800"', b'["\\ud800",]', b'["\\ud8"]']
+)
+def test_broken_array_with_a_lone_surrogate_is_no_json(body: bytes) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        strict_json.split_array(body)
+    assert caught.value.code == "malformed_json"
+
+
+@pytest.mark.parametrize(
+    "odd", [b"1e400", b'"\\u0000"', b'"\\ud800"', b"9" * 5000, b'{"\\ud800": 1, "\\ud801": 2}']
+)
+def test_text_beyond_the_size_of_an_event_is_read_without_the_slow_scan(odd: bytes) -> None:
+    """Each of these once took the scan in Python: seconds for one body."""
+    raw = b'{"id":"a","data":[' + odd + b",1" * 2_000_000 + b"]}"
+    started = time.monotonic()
+    assert strict_json.read_oversize(raw)["id"] == "a"
+    assert len(strict_json.split_array(b"[" + raw + b"]")) == 1
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b'{"a":"\\ud800","b":1,"b":2}', "duplicate_key"),
+        (b'{"a":"\\ud800","b":NaN}', "malformed_json"),
+        (b'{"a":"\\ud800","b":' + b"[" * 300 + b"]" * 300 + b"}", "too_deep"),
+        (b'{"a":' + b"9" * 5000 + b',"b":01}', "malformed_json"),
+        (b"[1] x", "malformed_json"),
+    ],
+)
+def test_rough_reading_refuses_what_is_no_json(raw: bytes, code: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        strict_json.read_oversize(raw)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize("body", [b"{}", b'"x"', b"null", b"1"])

@@ -1,23 +1,32 @@
-"""`manage.py audit verify`: recompute every hash of the audit chain."""
+"""`manage.py audit verify [FILE]`: recompute every hash of the audit chain."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from governance import audit
+from governance.audit import Verification
+from governance.models import AuditVerification
+from governance.selectors.audit_log import entries_of_export
 from governance.services.verification import verify_chain
 
 
 class Command(BaseCommand):
-    help = "Walk the audit chain and recompute every hash. Exit code 1 when it does not hold."
+    help = (
+        "Walk the audit chain, or a file that was exported of it, and recompute every hash. "
+        "Exit code 1 when it does not hold."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("step", choices=["verify"])
+        parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = verify_chain()
+        found = _verify(options["file"])
         if options["json"]:
             self.stdout.write(
                 json.dumps(
@@ -35,3 +44,15 @@ class Command(BaseCommand):
             self.stdout.write(f"Broken: row {found.first_bad} is the first that does not fit.")
         if not found.holds:
             sys.exit(1)
+
+
+def _verify(file: Path | None) -> Verification | AuditVerification:
+    if file is None:
+        return verify_chain()
+    try:
+        with file.open("rb") as lines:
+            return audit.verify(entries_of_export(lines))
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"{file} holds a line that is no row of the audit chain.") from error

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0004_kept_answers'),
+        ('governance', '0005_kept_answer_without_etag'),
     ]
 
     operations = [

@@ -1,0 +1,71 @@
+"""REST of keys: personal tokens, and the keys of one's teams' producers and consumers."""
+
+from typing import ClassVar, Final
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.api import render
+from catalog.api.common import KEY_ORDER, made, page_of
+from catalog.selectors import parties
+from governance.api.authentication import api_actor
+from governance.api.base import ApiView
+from governance.api.idempotency import idempotent
+from governance.services.keys import create_token, revoke_key
+from portal.http import bodies, parameters
+from portal.http.bodies import Body
+from portal.http.conditional import etag, require_match
+from portal.http.operations import listed, operation
+from portal.kernel.actor import ALL_SCOPES
+
+NEW_TOKEN: Final = Body(
+    required={"name": bodies.text(120, 1)},
+    optional={
+        "scopes": bodies.choices(sorted(ALL_SCOPES)),
+        "expires_at": bodies.nullable(bodies.moment),
+    },
+)
+
+
+class Keys(ApiView):
+    policy: ClassVar = {"GET": "self", "POST": "self"}
+
+    @operation("The live keys you may end.", takes=parameters.LIST, gives=listed(render.KeyBody))
+    def get(self, request: Request) -> Response:
+        rows = parties.visible_keys(api_actor(request))
+        return page_of(self.asked, rows, KEY_ORDER, render.key)
+
+    @operation(
+        "Make a personal token, at most as wide as your present credentials; its text is in this "
+        "answer and nowhere else.",
+        body=NEW_TOKEN,
+        gives=render.NewKeyBody,
+        status=201,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        body = self.said(request)
+        row, text = create_token(
+            actor=api_actor(request),
+            name=body["name"],
+            scopes=body.get("scopes"),
+            expires_at=body.get("expires_at"),
+        )
+        return made(render.new_key(row, text), etag(row.pk), f"keys/{row.pk}")
+
+
+class KeyDetail(ApiView):
+    policy: ClassVar = {"GET": "self", "DELETE": "self"}
+
+    @operation("One key, without its secret.", gives=render.KeyBody)
+    def get(self, request: Request, key_id: str) -> Response:
+        row = parties.get_key(api_actor(request), key_id)
+        return Response(render.key(row), headers={"ETag": etag(row.pk)})
+
+    @operation("End a key at once.", status=204)
+    def delete(self, request: Request, key_id: str) -> Response:
+        actor = api_actor(request)
+        row = parties.get_key(actor, key_id)
+        require_match(request.headers, etag(row.pk))
+        revoke_key(row.pk, actor=actor)
+        return Response(status=204)

@@ -1,0 +1,117 @@
+"""REST of the audit chain: reading, verifying and taking it out."""
+
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar, Final
+
+from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance import audit
+from governance.api import render
+from governance.api.base import ApiView
+from governance.api.idempotency import idempotent
+from governance.audit import Verification
+from governance.models import AuditEntry, AuditVerification
+from governance.selectors import audit_log
+from governance.services.verification import verify_chain
+from portal.http import bodies, parameters
+from portal.http.operations import listed, operation
+from portal.http.pagination import paginate
+from portal.http.rendering import dump
+
+QUESTION: Final[dict[str, parameters.Reader]] = {
+    "actor": parameters.text(254),
+    "action": parameters.text(60),
+    "object": parameters.text(200),
+    "from": parameters.moment,
+    "to": parameters.moment,
+}
+LINES: Final = "application/x-ndjson"
+_ROWS: Final = 500
+
+
+def _rows(asked: dict[str, Any]) -> Any:
+    return audit_log.entries(
+        actor=asked.get("actor", ""),
+        action=asked.get("action", ""),
+        object_key=asked.get("object", ""),
+        since=asked.get("from"),
+        until=asked.get("to"),
+    )
+
+
+class Audit(ApiView):
+    policy: ClassVar = {"GET": "audit.read"}
+
+    @operation(
+        "What was done, by whom, to what; the newest first.",
+        takes={**QUESTION, **parameters.LIST},
+        gives=listed(render.AuditBody),
+    )
+    def get(self, request: Request) -> Response:
+        page = paginate(
+            _rows(self.asked),
+            order=("-seq",),
+            limit=self.asked.get("limit"),
+            cursor=self.asked.get("cursor"),
+        )
+        return Response(page.as_dict(audit_log.as_dict))
+
+
+class AuditVerify(ApiView):
+    policy: ClassVar = {"GET": "audit.read", "POST": "audit.read"}
+
+    @operation(
+        "Recompute every hash of the chain and say whether it holds.",
+        gives=render.VerificationBody,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(_verification(audit.verify()))
+
+    @operation(
+        "The same, and keep what was found for the pages.",
+        body=bodies.EMPTY,
+        gives=render.VerificationBody,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        self.said(request)
+        return Response(_verification(verify_chain()))
+
+
+def _verification(found: Verification | AuditVerification) -> render.VerificationBody:
+    return {
+        "holds": found.holds,
+        "rows": found.rows,
+        "first_bad": found.first_bad,
+        "head_hash": found.head_hash,
+    }
+
+
+class AuditExport(ApiView):
+    policy: ClassVar = {"GET": "audit.read"}
+
+    @operation(
+        "The chain as one JSON object a line, the oldest first; `manage.py audit verify FILE` "
+        "proves that it is whole.",
+        takes=QUESTION,
+        media=LINES,
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(_lines(self.asked), content_type=LINES)
+        response["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+        return response
+
+
+async def _lines(asked: dict[str, Any]) -> AsyncIterator[bytes]:
+    """Pages of rows as lines, so that no export is held in memory."""
+    last = 0
+    while rows := await sync_to_async(_after)(asked, last):
+        yield b"".join(dump(audit_log.as_dict(row)) + b"\n" for row in rows)
+        last = rows[-1].seq
+
+
+def _after(asked: dict[str, Any], seq: int) -> list[AuditEntry]:
+    return list(_rows(asked).filter(seq__gt=seq).order_by("seq")[:_ROWS])

@@ -1,0 +1,128 @@
+"""GET /metrics: the portal's own numbers for Prometheus, read from the database at each scrape.
+
+They are the whole portal's, whichever process answers, so a sum over instances would count twice:
+scrape one address. Labels hold words of short lists only, never a name or id.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+import redis
+from django.conf import settings
+from django.db.models import Count
+from django.http import HttpResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+from rest_framework.request import Request
+
+from analytics.selectors import volume
+from catalog.models import Stream
+from catalog.types import Lifecycle
+from governance.api.base import ApiView
+from governance.models import AccessRequest
+from governance.selectors import audit_log
+from ingest.selectors import health
+from ingest.types import Reason
+from portal.http.operations import operation
+from portal.kernel import clock
+from quality.models import Alarm, CheckKind
+
+_REDIS_SECONDS: Final = 0.5
+
+
+class Metrics(ApiView):
+    policy: ClassVar = {"GET": "metrics"}
+
+    @operation("The portal's numbers, as Prometheus or OpenMetrics text.", media="text/plain")
+    def get(self, request: Request) -> HttpResponse:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(encode(REGISTRY), content_type=content_type)
+
+
+class PortalCollector(Collector):
+    """Reads everything anew each time it is asked; a handful of small queries."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _received()
+        yield _by_word(
+            "portal_dead_letters_open",
+            "Dead letters that wait, by reason.",
+            "reason",
+            {**dict.fromkeys(Reason, 0), **health.open_dead_letters()},
+        )
+        yield _by_word(
+            "portal_streams",
+            "Registered streams, by lifecycle.",
+            "lifecycle",
+            dict.fromkeys(Lifecycle.values, 0)
+            | dict(Stream.objects.values_list("lifecycle").annotate(n=Count("id"))),
+        )
+        yield _by_word(
+            "portal_alarms_open",
+            "Open alarms, by the kind of check.",
+            "kind",
+            dict.fromkeys(CheckKind.values, 0)
+            | dict(
+                Alarm.objects.filter(closed_at=None).values_list("kind").annotate(n=Count("id"))
+            ),
+        )
+        yield GaugeMetricFamily(
+            "portal_access_requests_open",
+            "Requests for access that wait for a decision.",
+            AccessRequest.objects.filter(state="open").count(),
+        )
+        yield CounterMetricFamily(
+            "portal_audit_rows", "Rows of the audit chain.", audit_log.newest_number()
+        )
+        moved_at = volume.rolled_up_at()
+        if moved_at is not None:
+            yield GaugeMetricFamily(
+                "portal_rollup_lag_seconds",
+                "Since the counts of events moved last.",
+                (clock.now() - moved_at).total_seconds(),
+            )
+        yield from _queues()
+
+
+def _received() -> Metric:
+    totals = health.totals_ever()
+    events = CounterMetricFamily(
+        "portal_ingest_events", "Events received, by what became of them.", labels=["outcome"]
+    )
+    events.add_metric(["accepted"], totals.accepted)
+    events.add_metric(["duplicate"], totals.duplicate)
+    events.add_metric(["dead_lettered"], totals.dead_lettered)
+    return events
+
+
+def _by_word(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, says, labels=[label])
+    for word, count in counts.items():
+        family.add_metric([str(word)], count)
+    return family
+
+
+def _queues() -> Iterator[Metric]:
+    """Tasks that wait for a worker; nothing while the broker is away."""
+    client = redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+    )
+    try:
+        with client:
+            waiting = {name: client.llen(name) for name in settings.CELERY_TASK_QUEUES_NAMES}
+    except RedisError:
+        return
+    yield _by_word("portal_queue_tasks", "Tasks that wait for a worker.", "queue", waiting)
+
+
+REGISTRY: Final = CollectorRegistry()
+REGISTRY.register(PortalCollector())

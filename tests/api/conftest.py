@@ -1,0 +1,220 @@
+"""A world with one secret in it: a restricted stream with everything that can hang on one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.db import connection
+
+from analytics.models import StreamCount
+from catalog.models import Consumer, Producer, Stream
+from catalog.selectors.search import vocabulary
+from catalog.services.consumers import create_consumer, map_consumer
+from catalog.services.producers import create_producer
+from experiments.models import Experiment, Metric
+from experiments.services.experiments import (
+    NewExperiment,
+    NewMeasure,
+    NewVariant,
+    create_experiment,
+    start_experiment,
+)
+from experiments.services.metrics import NewMetric, create_metric
+from governance.models import AccessRequest, Team, User
+from governance.selectors.people import actor_of
+from governance.selectors.requests import GrantRow
+from governance.services.keys import create_key
+from governance.services.requests import ask_for_access, grant_access
+from governance.types import Permission, Role
+from ingest import partitions
+from ingest.models import DiscoveredStream, IngestMinute
+from portal.checks import routes
+from portal.kernel import clock
+from portal.kernel.actor import SYSTEM
+from quality.models import Alarm, Check, CheckDay
+from tests.support.factories import make_person, make_stream, make_team
+
+NAME = "zebra.plan_agreed"
+SECRET = b"zebra"
+PERSONAL = b"ada@zebra.example"
+LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "zebra_code": {"type": "string", "description": "A zebra."},
+        "email": {"type": "string", "x-classification": "personal", "x-privacy": "tokenize"},
+    },
+}
+ARGUMENTS = {
+    "event_id": "e1",
+    "version": "1",
+    "letter_id": str(LETTER),
+    "group": "emVicmE",
+    "seq": "1",
+    "key_id": "abcdefgh",
+    "number": "1",
+}
+_EVENT = """
+INSERT INTO ingest_event (stream_id, track, occurred_at, event_id, received_at, producer_id,
+    version, subject, source, attributes, data, content_hash, marks, tx, seq)
+VALUES (%s, 1, %s, 'e1', %s, %s, 1, %s, '/zebra', %s, %s, '', 0, '7', 1)
+"""
+_LETTER = """
+INSERT INTO ingest_dead_letter (id, received_at, stream_id, producer_id, type, event_id, source,
+    reason, errors, body, content_type, body_sha256, group_key)
+VALUES (%s, %s, %s, %s, %s, 'e2', '/zebra', 'schema_violation',
+    '[{"pointer": "/data/zebra_code", "code": "type", "detail": "must be a zebra"}]', %s,
+    'application/json', '', 'zebra')
+"""
+
+
+@dataclass
+class Secret:
+    """What hangs on the restricted stream. Its owner team has one engineer."""
+
+    team: Team
+    owner: User
+    stream: Stream
+    producer: Producer
+    consumer: Consumer
+    request: AccessRequest
+    grant: GrantRow
+    alarm: Alarm
+    experiment: Experiment
+    metric: Metric
+
+
+@pytest.fixture
+def secret(db: None) -> Secret:
+    vocabulary.forget()
+    team = make_team("Owners")
+    owner, reader = make_person(Role.ENGINEER, team=team), make_person(Role.ANALYST)
+    # Open to all while its reader asks, restricted afterwards.
+    stream = make_stream(
+        NAME,
+        team=team,
+        schema=SCHEMA,
+        title="The zebra plan",
+        description="Zebra business.",
+        tags=("zebra-tag",),
+        aliases=("Zebra/Plan",),
+        subject_classification="personal",
+    )
+    request = ask_for_access(
+        stream.ref,
+        actor=actor_of(reader),
+        purpose="To know about the zebra.",
+        until=clock.now() + timedelta(days=9),
+    )
+    grant = grant_access(
+        stream.ref,
+        actor=SYSTEM,
+        permission=Permission.PUBLISH,
+        holder=reader,
+        purpose="To write of the zebra.",
+        until=clock.now() + timedelta(days=9),
+    )
+    Stream.objects.filter(pk=stream.pk).update(restricted=True)
+    stream.refresh_from_db()
+    producer = create_producer("sender", actor=SYSTEM, streams=[stream])
+    consumer = create_consumer("reader", actor=SYSTEM)
+    map_consumer(consumer, stream, actor=SYSTEM, fields=["zebra_code"], purpose="The zebra.")
+    _send(stream, producer)
+    metric, experiment = _experiment(stream, team)
+    return Secret(
+        team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric
+    )
+
+
+def _send(stream: Stream, producer: Producer) -> None:
+    now = clock.now()
+    connection.ensure_connection()
+    assert isinstance(connection.connection, psycopg.Connection)
+    partitions.make_days(connection.connection, partitions.PARENTS, [now.date()])
+    person = PERSONAL.decode()
+    data = json.dumps({"zebra_code": "z", "email": person})
+    key = json.dumps({"partitionkey": person})
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENT, [stream.pk, now, now, producer.pk, person, key, data])
+        body = json.dumps({"type": stream.name, "data": {"email": person}}).encode()
+        cursor.execute(_LETTER, [LETTER, now, stream.pk, producer.pk, stream.name, body])
+    minute = now.replace(second=0, microsecond=0)
+    IngestMinute.objects.create(
+        stream_id=stream.pk, minute=minute, producer_id=producer.pk, received=9, accepted=4,
+        dead_lettered=5,
+    )  # fmt: skip
+    DiscoveredStream.objects.create(
+        type=stream.name, first_seen_at=now, last_seen_at=now, events=1, producer_id=producer.pk
+    )
+    StreamCount.objects.create(stream_id=stream.pk, start=minute, events=4)
+
+
+def _alarm(stream: Stream) -> Alarm:
+    now = clock.now()
+    Check.objects.create(
+        stream=stream, kind="validity", state="alarm", level=2, value=0.2, sentence="Zebra breaks.",
+        evaluated_at=now,
+    )  # fmt: skip
+    CheckDay.objects.create(
+        stream_id=stream.pk, kind="validity", day=now.date(), worst=2, evaluations=10, breaches=4
+    )
+    return Alarm.objects.create(
+        stream=stream, kind="validity", opened_at=now, level=2, sentence="Zebra breaks.",
+        evidence={"value": 0.2},
+    )  # fmt: skip
+
+
+def _experiment(stream: Stream, team: Team) -> tuple[Metric, Experiment]:
+    metric = create_metric(
+        NewMetric(key="zebra_rate", name="Zebra", stream=stream, type="proportion"), actor=SYSTEM
+    )
+    experiment = create_experiment(
+        NewExperiment(
+            key="zebra_trial",
+            title="More zebra",
+            exposure_stream=stream,
+            owner_team=team,
+            planned_units=2000,
+            variants=[NewVariant("a", 5000), NewVariant("b", 5000)],
+            measures=[NewMeasure(metric)],
+        ),
+        actor=SYSTEM,
+    )
+    return metric, start_experiment(experiment, actor=SYSTEM)
+
+
+def credential(kind: str, holder_id: int, **fields: Any) -> str:
+    """The text of a new key of a program."""
+    _, text = create_key(actor=SYSTEM, kind=kind, name="test", holder_id=holder_id, **fields)
+    return text
+
+
+def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
+    """Every route with the arguments that lead to the secret, and its view."""
+    for route, view in routes():
+        if route.startswith("accounts/") or "(?P" in route:
+            continue
+        path = route.replace("^", "").replace("/?$", "")
+        noun = path.removeprefix("api/v1/").split("/")[0]
+        arguments = ARGUMENTS | {
+            "name": {"producers": "sender", "consumers": "reader", "rollups": "stream_counts"}.get(
+                noun, NAME
+            ),
+            "slug": {"teams": secret.team.slug, "tags": "zebra-tag"}.get(noun, "zebra"),
+            "key": secret.metric.key if noun == "metrics" else secret.experiment.key,
+            "request_id": str(secret.request.pk),
+            "grant_id": secret.grant.id,
+            "alarm_id": str(secret.alarm.pk),
+            "user_id": str(secret.owner.pk),
+        }
+        while "<" in path:
+            start, end = path.index("<"), path.index(">")
+            name = path[start + 1 : end].rpartition(":")[2]
+            path = path[:start] + arguments[name] + path[end + 1 :]
+        yield f"/{path}", view
