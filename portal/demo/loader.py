@@ -11,7 +11,9 @@ from django.db.models import Max
 from analytics.services.rollups import roll_up
 from catalog.models import Producer
 from experiments.services.analysis import analyse_running
+from ingest import partitions
 from ingest.admission import Publisher, directory, publisher_of
+from ingest.connection import connect
 from ingest.models import Event
 from ingest.pipeline import accept_events
 from portal.demo import traffic
@@ -26,6 +28,8 @@ from quality.services.evaluation import run_checks
 PROGRESS_KEY: Final = "demo_progress"
 BATCH: Final = 500
 PAUSE_SECONDS: Final = 5.0
+# After so many events at once the planner must look again, or it joins millions by loops.
+MANY: Final = 10_000
 # Checks of the past run once an hour: enough to open and close the alarms of the story.
 CHECK_EVERY: Final = timedelta(hours=1)
 LEARN_EVERY: Final = timedelta(days=1)
@@ -45,6 +49,10 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     tell("catalog built")
     build_experiment(_story().experiment_at)
     accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
+    if accepted > MANY:
+        tell("looking at what was loaded")
+        with connect() as connection:
+            partitions.refresh_statistics(connection)
     if not is_stopped():
         analyse_running()
         _progress("", 100)
