@@ -8,7 +8,7 @@ from typing import Final
 
 from portal.launcher import up
 from portal.launcher.errors import LauncherError
-from portal.launcher.instance import Instance, servers_for_a_command
+from portal.launcher.instance import SERVERS, Instance, servers_for_a_command
 from portal.launcher.steps import is_prepared, prepare_database
 from portal.launcher.supervisor import say
 
@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    _take_files()
     words, data = take_data_option(argv[1:])
     if words[:1] == ["help"] and len(words) > 1 and not words[1].startswith("-"):
         words = [words[1], "--help"]
@@ -92,6 +93,17 @@ def overview() -> str:
         ".portal); a command finds the portal that runs there, or starts its servers while it lasts.",
         "Django's own commands (migrate, shell, check …): python3 manage.py help --commands",
     ])  # fmt: skip
+
+
+def _take_files() -> None:
+    """DATABASE_URL_FILE and REDIS_URL_FILE are as good as what they hold (docs/settings.md)."""
+    for name in SERVERS:
+        path = os.environ.get(f"{name}_FILE")
+        if path:
+            try:
+                os.environ[name] = Path(path).read_text("utf-8").strip()
+            except OSError as error:
+                raise LauncherError(f"{name}_FILE cannot be read: {error.strerror}.") from error
 
 
 def _prepare(instance: Instance, environment: dict[str, str]) -> None:

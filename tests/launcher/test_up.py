@@ -268,7 +268,7 @@ def test_a_closed_terminal_stops_everything_in_order(tmp_path: Path) -> None:
         [sys.executable, "manage.py", "up", "--no-demo", "--data", str(tmp_path / "data"),
          "--port", str(port := free_port())],
         cwd=live.ROOT, env=live.environment(), stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True,
+        start_new_session=True, text=True,
     )  # fmt: skip
     os.close(theirs)
     seen = b""
@@ -304,8 +304,8 @@ def test_a_command_before_the_first_up_makes_the_portal(tmp_path: Path) -> None:
 
 
 def test_asked_nothing_it_lists_the_portals_commands(tmp_path: Path) -> None:
-    for words in ((), ("help",), ("--help",)):
-        done = manage(*words, PORTAL_DATA=str(tmp_path / "data"))
+    for word in ([], ["help"], ["--help"]):
+        done = manage(*word, PORTAL_DATA=str(tmp_path / "data"))
         assert done.returncode == 0
         for name in ("up", "test", "import", "keys", "audit", "verify-statistics", "--data"):
             assert name in done.stdout
@@ -353,15 +353,16 @@ def test_a_disk_that_fills_while_it_runs_costs_503s_and_nothing_else(tmp_path: P
         env=live.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert shell.stdin is not None
-    assert shell.stdout is not None
+    to_shell, from_shell = shell.stdin, shell.stdout
+    assert to_shell is not None
+    assert from_shell is not None
 
     def tell() -> None:
-        shell.stdin.write("\n")
-        shell.stdin.flush()
+        to_shell.write("\n")
+        to_shell.flush()
 
     try:
-        said = json.loads(shell.stdout.readline())
+        said = json.loads(from_shell.readline())
         headers = {"Authorization": f"Bearer {said['admin_token']}"}
         with httpx2.Client(base_url=said["url"], headers=headers, timeout=20) as client:
             stream = {"name": "disk.filled", "schema": {"type": "object"}}
@@ -372,7 +373,7 @@ def test_a_disk_that_fills_while_it_runs_costs_503s_and_nothing_else(tmp_path: P
             sender = {"Authorization": f"Bearer {key}"}
             assert send(client, sender, "before").status_code == 202
             tell()
-            assert shell.stdout.readline() == "full\n"
+            assert from_shell.readline() == "full\n"
             statuses = set()
             for number in range(60):
                 answer = send(client, sender, f"full-{number}")
