@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,9 +127,19 @@ def end_leftover(pid_file: Path, *, grace_seconds: float = 10) -> None:
 
 
 def rotate(log: Path) -> None:
-    """Keep one older file once a log has grown beyond its limit."""
-    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        log.replace(log.with_suffix(log.suffix + ".1"))
+    """Keep one older file once a log has grown beyond its limit, also while it is written.
+
+    Writers append, so a file that was emptied under them grows again from its start. A full disk
+    costs the older file, never the limit.
+    """
+    if not log.exists() or log.stat().st_size <= LOG_LIMIT_BYTES:
+        return
+    older = log.with_suffix(log.suffix + ".1")
+    try:
+        shutil.copyfile(log, older)
+    except OSError:
+        older.unlink(missing_ok=True)
+    os.truncate(log, 0)
 
 
 def pid_runs_in(pid: int, directory: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from portal.launcher.processes import Child
+from portal.launcher.processes import Child, rotate
 
 STEADY_SECONDS: Final = 30
 
@@ -61,9 +61,10 @@ class Supervisor:
         return False
 
     def revive(self) -> None:
-        """Restart each child that ended by itself and is due."""
+        """Restart each child that ended by itself and is due; keep the logs within their limit."""
         moment = time.monotonic()
         for child in self.children:
+            rotate(child.log)
             code = child.exit_code()
             if code is None:
                 continue

@@ -35,7 +35,7 @@ LITTLE_SPACE: Final = 100 * 1024 * 1024
 
 def main(argv: Sequence[str], *, data: Path) -> int:
     """Run the portal until it is told to stop."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     instance = Instance(data.resolve())
     if options.reset:
         _reset(instance, sure=options.yes)
@@ -53,24 +53,24 @@ def main(argv: Sequence[str], *, data: Path) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="manage.py up",
         description="Start the whole portal on this machine. Ctrl-C stops it.",
         epilog="DATABASE_URL and REDIS_URL each replace one embedded server (docs/settings.md).",
     )
-    parser.add_argument("--port", type=_number(1, 65_535), default=8000, help="web port (8000)")
-    parser.add_argument(
+    made.add_argument("--port", type=_number(1, 65_535), default=8000, help="web port (8000)")
+    made.add_argument(
         "--data", metavar="DIR", help="where it keeps everything (PORTAL_DATA, else .portal)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--workers", type=_number(1, 64), default=1, help="Celery worker processes (1)"
     )
-    parser.add_argument("--no-demo", action="store_true", help="without the demo workspace")
-    parser.add_argument("--reset", action="store_true", help="delete the data directory first")
-    parser.add_argument("--yes", action="store_true", help="answer the question of --reset")
-    parser.add_argument("--json", action="store_true", help="one line of JSON when ready")
-    return parser
+    made.add_argument("--no-demo", action="store_true", help="without the demo workspace")
+    made.add_argument("--reset", action="store_true", help="delete the data directory first")
+    made.add_argument("--yes", action="store_true", help="answer the question of --reset")
+    made.add_argument("--json", action="store_true", help="one line of JSON when ready")
+    return made
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
