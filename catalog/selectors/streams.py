@@ -4,7 +4,6 @@ from django.db.models import Q, QuerySet
 
 from catalog.models import SchemaField, SchemaVersion, Stream
 from governance import access
-from governance.types import Permission
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -42,7 +41,3 @@ def get_version(stream: Stream, version: int | None) -> SchemaVersion:
 def fields_of_version(version: SchemaVersion) -> QuerySet[SchemaField]:
     """The indexed fields of a version in the document's order. Older versions keep theirs."""
     return SchemaField.objects.filter(schema_version=version).order_by("position")
-
-
-def may_read_payload(actor: Actor, stream: Stream) -> bool:
-    return access.may(actor, Permission.READ_PAYLOAD, stream)

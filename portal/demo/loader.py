@@ -30,9 +30,6 @@ BATCH: Final = 500
 PAUSE_SECONDS: Final = 5.0
 # After so many events at once the planner must look again, or it joins millions by loops.
 MANY: Final = 10_000
-# Checks of the past run once an hour: enough to open and close the alarms of the story.
-CHECK_EVERY: Final = timedelta(hours=1)
-LEARN_EVERY: Final = timedelta(days=1)
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
