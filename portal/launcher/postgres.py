@@ -38,7 +38,9 @@ SETTINGS: Final = {
     "wal_compression": "pglz",
     "io_method": "sync",
     "log_min_duration_statement": "-1",
+    # Values of rows do not belong into logs: no parameters, no "Key (email)=(…) already exists".
     "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
 }
 UNSAFE_SETTINGS: Final = {
     "fsync": "off",

@@ -30,6 +30,8 @@ from portal.launcher.steps import ROOT, collect_static, django_command, prepare_
 from portal.launcher.supervisor import Supervisor, say
 
 QUEUES: Final = "system,quality,analytics,experimental,bulk,delivery"
+# Long: two busy cores without compiled modules took a minute.
+READY_SECONDS: Final = 180
 LITTLE_SPACE: Final = 100 * 1024 * 1024
 
 
@@ -103,7 +105,7 @@ def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace
     for child in _processes(instance, environment, options):
         supervisor.add(child)
     say("waiting for the first page")
-    if not supervisor.wait_for(lambda: _is_ready(url), seconds=60):
+    if not supervisor.wait_for(lambda: _is_ready(url), seconds=READY_SECONDS):
         if supervisor.stopping:
             raise StoppedError
         raise LauncherError(f"The web server did not get ready; {instance.logs}/web.log says why.")

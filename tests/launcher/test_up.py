@@ -86,6 +86,19 @@ def test_a_command_works_while_the_portal_runs(portal: live.Portal) -> None:
     assert made["key"].startswith("ep_prod_")
 
 
+def test_the_log_of_the_database_tells_no_values(portal: live.Portal) -> None:
+    with psycopg.connect(portal.database_url, autocommit=True) as db:
+        db.execute("CREATE TABLE probe (email text PRIMARY KEY)")
+        row = ("INSERT INTO probe VALUES (%s)", ("somebody@shop.example",))
+        db.execute(*row)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            db.execute(*row)
+        db.execute("DROP TABLE probe")
+    said = (portal.data / "logs" / "postgres.log").read_text()
+    assert "duplicate key value" in said
+    assert "somebody" not in said
+
+
 @pytest.mark.parametrize("words", ["uvicorn portal.asgi", "celery", "beat-schedule"])
 def test_a_process_that_dies_comes_back(portal: live.Portal, words: str) -> None:
     wait_until(lambda: bool(portal.pids(words)), f"the start of {words}")
