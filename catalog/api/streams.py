@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog import naming
 from catalog.api import render
 from catalog.api.references import find_team
 from catalog.inference import MAX_SAMPLES, infer
@@ -60,7 +61,10 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "restricted": bodies.boolean,
 }
 NEW_STREAM: Final = Body(
-    required={"name": bodies.text(500), "schema": bodies.document},
+    required={
+        "name": bodies.name(naming.STREAM_NAME.pattern, naming.MAX_NAME),
+        "schema": bodies.document,
+    },
     optional={**_FACTS, "owner": bodies.nullable(bodies.text(60)), "note": bodies.text(2000)},
 )
 STREAM_CHANGES: Final = Body(optional={**_FACTS, "owner": bodies.nullable(bodies.text(60))})
