@@ -2,7 +2,8 @@
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
 COPY requirements.lock .
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home portal
@@ -18,4 +19,4 @@ ENV PATH=/venv/bin:$PATH \
 RUN mkdir -p /var/lib/portal && chown portal /var/lib/portal
 USER portal
 EXPOSE 8000
-CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--loop", "uvloop", "--http", "portal.http.server:Protocol", "--ws", "none", "--log-level", "warning", "--no-server-header", "--no-access-log"]
+CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--loop", "uvloop", "--http", "portal.http.server:Protocol", "--ws", "none", "--log-level", "warning", "--no-server-header", "--no-access-log", "--timeout-graceful-shutdown", "10"]

@@ -1,8 +1,9 @@
 """Reading contracts from files: JSON lines of streams, or directories of JSON Schema files.
 
 A line of a `.jsonl` file: `{"subject": "<name>", "versions": [{"version": "<label>", "schema": {…},
-"examples": [{…}]}], "description": "…"}`. In a directory each `.json` file is a schema: its path
-names the stream, and a file named like a version (`1.2.0.json`) is a version of its directory's.
+"examples": [{…}]}], "description": "…"}`. In a directory each `.jsonl` file is read so, and each
+`.json` file is a schema: its path names the stream, and a file named like a version (`1.2.0.json`)
+is a version of its directory's. A `.json` file given by itself is a schema of the file's name.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final
 from portal.kernel import strict_json
 from portal.kernel.errors import PortalError
 
+LINES: Final = frozenset({".jsonl", ".ndjson"})
 _VERSION_FILE: Final = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 
 
@@ -45,12 +47,34 @@ class Unreadable:
 def read_paths(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
     """Everything the paths hold, in a stable order; what cannot be read is said, not raised."""
     for path in paths:
-        if path.is_dir():
-            yield from _read_directory(path)
-        elif path.is_file():
-            yield from _read_lines(path)
-        else:
-            yield Unreadable(str(path), "there is no such file or directory")
+        try:
+            yield from _read(path)
+        except OSError as error:
+            yield Unreadable(str(error.filename or path), f"cannot be read: {error.strerror}")
+
+
+def _read(path: Path) -> Iterator[OutsideStream | Unreadable]:
+    if not path.exists():
+        yield Unreadable(str(path), "there is no such file or directory")
+    elif not path.is_dir():
+        yield from _read_schemas(path.parent, [path]) if _is_schema(path) else _read_lines(path)
+    else:
+        files = sorted(file for file in path.rglob("*") if not _is_hidden(file.relative_to(path)))
+        lines = [file for file in files if file.suffix in LINES]
+        schemas = [file for file in files if _is_schema(file)]
+        if not lines and not schemas:
+            yield Unreadable(str(path), "holds neither .jsonl nor .json files")
+        for file in lines:
+            yield from _read_lines(file)
+        yield from _read_schemas(path, schemas)
+
+
+def _is_schema(path: Path) -> bool:
+    return path.suffix == ".json"
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _read_lines(path: Path) -> Iterator[OutsideStream | Unreadable]:
@@ -63,15 +87,26 @@ def _read_lines(path: Path) -> Iterator[OutsideStream | Unreadable]:
             try:
                 yield _stream(strict_json.decode_document(line), where)
             except PortalError as error:
-                yield Unreadable(where, error.detail)
-            except (KeyError, TypeError, ValueError):
+                yield Unreadable(where, _said(error))
+            except ValueError:
                 yield Unreadable(where, "needs subject and versions, each with a schema")
 
 
+def _said(error: PortalError) -> str:
+    return error.detail.replace("The body", "It")
+
+
 def _stream(entry: Any, where: str) -> OutsideStream:
+    """The stream of one line; ValueError when its shape is another."""
+    if not isinstance(entry, dict):
+        raise ValueError
     name = entry.get("subject", entry.get("name"))
     versions = entry.get("versions", [entry])
     if not isinstance(name, str) or not isinstance(versions, list) or not versions:
+        raise ValueError
+    if not all(isinstance(one, dict) and "schema" in one for one in versions):
+        raise ValueError
+    if not all(isinstance(one.get("examples") or [], list) for one in versions):
         raise ValueError
     return OutsideStream(
         name=name,
@@ -88,16 +123,17 @@ def _stream(entry: Any, where: str) -> OutsideStream:
     )
 
 
-def _read_directory(root: Path) -> Iterator[OutsideStream | Unreadable]:
+def _read_schemas(root: Path, paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
     found: dict[str, list[tuple[tuple[int, ...], OutsideVersion]]] = {}
-    for path in sorted(root.rglob("*.json")):
+    for path in paths:
         relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts):
-            continue
         try:
             document = strict_json.decode_document(path.read_bytes())
+        except OSError as error:
+            yield Unreadable(str(relative), f"cannot be read: {error.strerror}")
+            continue
         except PortalError as error:
-            yield Unreadable(str(relative), error.detail)
+            yield Unreadable(str(relative), _said(error))
             continue
         if not isinstance(document, dict) or not {"$schema", "type", "properties"} & set(document):
             yield Unreadable(str(relative), "is not a JSON Schema")

@@ -23,6 +23,7 @@ MAX_PARTS: Final = 4
 _PART: Final = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 STREAM_NAME: Final = re.compile(rf"{_PART}(?:\.{_PART}){{1,3}}")
 RESERVED_DOMAINS: Final = frozenset({"new", "compare"})
+SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _PARTING: Final = re.compile(r"[/.]")

@@ -12,7 +12,6 @@ from typing import Any, Final, TypedDict
 from experiments.targeting import evaluate
 
 BUCKETS: Final = 10_000
-PURPOSES: Final = frozenset({"rollout", "holdout", "layer", "alloc", "variant"})
 
 
 class Assigned(TypedDict):

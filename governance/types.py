@@ -1,7 +1,6 @@
 """Values of governance that cross its border."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -47,11 +46,3 @@ class Governed(Protocol):
 
     @property
     def owner_team_id(self) -> int | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """How long a grant holds and what for."""
-
-    until: datetime
-    purpose: str

@@ -7,7 +7,6 @@ import msgspec
 
 from portal.kernel.errors import FieldError, FieldErrorDict
 
-MICROSECONDS: Final = 1_000_000
 MAX_EVENTS: Final = 5000
 MAX_UNPARSABLE_BYTES: Final = 64 * 1024
 
@@ -48,12 +47,6 @@ class Mark(IntFlag):
     TIME_FROM_RECEIPT = 4  # came without a time; identity is the ledger's
     TIME_FROM_ID = 8  # came without a time; taken from its UUIDv7 id
     IMPORTED = 16
-
-
-class TimeOrigin(StrEnum):
-    SENT = "sent"
-    FROM_ID = "id"
-    FROM_RECEIPT = "receipt"
 
 
 class Envelope(msgspec.Struct, gc=False):

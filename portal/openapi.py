@@ -16,6 +16,7 @@ from governance.api.permissions import needed_scope
 from portal.checks import routes, served_methods
 from portal.http.described import Schema, schema_of
 from portal.http.operations import Operation, operation_of
+from portal.http.parameters import NEVER_EMPTY
 from portal.http.policy import POLICIES, policy_of
 
 DESCRIPTION: Final = (
@@ -199,7 +200,12 @@ def _parameters(one: Served) -> list[Schema]:
         for name, kind in one.places
     ]
     found += [
-        {"name": name, "in": "query", "schema": schema_of(reader)}
+        {
+            "name": name,
+            "in": "query",
+            "schema": schema_of(reader),
+            "allowEmptyValue": name not in NEVER_EMPTY,
+        }
         for name, reader in one.operation.takes.items()
     ]
     if one.method in ("PUT", "PATCH", "DELETE"):

@@ -33,7 +33,9 @@ def run_cases(cases: Sequence[Mapping[str, Any]]) -> list[Miss]:
 
 def run_case(case: Mapping[str, Any]) -> tuple[str, ...]:
     """Why a case misses; empty when it agrees."""
-    function = FUNCTIONS.get(str(case.get("function")))
+    if not {"function", "inputs", "expected"} <= set(case):
+        return ("a case needs function, inputs and expected",)
+    function = FUNCTIONS.get(str(case["function"]))
     if function is None:
         return ("no function of this name is shipped",)
     tolerance = case.get("tolerance") or {}

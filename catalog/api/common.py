@@ -7,10 +7,11 @@ from rest_framework.response import Response
 
 from portal.http import bodies
 from portal.http.pagination import paginate
+from portal.kernel import slugs
 
 NAME: Final = bodies.text(120)
 DESCRIPTION: Final = bodies.text(4000)
-SLUG: Final = bodies.text(60)
+SLUG: Final = bodies.name(slugs.SLUG.pattern, slugs.LONGEST)
 OWNER: Final = bodies.nullable(SLUG)
 KEY_ORDER: Final = ("-created_at", "id")
 

@@ -8,8 +8,8 @@ from portal.kernel.errors import FieldError, InvalidError
 
 
 def find_team(slug: str | None, pointer: str = "/owner") -> Team | None:
-    """The team of a slug; none for no slug. InvalidError for an unknown one."""
-    if not slug:
+    """The team of a slug; none for none. InvalidError for an unknown one."""
+    if slug is None:
         return None
     found = Team.objects.filter(slug=slug).first()
     if found is None:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog import naming
 from catalog.api import render
 from catalog.api.changes import change_answer, version_tag
 from catalog.api.references import find_team
@@ -70,7 +71,10 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "restricted": bodies.boolean,
 }
 NEW_STREAM: Final = Body(
-    required={"name": bodies.text(500), "schema": bodies.document},
+    required={
+        "name": bodies.name(naming.STREAM_NAME.pattern, naming.MAX_NAME),
+        "schema": bodies.document,
+    },
     optional={**_FACTS, "owner": bodies.nullable(bodies.text(60)), "note": bodies.text(2000)},
 )
 COMPATIBILITY: Final = Body(

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from catalog.models import Domain
 from governance import access, audit
-from governance.errors import RoleNeededError, TeamNeededError
+from governance.errors import RoleNeededError
 from governance.models import Team
 from governance.types import Permission, ResourceRef
 from portal.kernel import clock
@@ -62,9 +62,8 @@ def change_domain(
     access.require(actor, Permission.EDIT, domain)
     if not changes:
         return domain
-    team = changes.get("owner_team")
-    if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
-        raise TeamNeededError("A domain is given to a team of one's own.", "edit")
+    if "owner_team" in changes:
+        access.require(actor, Permission.ADMINISTER, domain)
     moved = Domain.objects.filter(pk=domain.pk, updated_at=unless_after).update(
         **changes, updated_at=clock.now()
     )

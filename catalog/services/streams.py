@@ -148,6 +148,9 @@ def change_stream(
     access.require(actor, Permission.EDIT, stream)
     if not changes:
         return stream
+    if "owner_team" in changes:
+        # Who owns it may read and grant all of it, which an editor may not give to themselves.
+        access.require(actor, Permission.ADMINISTER, stream)
     if unknown := set(changes) - CHANGEABLE:
         raise InvalidError(
             "Some members cannot be changed here.",

@@ -8,7 +8,7 @@ from experiments.models import Metric
 from experiments.selectors.experiments import visible_metrics
 from experiments.services.experiments import NewExperiment, NewMeasure, NewVariant
 from experiments.services.metrics import NewMetric
-from experiments.types import WEIGHTS_TOTAL
+from experiments.types import KEY_PATTERN, WEIGHTS_TOTAL
 from governance.models import Team
 from portal.http import bodies
 from portal.http.bodies import Body
@@ -46,9 +46,10 @@ def _items_of(body: Body) -> Described:
     return Described(_items, {"type": "array", "maxItems": MAX_ITEMS, "items": body.schema})
 
 
+KEY: Final = bodies.name(KEY_PATTERN.strip("^$"), 64)
 NUMBER: Final = Described(_number, {"type": "number"})
 VARIANT: Final = Body(
-    required={"key": bodies.text(64), "weight_bps": bodies.integer(0, WEIGHTS_TOTAL)},
+    required={"key": KEY, "weight_bps": bodies.integer(0, WEIGHTS_TOTAL)},
     optional={
         "name": bodies.text(200),
         "description": bodies.text(2000),
@@ -56,7 +57,7 @@ VARIANT: Final = Body(
     },
 )
 MEASURE: Final = Body(
-    required={"metric": bodies.text(64)},
+    required={"metric": KEY},
     optional={
         "version": bodies.integer(1, 2**31 - 1),
         "role": bodies.choice(("primary", "secondary", "guardrail")),
@@ -67,7 +68,7 @@ MEASURE: Final = Body(
 )
 NEW_EXPERIMENT: Final = Body(
     required={
-        "key": bodies.text(64),
+        "key": KEY,
         "title": bodies.text(200),
         "exposure_stream": bodies.text(255),
         "variants": _items_of(VARIANT),
@@ -77,7 +78,7 @@ NEW_EXPERIMENT: Final = Body(
     optional={
         "hypothesis": bodies.text(4000),
         "owner": bodies.nullable(bodies.text(60)),
-        "salt": bodies.text(64),
+        "salt": KEY,
         "allocation_bps": bodies.integer(0, WEIGHTS_TOTAL),
         "targeting": bodies.nullable(bodies.document),
         "planned_days": bodies.integer(1, 366),
@@ -86,7 +87,7 @@ NEW_EXPERIMENT: Final = Body(
 )
 NEW_METRIC: Final = Body(
     required={
-        "key": bodies.text(64),
+        "key": KEY,
         "name": bodies.text(200),
         "stream": bodies.text(255),
         "type": bodies.text(12),

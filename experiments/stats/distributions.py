@@ -28,7 +28,3 @@ def t_quantile(q: float, dof: float) -> float:
 
 def chi2_above(value: float, dof: int) -> float:
     return float(special.chdtrc(dof, value))
-
-
-def chi2_quantile(q: float, dof: int) -> float:
-    return float(special.chdtri(dof, 1 - q))

@@ -239,6 +239,7 @@ class GrantExplain(ApiView):
             "permission": parameters.choice(tuple(Permission)),
         },
         gives=render.ExplainBody,
+        refuses=(404,),
     )
     def get(self, request: Request) -> Response:
         actor = api_actor(request)

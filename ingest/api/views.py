@@ -72,6 +72,7 @@ class DeadLetters(ApiView):
             **parameters.LIST,
         },
         gives=listed(render.DeadLetterBody),
+        refuses=(404,),
     )
     def get(self, request: Request) -> Response:
         actor, asked = api_actor(request), self.asked

@@ -11,7 +11,9 @@ from django.db.models import Max
 from analytics.services.rollups import roll_up
 from catalog.models import Producer
 from experiments.services.analysis import analyse_running
+from ingest import partitions
 from ingest.admission import Publisher, directory, publisher_of
+from ingest.connection import connect
 from ingest.models import Event
 from ingest.pipeline import accept_events
 from portal.demo import traffic
@@ -31,6 +33,8 @@ MINUTE: Final = timedelta(minutes=1)
 # What lies further back is taken in by the hour, so its accounts stand in the hour's last minute;
 # the windows of the last hour's judgements, an hour long, must not reach back into that.
 BY_THE_MINUTE: Final = 3 * traffic.HOUR
+# After so many events at once the planner must look again, or it joins millions by loops.
+MANY: Final = 10_000
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -47,6 +51,10 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     tell("catalog built")
     with sole_judge():
         accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
+    if accepted > MANY:
+        tell("looking at what was loaded")
+        with connect() as connection:
+            partitions.refresh_statistics(connection)
     if not is_stopped():
         # Only now: its looks are immutable, and should not be taken at half a history.
         build_experiment(_story().experiment_at)

@@ -80,6 +80,13 @@ def text(longest: int, shortest: int = 0) -> Reader:
     return Described(reader, schema | ({"minLength": shortest} if shortest else {}))
 
 
+def name(pattern: str, longest: int) -> Reader:
+    """A text whose rule its service judges; the pattern is for the description."""
+    return Described(
+        text(longest), {"type": "string", "pattern": f"^{pattern}$", "maxLength": longest}
+    )
+
+
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError("must be true or false")

@@ -21,6 +21,7 @@ Reader = Callable[[str], Any]
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+NEVER_EMPTY: Final = frozenset({"limit"})
 _WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -39,7 +40,7 @@ def read(query: QueryDict, known: Mapping[str, Reader]) -> dict[str, Any]:
             faults.append(FieldError("", "unknown", f"unknown parameter; {taken}"))
         elif len(given) > 1:
             faults.append(FieldError(f"/{name}", "repeated", f"{name} may be given once"))
-        elif given[0] != "" or name == "limit":
+        elif given[0] != "" or name in NEVER_EMPTY:
             try:
                 values[name] = known[name](given[0])
             except ValueError as error:

@@ -3,3 +3,7 @@
 
 class LauncherError(Exception):
     pass
+
+
+class StoppedError(Exception):
+    """A stop was wanted before the portal was up: nothing is wrong, and nothing is said."""

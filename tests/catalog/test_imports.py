@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from catalog.models import SchemaVersion, Stream, StreamAlias
 from portal.importing import import_paths
@@ -101,6 +101,69 @@ def test_what_cannot_be_taken_is_named_and_the_rest_is_taken(tmp_path: Path) -> 
 
 
 @pytest.mark.django_db
+def test_a_directory_that_holds_lines_is_read_too(tmp_path: Path) -> None:
+    lines(tmp_path / "streams.jsonl")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "kept.jsonl").write_text("{nope\n")
+    (tmp_path / "refund_issued.json").write_text(json.dumps(schema("refund")))
+    found = take(tmp_path)
+    assert (found["streams_new"], found["refused"]) == (3, [])
+
+
+@pytest.mark.django_db
+def test_one_schema_file_is_a_stream_of_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "refund_issued.json"
+    path.write_text(json.dumps(schema("refund"), indent=2))
+    assert take(path)["refused"] == []
+    assert Stream.objects.filter(name="wiki.refund_issued").exists()
+
+
+@pytest.mark.django_db
+def test_a_directory_without_anything_to_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("nothing here")
+    assert take(tmp_path)["refused"] == [
+        {"where": str(tmp_path), "why": "holds neither .jsonl nor .json files"}
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1]",
+        "7",
+        '"text"',
+        "null",
+        '{"subject": 7, "versions": []}',
+        '{"subject": "a/b", "versions": {}}',
+        '{"subject": "a/b", "versions": ["1"]}',
+        '{"subject": "a/b", "versions": [[{"schema": {}}]]}',
+        '{"subject": "a/b", "versions": [{"version": "1"}]}',
+        '{"subject": "a/b", "versions": [{"schema": {}, "examples": 7}]}',
+    ],
+)
+def test_a_line_of_another_shape_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text(f"\n{line}\n")
+    assert take(path)["refused"] == [
+        {"where": "odd.jsonl:2", "why": "needs subject and versions, each with a schema"}
+    ]
+
+
+@pytest.mark.django_db
+def test_a_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    (tmp_path / "good").mkdir()
+    lines(tmp_path / "good" / "streams.jsonl")
+    found = take(tmp_path / "loop.jsonl", tmp_path / ("x" * 300), tmp_path / "good")
+    assert found["streams_new"] == 2
+    assert [refusal["where"] for refusal in found["refused"]] == [
+        str(tmp_path / "loop.jsonl"),
+        str(tmp_path / ("x" * 300)),
+    ]
+
+
+@pytest.mark.django_db
 def test_another_schema_under_a_known_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     found: dict[str, Any] = {}
@@ -121,3 +184,9 @@ def test_the_command_exits_with_one_when_anything_was_refused(
         call_command("import", str(path), "--json")
     assert caught.value.code == 1
     assert json.loads(capsys.readouterr().out)["refused"][0]["where"] == "bad.jsonl:1"
+
+
+@pytest.mark.django_db
+def test_the_command_says_which_rule_a_domain_breaks(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"breaks a rule.*domain\.object_action"):
+        call_command("import", str(tmp_path), "--domain", "Bad Domain")

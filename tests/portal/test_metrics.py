@@ -1,6 +1,8 @@
 """GET /metrics as a Prometheus server meets it."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -8,6 +10,8 @@ from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from analytics.models import ReaderOffset
+from analytics.types import STREAM_COUNTS
 from governance.types import Role
 from ingest.models import IngestMinute
 from portal.kernel import clock
@@ -94,3 +98,15 @@ def test_the_scope_metrics_is_needed() -> None:
     refused = Client(headers={"Authorization": f"Bearer {admin}"}).get("/metrics")
     assert (refused.status_code, refused.json()["permission"]) == (403, "metrics")
     assert refused["Content-Type"] == "application/problem+json"
+
+
+def test_every_metric_is_documented_and_none_that_is_not_there(scraper: Client) -> None:
+    ReaderOffset.objects.create(reader=STREAM_COUNTS, tx=1, seq=1, moved_at=clock.now())
+    page = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    documented = re.findall(r"^\| `(portal_[a-z_]+)` \| (\w+) \| ((?:`\w+`)?) \|", page, re.M)
+    served = {
+        (sample.name, family.type, " ".join(f"`{name}`" for name in sample.labels))
+        for family in prometheus(scraper.get("/metrics").content.decode())
+        for sample in family.samples
+    }
+    assert {(name, kind, labels.strip()) for name, kind, labels in documented} == served

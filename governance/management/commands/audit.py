@@ -1,42 +1,40 @@
 """`manage.py audit verify [FILE]`: recompute every hash of the audit chain."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from governance import audit
 from governance.audit import Verification
 from governance.models import AuditVerification
 from governance.selectors.audit_log import entries_of_export
 from governance.services.verification import verify_chain
+from portal.kernel.command import PortalCommand
 
 
-class Command(BaseCommand):
+class Command(PortalCommand):
     help = (
         "Walk the audit chain, or a file that was exported of it, and recompute every hash. "
         "Exit code 1 when it does not hold."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("step", choices=["verify"])
-        parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
-        parser.add_argument("--json", action="store_true")
+        super().add_arguments(parser)
+        parser.add_argument("step", choices=["verify"], help="recompute every hash")
+        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an export")
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = _verify(options["file"])
         if options["json"]:
-            self.stdout.write(
-                json.dumps(
-                    {
-                        "holds": found.holds,
-                        "rows": found.rows,
-                        "first_bad": found.first_bad,
-                        "head_hash": found.head_hash,
-                    }
-                )
+            self.say_json(
+                {
+                    "holds": found.holds,
+                    "rows": found.rows,
+                    "first_bad": found.first_bad,
+                    "head_hash": found.head_hash,
+                }
             )
         elif found.holds:
             self.stdout.write(f"{found.rows} rows, unbroken. Head {found.head_hash}")

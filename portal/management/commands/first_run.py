@@ -1,31 +1,49 @@
-"""`manage.py first_run`: the five roles, one account each, and an admin token; once."""
+"""`manage.py first_run`: the five roles, one account each, and an admin token; once a database."""
 
 import json
-import os
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
 
+from governance import keys
+from governance.models import Key
 from governance.services.people import FIRST_PEOPLE, make_first_people
+from portal.kernel.command import PortalCommand
+from portal.kernel.files import write_private
 
 
-class Command(BaseCommand):
-    help = "Make the five role accounts and an admin token, once; show them again later."
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print them as JSON")
+class Command(PortalCommand):
+    help = (
+        "Make the five role accounts and an admin token, once; show them again later. They stay in "
+        "logins.json in the data directory."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = settings.DATA_DIR / "logins.json"
-        if not path.exists():
+        known = _known(path)
+        if known is None:
             made = make_first_people()
-            logins = {
-                role.value: {"email": FIRST_PEOPLE[role][0], "password": password}
-                for role, password in made.passwords.items()
+            known = {
+                "logins": {
+                    role.value: {"email": FIRST_PEOPLE[role][0], "password": password}
+                    for role, password in made.passwords.items()
+                },
+                "admin_token": made.admin_token,
             }
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as handle:
-                json.dump({"logins": logins, "admin_token": made.admin_token}, handle)
+            write_private(path, json.dumps(known))
         if options["json"]:
-            self.stdout.write(path.read_text())
+            self.say_json(known)
+            return
+        for role, login in known["logins"].items():
+            self.stdout.write(f"{role:16} {login['email']:28} {login['password']}")
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    """What an earlier run made in this very database: another one does not have the token's row."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        token = keys.parse(found["admin_token"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return found if token is not None and Key.objects.filter(pk=token.id).exists() else None

@@ -1,28 +1,35 @@
 """`manage.py import PATH… [--domain D] [--events]`: contracts from files into the catalog."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from catalog import naming
 from portal.importing import import_paths
 from portal.kernel.actor import SYSTEM
+from portal.kernel.command import PortalCommand
 
 
-class Command(BaseCommand):
+class Command(PortalCommand):
     help = (
         "Take in JSON lines of streams or directories of JSON Schemas. Names that break the house "
         "rules are mapped and kept as aliases. Exit code 1 when anything was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-        parser.add_argument("--domain", default="imported", help="for names of a single part")
-        parser.add_argument("--events", action="store_true", help="also send the example events")
-        parser.add_argument("--json", action="store_true", help="counts as JSON on stdout")
+        super().add_arguments(parser)
+        parser.add_argument(
+            "paths", nargs="+", type=Path, metavar="PATH",
+            help="a .jsonl file of streams, a .json schema, or a directory of either",
+        )  # fmt: skip
+        parser.add_argument(
+            "--domain", default="imported", help="for names of a single part (imported)"
+        )
+        parser.add_argument(
+            "--events", action="store_true", help="also send the example events through ingest"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         naming.check_stream_name(f"{options['domain']}.event")
@@ -34,7 +41,7 @@ class Command(BaseCommand):
             tell=self.stderr.write,
         )
         if options["json"]:
-            self.stdout.write(json.dumps(counts.as_dict()))
+            self.say_json(counts.as_dict())
         else:
             self.stdout.write(
                 f"{counts.streams_new} streams new, {counts.streams_known} known; "

@@ -5,28 +5,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from portal.kernel.command import PortalCommand
 from portal.statistics_cases import run_cases
 
 
-class Command(BaseCommand):
+class Command(PortalCommand):
     help = "Run numeric cases against the shipped statistical functions. Exit code 1 on a miss."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-        parser.add_argument("--json", action="store_true")
+        super().add_arguments(parser)
+        parser.add_argument(
+            "files", nargs="+", type=Path, metavar="FILE", help="cases as JSON (tests/data)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         cases = [case for path in options["files"] for case in _cases(path)]
         misses = run_cases(cases)
         if options["json"]:
-            said = {
-                "cases": len(cases),
-                "missed": len(misses),
-                "misses": [miss.as_dict() for miss in misses],
-            }
-            self.stdout.write(json.dumps(said))
+            self.say_json(
+                {
+                    "cases": len(cases),
+                    "missed": len(misses),
+                    "misses": [miss.as_dict() for miss in misses],
+                }
+            )
         else:
             for miss in misses:
                 self.stdout.write(f"{miss.id} {miss.function}: {'; '.join(miss.reasons)}")
@@ -40,9 +44,11 @@ class Command(BaseCommand):
 def _cases(path: Path) -> list[dict[str, Any]]:
     try:
         document = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{path} cannot be read as JSON: {error}") from error
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandError(f"{path} is not JSON: {error}.") from error
     found = document.get("cases") if isinstance(document, dict) else document
-    if not isinstance(found, list):
+    if not isinstance(found, list) or not all(isinstance(case, dict) for case in found):
         raise CommandError(f"{path} holds no list of cases.")
     return found

@@ -1,0 +1,28 @@
+"""The days of the event tables, and what the planner knows of them."""
+
+import json
+
+from django.db import connection
+
+from ingest import partitions
+from ingest.connection import connect
+from tests.ingest.conftest import World, post
+
+
+def test_after_a_bulk_load_the_planner_knows_the_rows(world: World) -> None:
+    stream = world.stream()
+    headers = {
+        "content-type": "application/cloudevents-batch+json",
+        "authorization": f"Bearer {world.key(world.producer())}",
+    }
+    event = {"specversion": "1.0", "source": "/s", "type": stream.name, "data": {"order": "a"}}
+    body = json.dumps([event | {"id": str(number)} for number in range(200)]).encode()
+    assert post(body, headers).json["accepted"] == 200
+    with connect() as link:
+        partitions.refresh_statistics(link)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n_distinct FROM pg_stats WHERE tablename = ANY(%s) AND attname = 'event_id'",
+            (list(partitions.EVENT_PARENTS.values()),),
+        )
+        assert cursor.fetchone() is not None

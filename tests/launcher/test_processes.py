@@ -1,0 +1,65 @@
+"""Children of the launcher: their logs, and what a killed launcher leaves."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from portal.launcher import processes
+from portal.launcher.processes import Child, end_leftover, pid_runs_in
+from tests.support.live import wait_until
+
+
+def test_a_log_is_bounded_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOG_LIMIT_BYTES", 1000)
+    log = tmp_path / "child.log"
+    script = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
+    child = Child("writer", [sys.executable, "-c", script], log=log)
+    child.start()
+    try:
+        older = tmp_path / "child.log.1"
+        deadline = time.monotonic() + 20
+        while not older.exists():
+            assert time.monotonic() < deadline
+            processes.rotate(log)
+        wait_until(lambda: log.stat().st_size > 0, "the next line")
+        assert log.read_bytes().startswith(b"x"), "no hole where the old lines were"
+        assert older.read_bytes().startswith(b"x" * 99)
+    finally:
+        child.stop()
+
+
+def test_a_leftover_is_ended_with_its_session_and_strangers_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "child.pid"
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    child = Child("left", [sys.executable, "-c", script], log=tmp_path / "log", pid_file=file)
+    child.start()
+    pid = child.pid
+    assert pid is not None
+    assert file.read_text() == f"{pid} {sys.executable}"
+    end_leftover(file, grace_seconds=5)
+    assert not pid_runs_in(pid, Path(sys.executable))
+    assert not file.exists()
+    # The number went to somebody else's process, here to our own with another program's name.
+    file.write_text(f"{os.getpid()} /some/other/program")
+    end_leftover(file)
+    assert not file.exists()
+    child.stop()
+
+
+def test_a_stopped_child_leaves_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "child.pid"
+    child = Child(
+        "calm",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        log=tmp_path / "log",
+        pid_file=file,
+    )
+    child.start()
+    child.stop()
+    assert not file.exists()
+    assert child.exit_code() is not None
