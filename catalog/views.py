@@ -1,23 +1,26 @@
 """Pages of the catalog that ask nothing of the apps above: register, producers, consumers."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from catalog import snippets
+from catalog.examples import example_of
 from catalog.field_index import fields_of
 from catalog.forms import RegisterForm, SampleForm
 from catalog.inference import Suggestion, apply_suggestions, infer
-from catalog.models import Domain, Stream
+from catalog.models import Domain, SchemaVersion, Stream
 from catalog.selectors import parties, search
 from catalog.selectors.streams import get_stream, visible_streams
 from catalog.services.domains import require_registrar
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.services.streams import NewStream, register_stream
 from catalog.style_lint import lint
+from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
 from governance.models import Team
 from portal.http import parameters
@@ -159,7 +162,7 @@ def _owners(actor: Actor) -> list[tuple[str, str]]:
 @require_http_methods(["GET", "POST"])
 @declare(GET="stream.discover", POST="producer.manage")
 def use(request: HttpRequest, name: str) -> HttpResponse:
-    """How to send to a stream and read it: a snippet, a key, and the first event."""
+    """How to send to a stream: code for four places, its types, a key, and the first event."""
     actor = request_actor(request)
     stream = get_stream(actor, name)
     key_text, refused = "", ""
@@ -168,30 +171,55 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             key_text = _key_for(stream, actor)
         except PortalError as error:
             refused = error.detail
-    example = {
-        "specversion": "1.0",
-        "id": "8f14e45f-ceea-4672-a1b0-3c1d2e4f5a6b",
-        "source": f"/{stream.domain.slug}",
-        "type": stream.name,
-        "time": "2026-01-31T12:00:00Z",
-        "data": {
-            row.path: row.example
-            for row in stream.fields.filter(is_current=True, depth=0)[:12]
-            if row.example is not None
-        },
-    }
+    version = stream.versions.filter(version=stream.default_version).first()
+    asked = parameters.read(request.GET, _USE)
+    way, language = asked.get("with", "curl"), asked.get("language", "python")
+    data = example_of(version.document) if version is not None else None
+    sending = snippets.Sending(
+        endpoint=request.build_absolute_uri("/v1/events"),
+        event=snippets.event_of(
+            stream.name, f"/{stream.domain.slug}", data, stream.default_version
+        ),
+        key=key_text or snippets.NO_KEY,
+    )
+    code, no_code = _code_of(version, language) if version is not None else ("", "")
     return render(
         request,
         "catalog/stream_use.html",
         {
             "stream": stream,
-            "example": json.dumps(example, indent=2, ensure_ascii=False),
-            "endpoint": request.build_absolute_uri("/v1/events"),
+            "version": version,
+            "has_example": data is not None,
+            "way": way,
+            "ways": snippets.WAYS,
+            "needs": snippets.WAYS[way].needs,
+            "snippet": snippets.WAYS[way].make(sending),
+            "language": language,
+            "languages": LANGUAGES,
+            "file_name": f"{stream.name.replace('.', '_')}_v{stream.default_version}"
+            f".{LANGUAGES[language].suffix}",
+            "code": code,
+            "no_code": no_code,
             "key": key_text,
             "refused": refused,
         },
         status=403 if refused else 200,
     )
+
+
+_USE: Final[dict[str, parameters.Reader]] = {
+    "with": parameters.choice(snippets.WAYS),
+    "language": parameters.choice(LANGUAGES),
+}
+
+
+def _code_of(version: SchemaVersion, language: str) -> tuple[str, str]:
+    """The typed code of a version, or why there is none."""
+    try:
+        code = typed_code(version.document, version.stream.name, version.version, language)
+    except PortalError as error:
+        return "", error.detail
+    return code, ""
 
 
 def _key_for(stream: Stream, actor: Actor) -> str:

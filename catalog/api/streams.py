@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Final
 
-from django.http import QueryDict
+from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,12 +14,13 @@ from catalog.selectors import search
 from catalog.selectors.streams import fields_of_version, get_stream, get_version
 from catalog.services import schemas as schema_services
 from catalog.services import streams as services
+from catalog.typed_code import LANGUAGES, etag_of, typed_code
 from catalog.types import Classification, Enforcement, Lifecycle, Tier, Track
 from governance.api.authentication import api_actor
 from governance.api.idempotency import idempotent
 from governance.models import Team
 from portal.http import bodies, parameters
-from portal.http.conditional import etag, require_match
+from portal.http.conditional import etag, names_etag, require_match
 from portal.http.pagination import paginate
 from portal.kernel.errors import BadRequestError, FieldError, InvalidError
 
@@ -212,6 +213,38 @@ class SchemaDetail(APIView):
         return Response(
             render.version(row) | {"fields": fields}, headers={"ETag": etag(row.version)}
         )
+
+
+class StreamCode(APIView):
+    """Typed code of a version of a stream's contract, as text."""
+
+    policy: ClassVar = {"GET": "stream.discover"}
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        asked = parameters.read(request.query_params, _CODE)
+        if "language" not in asked:
+            raise BadRequestError(
+                f"Say language={'|'.join(LANGUAGES)}.",
+                errors=[FieldError("language", "required", "is needed")],
+            )
+        language = LANGUAGES[asked["language"]]
+        stream = get_stream(api_actor(request), name)
+        version = get_version(stream, asked.get("version"))
+        given = (version.document, stream.name, version.version, asked["language"])
+        headers = {"ETag": etag(etag_of(*given)), "Cache-Control": "private, no-cache"}
+        if names_etag(request.headers, headers["ETag"]):
+            return HttpResponse(status=304, headers=headers)
+        return HttpResponse(
+            typed_code(*given),
+            content_type=f"{language.media_type}; charset=utf-8",
+            headers=headers,
+        )
+
+
+_CODE: Final[dict[str, parameters.Reader]] = {
+    "language": parameters.choice(LANGUAGES),
+    "version": parameters.integer(1, 1_000_000),
+}
 
 
 class FollowStream(APIView):

@@ -7,6 +7,7 @@ from catalog.api import parties, streams
 urlpatterns = [
     path("streams", streams.Streams.as_view()),
     path("streams/<str:name>", streams.StreamDetail.as_view()),
+    path("streams/<str:name>/code", streams.StreamCode.as_view()),
     path("streams/<str:name>/follow", streams.FollowStream.as_view()),
     path("streams/<str:name>/schemas", streams.Schemas.as_view()),
     path("streams/<str:name>/schemas/<int:version>", streams.SchemaDetail.as_view()),
