@@ -234,4 +234,4 @@ def _text(schema: Mapping[str, Any]) -> str:
     sizes = {min(size, 10_000) for size in (least, most) if isinstance(size, int) and size > 0}
     longer = [(text * size)[:size] for size in sizes for text in ("text ", "a", "A", "1")]
     tried = [known] if known else [*_TEXTS, *longer]
-    return next((text for text in tried if text is not None and validator.is_valid(text)), "text")
+    return next((text for text in tried if validator.is_valid(text)), "text")

@@ -171,7 +171,7 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             key_text = _key_for(stream, actor)
         except PortalError as error:
             refused = error.detail
-    version = stream.versions.filter(version=stream.default_version).first()
+    version = stream.versions.filter(version=stream.default_version or 0).first()
     asked = parameters.read(request.GET, _USE)
     way, language = asked.get("with", "curl"), asked.get("language", "python")
     data = example_of(version.document) if version is not None else None
