@@ -32,7 +32,7 @@ REFUSED: Final = 3
 IMPORTS: Final = frozenset(
     {
         "__future__", "collections.abc", "datetime", "decimal", "enum", "ipaddress", "pathlib",
-        "pydantic", "re", "typing", "uuid",
+        "pydantic", "re", "typing", "typing_extensions", "uuid",
     }
 )  # fmt: skip
 _HARMLESS: Final = frozenset(

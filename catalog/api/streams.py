@@ -221,6 +221,7 @@ class StreamCode(APIView):
     policy: ClassVar = {"GET": "stream.discover"}
 
     def get(self, request: Request, name: str) -> HttpResponse:
+        stream = get_stream(api_actor(request), name)
         asked = parameters.read(request.query_params, _CODE)
         if "language" not in asked:
             raise BadRequestError(
@@ -228,7 +229,6 @@ class StreamCode(APIView):
                 errors=[FieldError("language", "required", "is needed")],
             )
         language = LANGUAGES[asked["language"]]
-        stream = get_stream(api_actor(request), name)
         version = get_version(stream, asked.get("version"))
         given = (version.document, stream.name, version.version, asked["language"])
         headers = {"ETag": etag(etag_of(*given)), "Cache-Control": "private, no-cache"}

@@ -104,15 +104,15 @@ def test_a_contract_of_two_thousand_fields_has_models() -> None:
 )
 def test_the_child_reaches_nothing_once_it_is_locked(attempt: str) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(WORKER.parent)!r})\n"
+        f"import sys; sys.path.append({str(WORKER.parent)!r})\n"
         "import python_models_worker as worker\n"
-        "worker.lock()\n"
+        "worker.lock()\nprint('locked', flush=True)\n"
         f"{attempt}\nprint('reached')"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
-    assert "reached" not in done.stdout
+    assert done.stdout == "locked\n", done.stderr
     assert done.returncode != 0
 
 
