@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from catalog import views
+from catalog import views, views_register
 
 urlpatterns = [
-    path("streams/new/", views.register, name="stream_new"),
+    path("streams/new/", views_register.register, name="stream_new"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),

@@ -1,162 +1,24 @@
 """Pages of the catalog that ask nothing of the apps above: register, producers, consumers."""
 
-import json
-from typing import Any, Final
+from typing import Final
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from catalog import snippets
 from catalog.examples import example_of
-from catalog.field_index import fields_of
-from catalog.forms import RegisterForm, SampleForm
-from catalog.inference import Suggestion, apply_suggestions, infer
 from catalog.models import Domain, SchemaVersion, Stream
-from catalog.selectors import parties, search
+from catalog.selectors import parties
 from catalog.selectors.streams import get_stream, visible_streams
-from catalog.services.domains import require_registrar
 from catalog.services.producers import create_producer, create_producer_key, require_team
-from catalog.services.streams import NewStream, register_stream
-from catalog.style_lint import lint
 from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
-from governance.models import Team
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
-
-
-@require_http_methods(["GET", "POST"])
-@declare(GET="stream.register", POST="stream.register")
-def register(request: HttpRequest) -> HttpResponse:
-    """From a pasted sample to a published stream: paste, look, publish."""
-    actor = request_actor(request)
-    require_registrar(actor)
-    if request.method == "POST" and "document" in request.POST:
-        return _publish(request, actor)
-    sample = SampleForm(request.POST or None)
-    if request.method != "POST" or not sample.is_valid():
-        status = 422 if request.method == "POST" else 200
-        return render(
-            request,
-            "catalog/register.html",
-            {"sample": sample, "discovered": request.GET.get("discovered", "")[:255]},
-            status=status,
-        )
-    try:
-        found = infer(sample.cleaned_data["sample"])
-    except PortalError as error:
-        sample.add_error("sample", error.detail)
-        return render(request, "catalog/register.html", {"sample": sample}, status=422)
-    form = RegisterForm(
-        initial={
-            "name": found.name,
-            "tier": "T3",
-            "classification": "internal",
-            "document": json.dumps(found.document),
-        },
-        owners=_owners(actor),
-    )
-    return _review(request, actor, form, found.document, list(found.suggestions))
-
-
-def _review(
-    request: HttpRequest,
-    actor: Actor,
-    form: RegisterForm,
-    document: dict[str, Any],
-    suggestions: list[Suggestion],
-    status: int = 200,
-) -> HttpResponse:
-    rows = fields_of(document)
-    name = str(form["name"].value() or "")
-    near = search.find_streams(
-        actor, search.Question(text=name.replace(".", " ").replace("_", " ")), with_facets=False
-    )
-    return render(
-        request,
-        "catalog/register_review.html",
-        {
-            "form": form,
-            "rows": rows,
-            "findings": lint(rows, document),
-            "suggestions": suggestions,
-            "similar": near.rows.order_by(*search.ORDERINGS["relevance"])[:3] if name else [],
-        },
-        status=status,
-    )
-
-
-def _publish(request: HttpRequest, actor: Actor) -> HttpResponse:
-    form = RegisterForm(request.POST, owners=_owners(actor))
-    document: dict[str, Any] = {}
-    suggestions = _suggestions_in(request)
-    if form.is_valid():
-        document = form.cleaned_data["document"]
-        accepted = [
-            s for s in suggestions if f"{s.rule}:{s.path}" in request.POST.getlist("accept")
-        ]
-        document = apply_suggestions(document, accepted)
-        try:
-            stream = register_stream(
-                NewStream(
-                    name=form.cleaned_data["name"],
-                    document=document,
-                    description=form.cleaned_data["description"],
-                    owner_team=Team.objects.filter(slug=form.cleaned_data["owner"]).first(),
-                    tier=form.cleaned_data["tier"],
-                    classification=form.cleaned_data["classification"],
-                    tags=form.cleaned_data["tags"],
-                    origin="ui",
-                ),
-                actor=actor,
-            )
-        except PortalError as error:
-            _place(form, error)
-        else:
-            messages.success(request, f"{stream.name} is published on the experimental track.")
-            return redirect("stream_use", name=stream.name)
-    try:
-        document = form.cleaned_data.get("document") or json.loads(request.POST["document"])
-    except (ValueError, RecursionError):
-        document = {}
-    return _review(request, actor, form, document, suggestions, status=422)
-
-
-def _suggestions_in(request: HttpRequest) -> list[Suggestion]:
-    """The suggestions shown before; only the words that a suggestion may set are taken."""
-    found = []
-    for raw in request.POST.getlist("suggestion")[:500]:
-        rule, _, rest = raw.partition(":")
-        path, _, pairs = rest.partition("|")
-        allowed = {"x-classification", "x-privacy", "x-unit"}
-        sets = dict(pair.split("=", 1) for pair in pairs.split(";") if "=" in pair)
-        if path and set(sets) <= allowed:
-            found.append(Suggestion(rule, path[:500], f"{path}: {pairs}", sets))
-    return found
-
-
-def _place(form: RegisterForm, error: PortalError) -> None:
-    placed = False
-    for fault in error.errors:
-        name = fault.pointer.strip("/").split("/")[0]
-        if name in form.fields:
-            form.add_error(name, fault.detail)
-            placed = True
-    if not placed:
-        form.add_error(None, error.detail)
-
-
-def _owners(actor: Actor) -> list[tuple[str, str]]:
-    """The teams a person may register for: their own; all for admins."""
-    teams = Team.objects.order_by("name")
-    if not actor.is_admin:
-        teams = teams.filter(pk__in=actor.team_ids)
-    return [(team.slug, team.name) for team in teams[:500]]
 
 
 @require_http_methods(["GET", "POST"])

@@ -12,6 +12,7 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
+from catalog.style_lint import Finding
 from governance.models import Key, Team
 
 
@@ -149,14 +150,25 @@ def key(row: Key, text: str | None = None) -> dict[str, Any]:
     return body if text is None else body | {"key": text}
 
 
-def inferred(found: Inferred) -> dict[str, Any]:
+def inferred(found: Inferred, findings: list[Finding]) -> dict[str, Any]:
     return {
         "schema": found.document,
         "name": found.name,
         "shape": found.shape,
         "samples": found.samples,
-        "suggestions": [
-            {"rule": s.rule, "path": s.path, "message": s.message, "sets": s.sets}
-            for s in found.suggestions
+        "fields": [
+            {
+                "path": fact.path,
+                "seen": fact.seen,
+                "of": fact.of,
+                "nulls": fact.nulls,
+                "required": fact.required,
+                "confidence": fact.confidence,
+                "note": fact.note,
+                "personal": fact.personal,
+            }
+            for fact in found.facts
         ],
+        "suggestions": [finding.as_dict() for finding in found.suggestions],
+        "findings": [finding.as_dict() for finding in findings],
     }

@@ -8,12 +8,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.api import render
+from catalog.field_index import fields_of
 from catalog.inference import MAX_SAMPLES, infer
 from catalog.models import Stream
+from catalog.schema_safety import check_schema
 from catalog.selectors import search
+from catalog.selectors.neighbours import neighbours_of
 from catalog.selectors.streams import fields_of_version, get_stream, get_version
 from catalog.services import schemas as schema_services
 from catalog.services import streams as services
+from catalog.style_lint import lint
 from catalog.typed_code import LANGUAGES, etag_of, typed_code
 from catalog.types import Classification, Enforcement, Lifecycle, Tier, Track
 from governance.api.authentication import api_actor
@@ -262,11 +266,43 @@ class FollowStream(APIView):
 
 
 class Infer(APIView):
+    """A contract from sample events, with what the house rules say about it."""
+
     policy: ClassVar = {"POST": "signed_in"}
 
     def post(self, request: Request) -> Response:
         body = bodies.read(request.data, required={"events": _events})
-        return Response(render.inferred(infer(body["events"])))
+        found = infer(body["events"])
+        findings = lint(
+            fields_of(found.document),
+            found.document,
+            name=found.name,
+            neighbours=neighbours_of(api_actor(request)),
+            evidence=found.evidence,
+        )
+        return Response(render.inferred(found, findings))
+
+
+class Lint(APIView):
+    """What the house rules say about a schema, with fixes as JSON Patches; nothing is kept."""
+
+    policy: ClassVar = {"POST": "signed_in"}
+
+    def post(self, request: Request) -> Response:
+        body = bodies.read(
+            request.data,
+            required={"schema": bodies.document},
+            optional={"name": bodies.text(500)},
+        )
+        document, name = body["schema"], body.get("name", "")
+        check_schema(document)
+        findings = lint(
+            fields_of(document),
+            document,
+            name=name,
+            neighbours=neighbours_of(api_actor(request), but=name),
+        )
+        return Response({"findings": [finding.as_dict() for finding in findings]})
 
 
 def _events(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("streams/<str:name>/schemas", streams.Schemas.as_view()),
     path("streams/<str:name>/schemas/<int:version>", streams.SchemaDetail.as_view()),
     path("schemas/infer", streams.Infer.as_view()),
+    path("schemas/lint", streams.Lint.as_view()),
     path("domains", parties.Domains.as_view()),
     path("domains/<slug:slug>", parties.DomainDetail.as_view()),
     path("teams", parties.Teams.as_view()),

@@ -8,6 +8,7 @@ from django.db.models import Sum
 
 from catalog.models import Producer, Stream
 from ingest.models import DiscoveredStream, IngestMinute
+from ingest.selectors.discovered import open_types
 from portal.kernel import clock
 
 GOAL: Final = 0.999
@@ -132,4 +133,4 @@ def busiest_streams(
 
 def discovered(limit: int = 20) -> list[DiscoveredStream]:
     """Types that arrive and are not registered, latest first."""
-    return list(DiscoveredStream.objects.filter(state="open").order_by("-last_seen_at")[:limit])
+    return list(open_types()[:limit])
