@@ -1,57 +1,44 @@
 """Forms of the catalog: they only parse; rules live in the services."""
 
-import json
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 
+from catalog.drafting import MAX_STATE
+from catalog.samples import MAX_BYTES, read_samples, where_it_breaks
 from catalog.types import Classification, Tier
 from portal.kernel import strict_json
-from portal.kernel.errors import BadRequestError
-
-MAX_SAMPLE: Final = 512 * 1024
+from portal.kernel.errors import BadRequestError, InvalidError
 
 
 class SampleForm(forms.Form):
-    """A pasted sample: one event, a list of events, or one event a line."""
+    """Samples as text or as a file: an event, a list, one a line, or a JSON Schema."""
 
     sample = forms.CharField(
-        max_length=MAX_SAMPLE,
+        required=False,
+        max_length=MAX_BYTES,
         widget=forms.Textarea(
             attrs={"class": "in mono", "rows": 16, "spellcheck": "false", "autocomplete": "off"}
         ),
     )
+    file = forms.FileField(
+        required=False,
+        widget=forms.FileInput(attrs={"class": "in", "accept": ".json,.jsonl,.ndjson,.txt"}),
+    )
 
-    def clean_sample(self) -> list[Any]:
-        """The events inside; says the line that cannot be read."""
-        text: str = self.cleaned_data["sample"].strip()
+    def clean(self) -> dict[str, Any]:
+        """Adds `samples`; says the line that cannot be read beside the field it stands in."""
+        given: dict[str, Any] = super().clean() or {}
+        upload = given.get("file")
+        name = "file" if upload is not None else "sample"
         try:
-            found = strict_json.decode(text.encode())
-        except BadRequestError:
-            return self._lines(text)
-        return found if isinstance(found, list) else [found]
-
-    def _lines(self, text: str) -> list[Any]:
-        events = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                events.append(strict_json.decode(line.encode()))
-            except BadRequestError as error:
-                raise forms.ValidationError(_where(text, number)) from error
-        return events
-
-
-def _where(text: str, number: int) -> str:
-    """Where the text stops being JSON: the position json itself names, else the line."""
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return f"Not JSON at line {error.lineno}, column {error.colno}: {error.msg}."
-    except RecursionError:
-        return "Nested too deeply."
-    return f"Line {number} cannot be read as JSON."
+            if upload is not None and upload.size > MAX_BYTES:
+                raise InvalidError("It is larger than 5 MiB. Send fewer events.")
+            raw = upload.read() if upload is not None else given.get("sample", "").encode()
+            given["samples"] = read_samples(raw)
+        except InvalidError as error:
+            self.add_error(name, error.detail)
+        return given
 
 
 class RegisterForm(forms.Form):
@@ -66,7 +53,7 @@ class RegisterForm(forms.Form):
         help_text="One sentence: what happened when this event is sent, and what it never means.",
     )
     owner = forms.ChoiceField(widget=forms.Select(attrs={"class": "in"}))
-    tier = forms.ChoiceField(choices=Tier.choices, widget=forms.Select(attrs={"class": "in"}))
+    tier = forms.ChoiceField(choices=Tier.choices, widget=forms.RadioSelect)
     classification = forms.ChoiceField(
         choices=Classification.choices, widget=forms.Select(attrs={"class": "in"})
     )
@@ -74,6 +61,7 @@ class RegisterForm(forms.Form):
         required=False, max_length=500, widget=forms.TextInput(attrs={"class": "in"})
     )
     document = forms.CharField(widget=forms.HiddenInput, max_length=2 * 1024 * 1024)
+    state = forms.CharField(widget=forms.HiddenInput, max_length=MAX_STATE)
 
     def __init__(self, *args: Any, owners: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -119,7 +107,7 @@ class ChangeForm(forms.Form):
         try:
             found = strict_json.decode_document(text.encode())
         except BadRequestError as error:
-            raise forms.ValidationError(_where(text, 1)) from error
+            raise forms.ValidationError(where_it_breaks(text.encode(), 1, error)) from error
         if not isinstance(found, dict):
             raise forms.ValidationError("A contract is a JSON object.")
         return found

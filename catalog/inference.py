@@ -1,58 +1,94 @@
-"""From sample events to a contract: types, formats, requiredness, examples, privacy suggestions.
+"""From sample events to a contract: types, formats, requiredness, enums, examples, suggestions.
 
 A sample may be a CloudEvent (its `data` is taken, `type` and `source` are proposed), a tracking
-call (`event` and `properties`) or plain JSON. Merging is monotone: every sample given is valid
-under the schema inferred from them. Formats are only claimed when all values have them; an enum is
-never guessed, because the next value would break it.
+call (`event` and `properties`) or plain JSON.
+
+1. Merging is monotone: every sample given is valid under the schema inferred from them.
+2. A format is claimed when all texts of a field have it, as the validator judges it; `hostname`
+   only where the name asks for it too, for any word is one.
+3. An enum is claimed for at most MAX_ENUM short texts over at least ENUM_SAMPLES values, each seen
+   twice or more; the note says how many, and one click opens it.
+4. Integers stay integers until a fraction is seen; ranges are never invented.
+5. Objects whose keys are data (many, each rare) become `additionalProperties`.
+6. Requiredness says in how many samples it was seen, and what that is worth.
+7. Suggestions (privacy, units, money) are findings of the house rules with what was seen in values;
+   a value that looks personal is never kept as an example.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from catalog import naming
-from catalog.style_lint import looks_personal
+from catalog.field_index import fields_of
+from catalog.fixes import apply_patch
+from catalog.neighbours import Neighbours
+from catalog.personal import kind_of_name, kind_of_value
+from catalog.style_lint import Finding, lint
 from portal.kernel.errors import BadRequestError, FieldError, InvalidError, PortalError
+from portal.kernel.json_schema import compile_schema
 
-MAX_SAMPLES: Final = 200
+MAX_SAMPLES: Final = 1_000
 MAX_DEPTH: Final = 20
+MAX_FIELDS: Final = 2_000
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_FORMATS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    (
-        "date-time",
-        re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII),
-    ),
-    ("date", re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)),
-    ("uuid", re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)),
-    ("email", re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)),
-    ("uri", re.compile(r"https?://[^\s<>\"{}|\\^`]+", re.ASCII)),
-    (
-        "ipv4",
-        re.compile(r"(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}", re.ASCII),
-    ),
+ENUM_SAMPLES: Final = 20
+MAX_ENUM: Final = 8
+MAX_DISTINCT: Final = 50
+MAX_EXAMPLES: Final = 3
+MAP_KEYS: Final = 30
+# The first that all values have is claimed. The pattern is a cheap guard before the validator.
+_FORMATS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (name, re.compile(pattern, re.ASCII | re.IGNORECASE))
+    for name, pattern in (
+        ("date-time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+        ("date", r"\d{4}-\d\d-\d\d"),
+        ("time", r"\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+        ("uuid", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        ("email", r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+        ("uri", r"[a-z][a-z0-9+.-]*://[^\s<>\"{}|\\^`]+"),
+        ("ipv4", r"\d{1,3}(\.\d{1,3}){3}"),
+        ("ipv6", r"[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*"),
+        ("duration", r"P(?=.)(\d+[YMWD])*(T(\d+(\.\d+)?[HMS])+)?"),
+        ("hostname", r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}"),
+    )
 )
-_PERSONAL_FORMATS: Final = frozenset({"email", "ipv4"})
+_HOST_WORDS: Final = frozenset({"host", "hostname", "domain", "fqdn", "server"})
 _EXAMPLE_LENGTH: Final = 80
+_ENUM_LENGTH: Final = 40
+SUGGESTED: Final = frozenset({"personal_unlabelled", "unit", "unit_missing", "money_minor_units",
+                              "money_currency"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
-    """Something to accept or drop: a rule's name, the field's path, and the schema words it sets."""
+class FieldFact:
+    """How often a field was seen, and what was made of it. `of` are the objects it could be in."""
 
-    rule: str
     path: str
-    message: str
-    sets: dict[str, str]
+    seen: int
+    of: int
+    nulls: int
+    required: bool
+    confidence: str
+    note: str
+    personal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """What samples say. `name`, `source` and `subject` come from their envelope, if any."""
+    """What samples say. `name`, `source` and `subject` come from their envelope, if any.
+
+    `evidence` names the personal kind that values of a path were seen to be, with the reason.
+    """
 
     document: dict[str, Any]
-    suggestions: tuple[Suggestion, ...]
+    suggestions: tuple[Finding, ...]
     samples: int
+    facts: tuple[FieldFact, ...] = ()
+    evidence: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     source: str = ""
     subject: str = ""
@@ -64,12 +100,22 @@ class _Seen:
     """What was seen at one place over all samples."""
 
     count: int = 0
-    types: set[str] = field(default_factory=set)
+    kinds: Counter[str] = field(default_factory=Counter)
     formats: set[str] | None = None
-    example: Any = None
+    texts: Counter[str] = field(default_factory=Counter)
+    examples: list[Any] = field(default_factory=list)
+    personal: Counter[str] = field(default_factory=Counter)
     properties: dict[str, "_Seen"] = field(default_factory=dict)
-    objects: int = 0
     items: "_Seen | None" = None
+
+
+@dataclass(slots=True)
+class _Making:
+    """The schema as it grows: facts in the order of the fields, and what values were seen to be."""
+
+    samples: int
+    facts: list[FieldFact] = field(default_factory=list)
+    evidence: dict[str, str] = field(default_factory=dict)
 
 
 def infer(samples: Sequence[Any]) -> Inferred:
@@ -90,12 +136,15 @@ def infer(samples: Sequence[Any]) -> Inferred:
         shape, said, data = _unwrap(sample)
         envelope = {**said, **envelope}
         _observe(root, data, 0)
-    suggestions: list[Suggestion] = []
-    document = {"$schema": DIALECT, **_schema(root, "", suggestions)}
+    making = _Making(len(samples))
+    document = {"$schema": DIALECT, **_schema(root, "", making)}
+    findings = lint(fields_of(document), document, evidence=making.evidence)
     return Inferred(
         document=document,
-        suggestions=tuple(suggestions),
+        suggestions=tuple(finding for finding in findings if finding.rule in SUGGESTED),
         samples=len(samples),
+        facts=tuple(making.facts),
+        evidence=making.evidence,
         name=_name(envelope.get("name", "")),
         source=envelope.get("source", ""),
         subject=envelope.get("subject", ""),
@@ -103,16 +152,31 @@ def infer(samples: Sequence[Any]) -> Inferred:
     )
 
 
-def apply_suggestions(
-    document: dict[str, Any], suggestions: Sequence[Suggestion]
-) -> dict[str, Any]:
-    """The document with suggestions accepted: their words set on their fields."""
-    changed: dict[str, Any] = _copy(document)
-    for suggestion in suggestions:
-        target = _at(changed, suggestion.path)
-        if target is not None:
-            target.update(suggestion.sets)
+def accept_all(document: dict[str, Any], evidence: Mapping[str, str]) -> dict[str, Any]:
+    """The document with the first fix of every suggestion that asks no producer to change."""
+    changed = document
+    for _ in range(3):  # a fix may bring the next suggestion: money wants a currency beside it
+        open_ones = suggestions_of(changed, evidence)
+        patches = [
+            fix.patch
+            for finding in open_ones
+            for fix in [fix for fix in finding.fixes if not fix.changes_data][:1]
+        ]
+        if not patches:
+            break
+        for patch in patches:
+            changed = apply_patch(changed, patch)
     return changed
+
+
+def suggestions_of(
+    document: Mapping[str, Any],
+    evidence: Mapping[str, str],
+    neighbours: Neighbours | None = None,
+) -> list[Finding]:
+    """The suggestions that are still open for a document."""
+    found = lint(fields_of(document), document, evidence=evidence, neighbours=neighbours)
+    return [finding for finding in found if finding.rule in SUGGESTED]
 
 
 def _unwrap(sample: Mapping[str, Any]) -> tuple[str, dict[str, str], Any]:
@@ -150,25 +214,56 @@ def _name(original: str) -> str:
         return ""
 
 
+# --- Looking -----------------------------------------------------------------------------------
+
+
 def _observe(seen: _Seen, value: Any, depth: int) -> None:
     seen.count += 1
     kind = _kind(value)
-    seen.types.add(kind)
-    if seen.example is None and kind not in ("object", "array", "null"):
-        seen.example = value[:_EXAMPLE_LENGTH] if isinstance(value, str) else value
-    if isinstance(value, str):
-        fitting = {name for name, pattern in _FORMATS if pattern.fullmatch(value)}
-        seen.formats = fitting if seen.formats is None else seen.formats & fitting
+    seen.kinds[kind] += 1
+    if kind in ("string", "integer", "number", "boolean"):
+        _observe_scalar(seen, value)
     if depth >= MAX_DEPTH:
         return
     if isinstance(value, Mapping):
-        seen.objects += 1
         for key, item in value.items():
             _observe(seen.properties.setdefault(str(key), _Seen()), item, depth + 1)
     elif isinstance(value, list):
         seen.items = seen.items or _Seen()
         for item in value:
             _observe(seen.items, item, depth + 1)
+
+
+def _observe_scalar(seen: _Seen, value: Any) -> None:
+    personal = kind_of_value(value)
+    if personal is not None:
+        seen.personal[personal.name] += 1
+    short = value[:_EXAMPLE_LENGTH] if isinstance(value, str) else value
+    if len(seen.examples) < MAX_EXAMPLES and not any(
+        short == old and type(short) is type(old) for old in seen.examples
+    ):
+        seen.examples.append(short)
+    if not isinstance(value, str):
+        return
+    if len(seen.texts) <= MAX_DISTINCT:
+        seen.texts[value[: _ENUM_LENGTH + 1]] += 1
+    if seen.formats is None:
+        seen.formats = {name for name, _ in _FORMATS if _has_format(name, value)}
+    elif seen.formats:
+        seen.formats = {name for name in seen.formats if _has_format(name, value)}
+
+
+def _has_format(name: str, value: str) -> bool:
+    return bool(_PATTERNS[name].fullmatch(value)) and _validator(name).is_valid(value)
+
+
+_PATTERNS: Final = dict(_FORMATS)
+
+
+@cache
+def _validator(name: str) -> Any:
+    """The judge of a format is the one that will judge events."""
+    return compile_schema({"type": "string", "format": name})
 
 
 def _kind(value: Any) -> str:
@@ -180,67 +275,136 @@ def _kind(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def _schema(seen: _Seen, path: str, suggestions: list[Suggestion]) -> dict[str, Any]:
-    types = set(seen.types)
+# --- Concluding --------------------------------------------------------------------------------
+
+
+def _schema(seen: _Seen, path: str, making: _Making) -> dict[str, Any]:
+    types = set(seen.kinds)
     if "number" in types:
         types.discard("integer")
     schema: dict[str, Any] = {"type": min(types) if len(types) == 1 else sorted(types)}
-    if types == {"string"} and seen.formats:
-        schema["format"] = next(name for name, _ in _FORMATS if name in seen.formats)
-    if seen.example is not None and not types & {"object", "array"}:
-        schema["examples"] = [seen.example]
+    name = path.rpartition(".")[2].removesuffix("[]")
+    is_text = types <= {"string", "null"} and "string" in types
+    made_format = _format_of(seen, name) if is_text else ""
+    if made_format:
+        schema["format"] = made_format
+    personal = _personal_of(seen, name, made_format)
+    if personal:
+        making.evidence[path] = personal
+    if is_text and not made_format and not personal and kind_of_name(name) is None:
+        values = _enum_of(seen)
+        if values:
+            schema["enum"] = [*values, None] if "null" in types else values
+    plain = not types & {"object", "array"}
+    private = bool(personal) or kind_of_name(name) is not None or made_format == "email"
+    if seen.examples and plain and not private and "enum" not in schema:
+        examples = [value for value in seen.examples if _is_whole(value, made_format)]
+        if examples:
+            schema["examples"] = examples
     if "object" in types:
-        schema["properties"] = {
-            key: _schema(item, f"{path}.{key}" if path else key, suggestions)
-            for key, item in seen.properties.items()
-        }
-        schema["required"] = sorted(
-            key for key, item in seen.properties.items() if item.count == seen.objects
-        )
+        schema |= _members(seen, path, making)
     if "array" in types and seen.items is not None and seen.items.count:
-        schema["items"] = _schema(seen.items, f"{path}[]", suggestions)
-    if path:
-        _suggest(path, schema, suggestions)
+        schema["items"] = _schema(seen.items, f"{path}[]", making)
     return schema
 
 
-def _suggest(path: str, schema: dict[str, Any], suggestions: list[Suggestion]) -> None:
-    name = path.rpartition(".")[2]
-    if schema.get("format") in _PERSONAL_FORMATS or looks_personal(name.removesuffix("[]")):
-        schema.pop("examples", None)  # a real person's value is no example
-        suggestions.append(
-            Suggestion(
-                "personal",
-                path,
-                f"{name} looks personal: label it, and store a token instead of the value.",
-                {"x-classification": "personal", "x-privacy": "tokenize"},
-            )
-        )
-    if name.endswith(("_minor", "_cents")) and schema.get("type") == "integer":
-        suggestions.append(
-            Suggestion("money", path, f"{name} is money in minor units.", {"x-unit": "minor units"})
-        )
-    unit = name.rpartition("_")[2]
-    if unit in _UNITS and schema.get("type") in ("integer", "number"):
-        suggestions.append(
-            Suggestion("unit", path, f"{name} is in {_UNITS[unit]}.", {"x-unit": _UNITS[unit]})
-        )
+def _is_whole(value: Any, made_format: str) -> bool:
+    """An example cut short may not have the format any more."""
+    return not made_format or not isinstance(value, str) or _has_format(made_format, value)
 
 
-_UNITS: Final = {"ms": "milliseconds", "seconds": "seconds", "bytes": "bytes", "percent": "percent"}
+def _members(seen: _Seen, path: str, making: _Making) -> dict[str, Any]:
+    """The members of an object, or of a map when its keys are data."""
+    objects = seen.kinds["object"]
+    room = MAX_FIELDS - len(making.facts)
+    if _is_map(seen, objects) or len(seen.properties) > room:
+        merged = _Seen()
+        for item in seen.properties.values():
+            _merge(merged, item)
+        inner = _Making(making.samples)
+        body = _schema(merged, f"{path}.*" if path else "*", inner)
+        # Keys and values of a map may be anybody's: none of them becomes an example.
+        body.pop("examples", None)
+        return {"additionalProperties": body}
+    found: dict[str, Any] = {"properties": {}}
+    for key, item in seen.properties.items():
+        where = f"{path}.{key}" if path else key
+        required = item.count == objects
+        place = len(making.facts)
+        making.facts.append(_fact(where, item, objects, required, making.samples))
+        found["properties"][key] = _schema(item, where, making)
+        if where in making.evidence:
+            old = making.facts[place]
+            making.facts[place] = FieldFact(
+                old.path, old.seen, old.of, old.nulls, old.required, old.confidence, old.note,
+                making.evidence[where].partition(":")[0],
+            )  # fmt: skip
+    found["required"] = sorted(k for k, item in seen.properties.items() if item.count == objects)
+    return found
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
+def _fact(path: str, item: _Seen, of: int, required: bool, samples: int) -> FieldFact:
+    """In how many objects a field was, and what that is worth: with n of n seen, at most 3/n of
+    events lack it, 95 % sure (the rule of three)."""
+    confidence = "low" if of < 10 else "medium" if of < 60 else "high"
+    unit = "samples" if "[]" not in path and of <= samples else "places"
+    note = f"in {item.count} of {of} {unit if of != 1 else unit.removesuffix('s')}"
+    if required and of >= 10:
+        note += f"; at most {min(100, -(-300 // of))} % may lack it"
+    return FieldFact(path, item.count, of, item.kinds["null"], required, confidence, note)
 
 
-def _at(document: dict[str, Any], path: str) -> dict[str, Any] | None:
-    target: Any = document
-    for step in path.split("."):
-        name, deeper = step.removesuffix("[]"), step.endswith("[]")
-        target = target.get("properties", {}).get(name) if isinstance(target, dict) else None
-        if deeper and isinstance(target, dict):
-            target = target.get("items")
-    return target if isinstance(target, dict) else None
+def _is_map(seen: _Seen, objects: int) -> bool:
+    count = len(seen.properties)
+    if count <= MAP_KEYS:
+        return False
+    return max(item.count for item in seen.properties.values()) <= max(1, objects // 4)
+
+
+def _merge(into: _Seen, other: _Seen) -> None:
+    """Both places as one. Formats agree only when both do."""
+    into.count += other.count
+    into.kinds.update(other.kinds)
+    into.texts.update(other.texts)
+    into.personal.update(other.personal)
+    if other.formats is not None:
+        into.formats = other.formats if into.formats is None else into.formats & other.formats
+    for key, item in other.properties.items():
+        _merge(into.properties.setdefault(key, _Seen()), item)
+    if other.items is not None:
+        into.items = into.items or _Seen()
+        _merge(into.items, other.items)
+
+
+def _format_of(seen: _Seen, name: str) -> str:
+    for made, _ in _FORMATS:
+        if made in (seen.formats or ()):
+            words = set(name.lower().split("_"))
+            return made if made != "hostname" or words & _HOST_WORDS else ""
+    return ""
+
+
+def _enum_of(seen: _Seen) -> list[str]:
+    """The few values a text was seen to have; none when there are many, rare or long ones."""
+    total = sum(seen.texts.values())
+    if total < ENUM_SAMPLES or not 1 < len(seen.texts) <= MAX_ENUM:
+        return []
+    if min(seen.texts.values()) < 2 or max(map(len, seen.texts)) > _ENUM_LENGTH:
+        return []
+    return sorted(seen.texts) if all(seen.texts) else []
+
+
+def _personal_of(seen: _Seen, name: str, made_format: str) -> str:
+    """The personal kind of the values, with the reason; "" when they are none."""
+    if not seen.personal:
+        return ""
+    kind, count = seen.personal.most_common(1)[0]
+    total = sum(seen.kinds[item] for item in ("string", "integer"))
+    named = kind_of_name(name)
+    if kind == "card" and not (named is not None and named.name == "card") and count < 3:
+        return ""  # one number in ten has the check digit of a card by chance
+    if count < total * 0.9 and kind in ("card", "iban"):
+        return ""
+    if made_format in ("uuid", "date-time", "date"):
+        return ""
+    return f"{kind}:{count} of {total} {'values are' if total > 1 else 'value is'} one"

@@ -22,6 +22,7 @@ MAX_ALIAS: Final = 255
 MAX_PARTS: Final = 4
 _PART: Final = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 STREAM_NAME: Final = re.compile(rf"{_PART}(?:\.{_PART}){{1,3}}")
+FIELD_NAME: Final = re.compile(_PART)
 RESERVED_DOMAINS: Final = frozenset({"new", "compare"})
 SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from catalog import views, views_changes
+from catalog import views, views_changes, views_register
 
 urlpatterns = [
-    path("streams/new/", views.register, name="stream_new"),
+    path("streams/new/", views_register.register, name="stream_new"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
     path("streams/<str:name>/change/", views_changes.propose, name="change_new"),
     path(

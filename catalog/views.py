@@ -1,25 +1,19 @@
 """Pages of the catalog that ask nothing of the apps above: register, producers, consumers."""
 
-import json
-from typing import Any
+from typing import Final
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from catalog.field_index import fields_of
-from catalog.forms import RegisterForm, SampleForm
-from catalog.inference import Suggestion, apply_suggestions, infer
-from catalog.models import Domain, Stream
-from catalog.selectors import parties, search
+from catalog import snippets
+from catalog.examples import example_of
+from catalog.models import Domain, SchemaVersion, Stream
+from catalog.selectors import parties
 from catalog.selectors.streams import get_stream, visible_streams
-from catalog.services.domains import require_registrar
 from catalog.services.producers import create_producer, create_producer_key, require_team
-from catalog.services.streams import NewStream, register_stream
-from catalog.style_lint import lint
+from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
-from governance.models import Team
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
@@ -28,138 +22,9 @@ from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.register", POST="stream.register")
-def register(request: HttpRequest) -> HttpResponse:
-    """From a pasted sample to a published stream: paste, look, publish."""
-    actor = request_actor(request)
-    require_registrar(actor)
-    if request.method == "POST" and "document" in request.POST:
-        return _publish(request, actor)
-    sample = SampleForm(request.POST or None)
-    if request.method != "POST" or not sample.is_valid():
-        status = 422 if request.method == "POST" else 200
-        return render(
-            request,
-            "catalog/register.html",
-            {"sample": sample, "discovered": request.GET.get("discovered", "")[:255]},
-            status=status,
-        )
-    try:
-        found = infer(sample.cleaned_data["sample"])
-    except PortalError as error:
-        sample.add_error("sample", error.detail)
-        return render(request, "catalog/register.html", {"sample": sample}, status=422)
-    form = RegisterForm(
-        initial={
-            "name": found.name,
-            "tier": "T3",
-            "classification": "internal",
-            "document": json.dumps(found.document),
-        },
-        owners=_owners(actor),
-    )
-    return _review(request, actor, form, found.document, list(found.suggestions))
-
-
-def _review(
-    request: HttpRequest,
-    actor: Actor,
-    form: RegisterForm,
-    document: dict[str, Any],
-    suggestions: list[Suggestion],
-    status: int = 200,
-) -> HttpResponse:
-    rows = fields_of(document)
-    name = str(form["name"].value() or "")
-    near = search.find_streams(
-        actor, search.Question(text=name.replace(".", " ").replace("_", " ")), with_facets=False
-    )
-    return render(
-        request,
-        "catalog/register_review.html",
-        {
-            "form": form,
-            "rows": rows,
-            "findings": lint(rows, document),
-            "suggestions": suggestions,
-            "similar": near.rows.order_by(*search.ORDERINGS["relevance"])[:3] if name else [],
-        },
-        status=status,
-    )
-
-
-def _publish(request: HttpRequest, actor: Actor) -> HttpResponse:
-    form = RegisterForm(request.POST, owners=_owners(actor))
-    document: dict[str, Any] = {}
-    suggestions = _suggestions_in(request)
-    if form.is_valid():
-        document = form.cleaned_data["document"]
-        accepted = [
-            s for s in suggestions if f"{s.rule}:{s.path}" in request.POST.getlist("accept")
-        ]
-        document = apply_suggestions(document, accepted)
-        try:
-            stream = register_stream(
-                NewStream(
-                    name=form.cleaned_data["name"],
-                    document=document,
-                    description=form.cleaned_data["description"],
-                    owner_team=Team.objects.filter(slug=form.cleaned_data["owner"]).first(),
-                    tier=form.cleaned_data["tier"],
-                    classification=form.cleaned_data["classification"],
-                    tags=form.cleaned_data["tags"],
-                    origin="ui",
-                ),
-                actor=actor,
-            )
-        except PortalError as error:
-            _place(form, error)
-        else:
-            messages.success(request, f"{stream.name} is published on the experimental track.")
-            return redirect("stream_use", name=stream.name)
-    try:
-        document = form.cleaned_data.get("document") or json.loads(request.POST["document"])
-    except (ValueError, RecursionError):
-        document = {}
-    return _review(request, actor, form, document, suggestions, status=422)
-
-
-def _suggestions_in(request: HttpRequest) -> list[Suggestion]:
-    """The suggestions shown before; only the words that a suggestion may set are taken."""
-    found = []
-    for raw in request.POST.getlist("suggestion")[:500]:
-        rule, _, rest = raw.partition(":")
-        path, _, pairs = rest.partition("|")
-        allowed = {"x-classification", "x-privacy", "x-unit"}
-        sets = dict(pair.split("=", 1) for pair in pairs.split(";") if "=" in pair)
-        if path and set(sets) <= allowed:
-            found.append(Suggestion(rule, path[:500], f"{path}: {pairs}", sets))
-    return found
-
-
-def _place(form: RegisterForm, error: PortalError) -> None:
-    placed = False
-    for fault in error.errors:
-        name = fault.pointer.strip("/").split("/")[0]
-        if name in form.fields:
-            form.add_error(name, fault.detail)
-            placed = True
-    if not placed:
-        form.add_error(None, error.detail)
-
-
-def _owners(actor: Actor) -> list[tuple[str, str]]:
-    """The teams a person may register for: their own; all for admins."""
-    teams = Team.objects.order_by("name")
-    if not actor.is_admin:
-        teams = teams.filter(pk__in=actor.team_ids)
-    return [(team.slug, team.name) for team in teams[:500]]
-
-
-@require_http_methods(["GET", "POST"])
 @declare(GET="stream.discover", POST="producer.manage")
 def use(request: HttpRequest, name: str) -> HttpResponse:
-    """How to send to a stream and read it: a snippet, a key, and the first event."""
+    """How to send to a stream: code for four places, its types, a key, and the first event."""
     actor = request_actor(request)
     stream = get_stream(actor, name)
     key_text, refused = "", ""
@@ -168,30 +33,55 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             key_text = _key_for(stream, actor)
         except PortalError as error:
             refused = error.detail
-    example = {
-        "specversion": "1.0",
-        "id": "8f14e45f-ceea-4672-a1b0-3c1d2e4f5a6b",
-        "source": f"/{stream.domain.slug}",
-        "type": stream.name,
-        "time": "2026-01-31T12:00:00Z",
-        "data": {
-            row.path: row.example
-            for row in stream.fields.filter(is_current=True, depth=0)[:12]
-            if row.example is not None
-        },
-    }
+    version = stream.versions.filter(version=stream.default_version or 0).first()
+    asked = parameters.read(request.GET, _USE)
+    way, language = asked.get("with", "curl"), asked.get("language", "python")
+    data = example_of(version.document) if version is not None else None
+    sending = snippets.Sending(
+        endpoint=request.build_absolute_uri("/v1/events"),
+        event=snippets.event_of(
+            stream.name, f"/{stream.domain.slug}", data, stream.default_version
+        ),
+        key=key_text or snippets.NO_KEY,
+    )
+    code, no_code = _code_of(version, language) if version is not None else ("", "")
     return render(
         request,
         "catalog/stream_use.html",
         {
             "stream": stream,
-            "example": json.dumps(example, indent=2, ensure_ascii=False),
-            "endpoint": request.build_absolute_uri("/v1/events"),
+            "version": version,
+            "has_example": data is not None,
+            "way": way,
+            "ways": snippets.WAYS,
+            "needs": snippets.WAYS[way].needs,
+            "snippet": snippets.WAYS[way].make(sending),
+            "language": language,
+            "languages": LANGUAGES,
+            "file_name": f"{stream.name.replace('.', '_')}_v{stream.default_version}"
+            f".{LANGUAGES[language].suffix}",
+            "code": code,
+            "no_code": no_code,
             "key": key_text,
             "refused": refused,
         },
         status=403 if refused else 200,
     )
+
+
+_USE: Final[dict[str, parameters.Reader]] = {
+    "with": parameters.choice(snippets.WAYS),
+    "language": parameters.choice(LANGUAGES),
+}
+
+
+def _code_of(version: SchemaVersion, language: str) -> tuple[str, str]:
+    """The typed code of a version, or why there is none."""
+    try:
+        code = typed_code(version.document, version.stream.name, version.version, language)
+    except PortalError as error:
+        return "", error.detail
+    return code, ""
 
 
 def _key_for(stream: Stream, actor: Actor) -> str:

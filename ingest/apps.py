@@ -5,8 +5,12 @@ class IngestConfig(AppConfig):
     name = "ingest"
 
     def ready(self) -> None:
-        # The catalog, below, learns here how stored events are replayed against a candidate.
-        from catalog import impact  # noqa: PLC0415  # models exist only now
+        # Models exist only now; the catalog, below, learns here how stored events are replayed
+        # against a candidate, and who keeps events that nobody registered.
+        from catalog import impact  # noqa: PLC0415
+        from catalog.samples import offer_discovered  # noqa: PLC0415
+        from ingest.selectors import discovered  # noqa: PLC0415
         from ingest.services.replays import replay_step  # noqa: PLC0415
 
         impact.register_replayer(replay_step)
+        offer_discovered(discovered.samples_of, discovered.types_for)

@@ -16,6 +16,7 @@ from catalog.models import (
     Stream,
     Tag,
 )
+from catalog.style_lint import Finding
 from governance.models import Job, Key, KeyKind, Team
 from portal.http.operations import Time
 
@@ -453,11 +454,15 @@ def new_key(row: Key, text: str) -> NewKeyBody:
     return {**key(row), "key": text}
 
 
-class SuggestionBody(TypedDict):
-    rule: str
+class FactBody(TypedDict):
     path: str
-    message: str
-    sets: dict[str, str]
+    seen: int
+    of: int
+    nulls: int
+    required: bool
+    confidence: str
+    note: str
+    personal: str
 
 
 class InferredBody(TypedDict):
@@ -465,19 +470,36 @@ class InferredBody(TypedDict):
     name: str
     shape: str
     samples: int
-    suggestions: list[SuggestionBody]
+    fields: list[FactBody]
+    suggestions: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
 
 
-def inferred(found: Inferred) -> InferredBody:
+class FindingsBody(TypedDict):
+    findings: list[dict[str, Any]]
+
+
+def inferred(found: Inferred, findings: list[Finding]) -> InferredBody:
     return {
         "schema": found.document,
         "name": found.name,
         "shape": found.shape,
         "samples": found.samples,
-        "suggestions": [
-            {"rule": s.rule, "path": s.path, "message": s.message, "sets": s.sets}
-            for s in found.suggestions
+        "fields": [
+            {
+                "path": fact.path,
+                "seen": fact.seen,
+                "of": fact.of,
+                "nulls": fact.nulls,
+                "required": fact.required,
+                "confidence": fact.confidence,
+                "note": fact.note,
+                "personal": fact.personal,
+            }
+            for fact in found.facts
         ],
+        "suggestions": [finding.as_dict() for finding in found.suggestions],
+        "findings": [finding.as_dict() for finding in findings],
     }
 
 

@@ -9,7 +9,6 @@ from catalog import naming
 from catalog.api import render
 from catalog.api.changes import change_answer, version_tag
 from catalog.api.references import find_team
-from catalog.inference import MAX_SAMPLES, infer
 from catalog.models import Stream
 from catalog.selectors import search
 from catalog.selectors.changes import get_change
@@ -281,34 +280,3 @@ def _following(is_so: bool) -> Response:
 
 def _follow_tag(is_so: bool) -> str:
     return etag("following" if is_so else "not-following")
-
-
-def _events(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("must be a list of events")
-    if not 0 < len(value) <= MAX_SAMPLES:
-        raise ValueError(f"must hold 1 to {MAX_SAMPLES} events")
-    return value
-
-
-SAMPLES: Final = Body(
-    required={
-        "events": Described(
-            _events,
-            {"type": "array", "minItems": 1, "maxItems": MAX_SAMPLES, "items": {"type": "object"}},
-        )
-    }
-)
-
-
-class Infer(ApiView):
-    policy: ClassVar = {"POST": "read_only"}
-
-    @operation(
-        "A contract inferred from sample events. Nothing is kept.",
-        body=SAMPLES,
-        gives=render.InferredBody,
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
-        return Response(render.inferred(infer(self.said(request)["events"])))

@@ -2,11 +2,22 @@
 
 from django.urls import path
 
-from catalog.api import changes, compatibility, consumers, finder, groups, keys, producers, streams
+from catalog.api import (
+    changes,
+    compatibility,
+    consumers,
+    contracts,
+    finder,
+    groups,
+    keys,
+    producers,
+    streams,
+)
 
 urlpatterns = [
     path("streams", streams.Streams.as_view()),
     path("streams/<name:name>", streams.StreamDetail.as_view()),
+    path("streams/<name:name>/code", contracts.StreamCode.as_view()),
     path("streams/<name:name>/follow", streams.FollowStream.as_view()),
     path("streams/<name:name>/schemas", streams.Schemas.as_view()),
     path("streams/<name:name>/schemas/<name:version>", streams.SchemaDetail.as_view()),
@@ -28,7 +39,8 @@ urlpatterns = [
     path("changes/<uuid:change_id>/comments", changes.ChangeComments.as_view()),
     path("changes/<uuid:change_id>/rerun", changes.ChangeRerun.as_view()),
     path("schemas/compatibility", compatibility.Compatibility.as_view()),
-    path("schemas/infer", streams.Infer.as_view()),
+    path("schemas/infer", contracts.Infer.as_view()),
+    path("schemas/lint", contracts.Lint.as_view()),
     path("domains", groups.Domains.as_view()),
     path("domains/<slug:slug>", groups.DomainDetail.as_view()),
     path("teams", groups.Teams.as_view()),

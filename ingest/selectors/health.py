@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 
-from catalog.models import Producer, Stream, StreamAlias
+from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
 from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
+from ingest.selectors.discovered import open_types
 from portal.kernel import clock, soft_cache
 from portal.kernel.actor import Actor
 
@@ -171,7 +172,4 @@ def busiest_streams(
 
 def discovered(limit: int = 20) -> list[DiscoveredStream]:
     """Types that arrive and are not registered, latest first."""
-    rows = DiscoveredStream.objects.filter(state="open").exclude(
-        Q(type__in=Stream.objects.values("name")) | Q(type__in=StreamAlias.objects.values("alias"))
-    )
-    return list(rows.order_by("-last_seen_at")[:limit])
+    return list(open_types()[:limit])

@@ -10,6 +10,12 @@ def etag(revision: int | str) -> str:
     return f'"{revision}"'
 
 
+def names_etag(headers: HttpHeaders, current: str) -> bool:
+    """Whether If-None-Match names what the caller would get, so that 304 answers it."""
+    tags = {tag.strip().removeprefix("W/") for tag in headers.get("If-None-Match", "").split(",")}
+    return "*" in tags or current in tags
+
+
 def require_match(headers: HttpHeaders, current: str) -> None:
     """Refuse a change that does not say which revision it was made from, or says an old one.
 

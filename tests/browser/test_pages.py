@@ -114,6 +114,8 @@ def test_a_stream_is_registered_from_a_pasted_sample(chromium: Browser, shop: Po
     page.click("main button.go")
     page.wait_for_selector("#id_name")
     assert page.input_value("#id_name") == "shop.gift_wrapped"
+    page.click("button:has-text('Accept all suggestions')")  # before anything is written
+    page.wait_for_selector("li:has-text('Personal data is decided')")
     page.fill("#id_description", "Somebody asked for a gift to be wrapped.")
     page.click("main button.go")
     page.wait_for_url(re.compile("/streams/shop.gift_wrapped/use/"))

@@ -242,6 +242,7 @@ def world(transactional_db: None) -> Iterator[World]:
             "catalog_producer",
             "governance_key",
             "catalog_streamalias",
+            "catalog_schemafield",
             "catalog_schemaversion",
             "catalog_stream",
             "catalog_domain",

@@ -1,0 +1,91 @@
+"""Types that arrive and nobody registered: which, and the events of them that were kept.
+
+Who may use them, as for any dead letter of an unknown type: on-call and admins, who see the values
+(and leave an audit row); and the team whose own producer sent them, for the shape, without values.
+"""
+
+from typing import Any, Final
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from catalog.models import Producer, Stream, StreamAlias
+from catalog.samples import Discovered, DiscoveredType
+from governance import audit
+from governance.types import ResourceRef
+from ingest.models import DeadLetter, DiscoveredStream
+from ingest.selectors.dead_letters import KEPT
+from portal.kernel import clock, strict_json
+from portal.kernel.actor import Actor
+from portal.kernel.errors import BadRequestError
+
+MAX_LETTERS: Final = 200
+MAX_BYTES: Final = 5 * 1024 * 1024
+
+
+def open_types() -> QuerySet[DiscoveredStream]:
+    """Types that arrived and are no stream's name or alias by now, latest first."""
+    named = Stream.objects.filter(name=OuterRef("type"))
+    known = StreamAlias.objects.filter(alias=OuterRef("type"))
+    return (
+        DiscoveredStream.objects.filter(state="open")
+        .exclude(Exists(named))
+        .exclude(Exists(known))
+        .order_by("-last_seen_at")
+    )
+
+
+def types_for(actor: Actor, limit: int = 20) -> list[DiscoveredType]:
+    """The types that the actor may register from their kept events."""
+    rows = open_types()
+    if not _sees_values(actor):
+        rows = rows.filter(producer_id__in=_own_producers(actor))
+    return [DiscoveredType(row.type, row.events) for row in rows[:limit]]
+
+
+def samples_of(actor: Actor, kind: str) -> Discovered:
+    """The newest kept events of a type, MAX_LETTERS and MAX_BYTES at most."""
+    may_show = _sees_values(actor)
+    letters = DeadLetter.objects.filter(
+        type=kind, reason="unknown_stream", received_at__gte=clock.now() - KEPT
+    ).order_by("-received_at")
+    if not may_show:
+        letters = letters.filter(producer_id__in=_own_producers(actor))
+    total = letters.count()
+    events: list[Any] = []
+    size = 0
+    for body in letters.values_list("body", flat=True)[:MAX_LETTERS].iterator(chunk_size=50):
+        raw = bytes(body)
+        size += len(raw)
+        if size > MAX_BYTES:
+            break
+        event = _event(raw)
+        if event is not None:
+            events.append(event)
+    if events and may_show:
+        audit.record(
+            actor,
+            "dead_letter.personal_read",
+            ResourceRef("stream", kind),
+            summary=f"read {len(events)} dead letters of {kind} to register it",
+            after={"dead_letters": len(events)},
+        )
+    return Discovered(kind, events, total, may_show)
+
+
+def _sees_values(actor: Actor) -> bool:
+    return actor.is_admin or actor.has_role("on_call")
+
+
+def _own_producers(actor: Actor) -> list[int]:
+    """Producers of the actor's teams."""
+    found = Producer.objects.filter(team__in=actor.team_ids)
+    return list(found.values_list("pk", flat=True)[:500])
+
+
+def _event(raw: bytes) -> dict[str, Any] | None:
+    """The event in a letter's bytes; None for one cut short or without data that is an object."""
+    try:
+        found = strict_json.decode(raw)
+    except BadRequestError:
+        return None
+    return found if isinstance(found, dict) else None
