@@ -13,8 +13,12 @@ def volume_figure(
     expected: Sequence[tuple[float, float]] = (),
     marks: Sequence[tuple[datetime, str]] = (),
     unit: str,
+    as_clock: bool = False,
 ) -> dict[str, Any]:
-    """Events over time with the expected band (low, high per point) and labelled moments."""
+    """Events over time with the expected band (low, high per point) and labelled moments.
+
+    The time axis shows clock times within a day, dates beyond; never a year, which the page knows.
+    """
     times = [point.start.isoformat() for point in points]
     data: list[dict[str, Any]] = []
     if expected:
@@ -40,8 +44,23 @@ def volume_figure(
     return {
         "data": data,
         "layout": {
-            "xaxis": axis | {"showgrid": False, "fixedrange": True},
-            "yaxis": axis | {"rangemode": "tozero", "fixedrange": True, "title": {"text": unit}},
+            "margin": {"l": 56, "r": 12, "t": 20, "b": 24},
+            "xaxis": axis
+            | {
+                "showgrid": False,
+                "fixedrange": True,
+                "tickformat": "%H:%M" if as_clock else "%-d %b",
+                "hoverformat": "%-d %b %H:%M",
+                "nticks": 8,
+            },
+            "yaxis": axis
+            | {
+                "rangemode": "tozero",
+                "fixedrange": True,
+                "nticks": 5,
+                "tickformat": "~s",
+                "title": {"text": unit, "standoff": 8},
+            },
             "shapes": [
                 {
                     "type": "line",

@@ -12,7 +12,7 @@ from experiments.models import AnalysisSnapshot, Experiment
 from experiments.selectors import experiments as selectors
 from experiments.services.experiments import start_experiment
 from experiments.services.permissions import may_write
-from experiments.types import State
+from experiments.types import Role, State
 from governance.middleware import request_actor
 from portal.http import parameters
 from portal.http.pagination import paginate
@@ -125,6 +125,7 @@ def _reading(row: Experiment, snapshot: AnalysisSnapshot, arms: list[pages.Arm])
         "verdict": snapshot.verdict,
         "policy_says": snapshot.verdict["action"].replace("_", " "),
         "groups": pages.groups_of(snapshot.results, arms),
+        "exploratory": any(result["role"] == Role.SECONDARY for result in snapshot.results),
         "axis": drawing.axis_head(pages.axis_of(snapshot.results)),
         "facts": pages.policy_facts(
             row, snapshot, next((arm for arm in arms if arm.key == best), None)

@@ -1,27 +1,24 @@
 """The catalog with trust and volume, the fields over all streams, search and the finder."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET
 
 from catalog.selectors import search
-from catalog.services.domains import require_registrar
+from catalog.selectors.streams import get_stream
 from governance.middleware import request_actor
-from governance.models import User
+from portal import finder
+from portal.abilities import may_register
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
-from portal.kernel.actor import Actor
-from portal.kernel.errors import NotPermittedError
 from portal.rows import stream_rows
-from quality.selectors.trust import trust_of
 
 PAGE_ROWS: Final = 25
 _FINDER_ROWS: Final = 5
+_SEARCH_ROWS: Final = 25
 LABELS: Final = {
     "domain": "Domain",
     "owner": "Owner",
@@ -79,7 +76,7 @@ def catalog(request: HttpRequest) -> HttpResponse:
             ],
             "question": question,
             "ordering": ordering,
-            "may_register": _may_register(actor),
+            "may_register": may_register(actor),
         },
     )
 
@@ -109,14 +106,6 @@ def _joined(query: QueryDict) -> QueryDict:
     return joined
 
 
-def _may_register(actor: Actor) -> bool:
-    try:
-        require_registrar(actor)
-    except NotPermittedError:
-        return False
-    return True
-
-
 @require_GET
 @declare(GET="stream.discover")
 def fields(request: HttpRequest) -> HttpResponse:
@@ -130,81 +119,33 @@ def fields(request: HttpRequest) -> HttpResponse:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    label: str
-    route: str
-    icon: str
-    keys: str = ""
-
-    @property
-    def url(self) -> str:
-        return reverse(self.route)
-
-
-COMMANDS: Final = (
-    Command("Register a stream", "stream_new", "plus", "c s"),
-    Command("Browse the catalog", "catalog", "catalog", "g c"),
-    Command("Ingest health", "ingest_health", "pulse", "g i"),
-    Command("Dead letters", "dead_letters", "dead", "g d"),
-    Command("Quality", "quality", "quality", "g q"),
-    Command("Experiments", "experiments", "flask", "g e"),
-    Command("Access", "access", "key", "g a"),
-    Command("Audit", "audit", "chain", "g u"),
-    Command("Settings and tokens", "settings", "sliders"),
-)
-
-
-def _results(actor: Actor, text: str, limit: int) -> dict[str, Any]:
-    """Streams, fields, people and pages for a text. `@`, `#` and `>` narrow it to one kind."""
-    kind, needle = text[:1], text[1:].strip() if text[:1] in "@#>" and text else text.strip()
-    only = kind if kind in ("@", "#", ">") else ""
-    result: dict[str, Any] = {
-        "text": text, "streams": [], "fields": [], "people": [], "commands": [], "corrected": ""
-    }  # fmt: skip
-    if only == "":
-        found = search.find_streams(
-            actor, search.Question(text=needle, hide_retired=True), with_facets=False
-        )
-        streams = list(found.rows.order_by(*search.ORDERINGS["relevance"])[:limit])
-        trust = trust_of(streams)
-        result["streams"] = [(stream, trust[stream.pk].word) for stream in streams]
-        result["corrected"] = found.corrected
-    if only in ("", "#") and needle:
-        rows = search.find_fields(actor, needle).order_by("rank", "-streams", "name")
-        result["fields"] = list(rows[:limit])
-    if only in ("", "@") and needle:
-        result["people"] = list(
-            User.objects.filter(is_active=True, name__icontains=needle).order_by("name")[:limit]
-        )
-    if only in ("", ">"):
-        result["commands"] = [
-            command
-            for command in COMMANDS
-            if needle.lower() in command.label.lower() and _exists(command)
-        ][:limit]
-    return result
-
-
-def _exists(command: Command) -> bool:
-    try:
-        return bool(command.url)
-    except NoReverseMatch:
-        return False
-
-
 @require_GET
 @declare(GET="stream.discover")
 def palette(request: HttpRequest) -> HttpResponse:
-    """The finder's list, a fragment."""
-    asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    found = _results(request_actor(request), asked.get("q", ""), _FINDER_ROWS)
-    return render(request, "portal/_palette.html", found)
+    """The finder's list, a fragment; with `of`, what can be done with one stream."""
+    actor = request_actor(request)
+    asked = parameters.read(
+        request.GET,
+        {"q": parameters.text(200), "of": parameters.text(255), "opened": parameters.text(700)},
+    )
+    if name := asked.get("of"):
+        stream = get_stream(actor, name)
+        actions = finder.actions_for(actor, stream)
+        context = {"of": stream, "actions": actions, "said": f"{len(actions)} actions"}
+        return render(request, "portal/_palette.html", context)
+    opened = [part for part in asked.get("opened", "").split(",") if part]
+    found = finder.find(actor, asked.get("q", ""), limit=_FINDER_ROWS, opened=opened)
+    return render(request, "portal/_palette.html", {"found": found, "said": found.said})
 
 
 @require_GET
 @declare(GET="stream.discover")
 def search_page(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
     asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    found = _results(request_actor(request), asked.get("q", ""), 25)
-    return render(request, "portal/search.html", found)
+    found = finder.find(actor, asked.get("q", ""), limit=_SEARCH_ROWS)
+    return render(
+        request,
+        "portal/search.html",
+        {"found": found, "limit": _SEARCH_ROWS, "may_register": may_register(actor)},
+    )

@@ -1,6 +1,5 @@
 """The stream's page: what it is, whether to trust it, its contract, volume, readers and events."""
 
-import math
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from quality.models import Alarm, Baseline
 from quality.selectors import checks
 from quality.selectors.trust import trust_of
 from quality.services.evaluation import expected_between
+from quality.stories import expected_band
 from quality.verdicts import stream_verdict
 
 RANGES: Final = {
@@ -113,6 +113,8 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
     length, step, unit = RANGES[span]
     end = clock.now()
     points = volume.series(stream.pk, start=end - length, end=end, step=step)
+    if any(point.events for point in points[:-1]):
+        points = points[:-1]  # a step that is not over would look like a fall
     baseline = Baseline.objects.filter(stream=stream).first()
     bands = _bands(baseline, [point.start for point in points], step) if baseline else []
     alarms = Alarm.objects.filter(stream=stream, opened_at__gte=end - length).order_by("opened_at")
@@ -125,10 +127,12 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
     ]
     last_day = volume.last_day([stream.pk]).get(stream.pk, 0)
     return {
-        "figure": volume_figure(points, expected=bands, marks=marks, unit=unit),
+        "figure": volume_figure(
+            points, expected=bands, marks=marks, unit=unit, as_clock=span == "24h"
+        ),
         "points": list(reversed(points))[:200],
         "range": span,
-        "ranges": list(RANGES),
+        "ranges": [("24h", "24 h"), ("14d", "14 d"), ("90d", "90 d")],
         "unit": unit,
         "has_band": bool(bands),
         "volume_said": f"{words.plural(last_day, 'event')} in the last 24 hours",
@@ -140,14 +144,10 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
 def _bands(
     baseline: Baseline, starts: list[datetime], step: timedelta
 ) -> list[tuple[float, float]]:
-    """The expected range of each step: three deviations of ln(1 + x) on either side."""
-    bands = []
-    for start in starts:
-        expected = expected_between(baseline, start, start + step)
-        width = 3 * math.sqrt(baseline.scale**2 + 1 / max(expected, 1.0))
-        middle = math.log1p(expected)
-        bands.append((max(math.expm1(middle - width), 0.0), math.expm1(min(middle + width, 50.0))))
-    return bands
+    """The expected range of each step."""
+    return [
+        expected_band(baseline, expected_between(baseline, start, start + step)) for start in starts
+    ]
 
 
 def _chart_label(stream: Stream, points: list[volume.Point], unit: str) -> str:

@@ -62,6 +62,32 @@ class Group:
     def id(self) -> str:
         return group_id(self.key)
 
+    @property
+    def field(self) -> str:
+        """The field at fault, by its own name; empty when the whole event is."""
+        pointer, _, _ = self.detail.partition(" ")
+        return pointer.rpartition("/")[2] if pointer.startswith("/") else ""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong in words: of the field, when there is one."""
+        if self.field:
+            return self.detail.partition(" ")[2] or self.sentence
+        return self.sentence
+
+    @property
+    def trend(self) -> str:
+        """New, growing, fading, steady or stopped, from the last days."""
+        now = clock.now()
+        if now - self.last_at > timedelta(days=1):
+            return "stopped"
+        if now - self.first_at < timedelta(days=1):
+            return "new"
+        late, before = sum(self.per_day[-2:]), sum(self.per_day[-5:-2]) * 2 / 3
+        if late > before * 1.5:
+            return "growing"
+        return "fading" if late < before / 2 else "steady"
+
 
 def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     """Dead letters the actor may see, of the last 30 days, newest first."""
@@ -200,6 +226,12 @@ def ref_of(letter: DeadLetter) -> ResourceRef:
     """The stream a dead letter belongs to, by name; its type when it is unknown."""
     stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
     return stream.ref if stream is not None else ResourceRef("stream", letter.type)
+
+
+def is_logged(letter: DeadLetter) -> bool:
+    """Whether reading its bytes leaves an audit row: of a personal stream, or of an unknown type."""
+    stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
+    return stream is None or stream.is_personal
 
 
 def readable_body(actor: Actor, letter: DeadLetter) -> str | None:

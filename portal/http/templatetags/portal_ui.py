@@ -164,6 +164,15 @@ def moment(at: datetime | None, *, clock: bool = False) -> SafeString:
 
 
 @register.simple_tag
+def since(at: datetime) -> SafeString:
+    """A time as it stands after "since", with the exact UTC time in `datetime` and `title`."""
+    exact = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words.since(at)
+    )
+
+
+@register.simple_tag
 def sparkline(values: Sequence[float | None], *, bad: bool = False) -> SafeString:
     return drawing.sparkline(values, bad=bad)
 
@@ -194,6 +203,13 @@ def share(value: float | None, digits: int = 2) -> str:
 
 
 @register.filter
+def figure(text: str) -> SafeString:
+    """A large figure with its unit set small: `{{ n|number|figure }}`."""
+    value, _, unit = text.partition(words.NBSP)
+    return format_html("{}<small>{}</small>", value, unit) if unit else format_html("{}", value)
+
+
+@register.filter
 def change(value: float) -> str:
     """A relative change with its direction: ↑ 3 %, ↓ 12 %."""
     arrow = "↑" if value > 0 else "↓" if value < 0 else "±"
@@ -220,6 +236,13 @@ def plural(count: int, nouns: str) -> str:
     """`{{ n|plural:"stream" }}` or `{{ n|plural:"entry,entries" }}`."""
     one, _, many = nouns.partition(",")
     return words.plural(count, one, many)
+
+
+@register.filter
+def counted(count: int, nouns: str) -> str:
+    """`{{ n|counted:"stream" }}`: small counts are words, for sentences."""
+    one, _, many = nouns.partition(",")
+    return words.counted(count, one, many)
 
 
 @register.filter
