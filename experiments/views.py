@@ -14,7 +14,7 @@ from experiments.services.experiments import start_experiment
 from experiments.services.permissions import may_write
 from experiments.types import Role, State
 from governance.middleware import request_actor
-from portal.http import parameters
+from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
@@ -55,10 +55,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "experiments/overview.html",
         {
             "rows": [
-                {"experiment": row, "badge": _badge(row), "snapshot": newest.get(row.pk)}
+                {
+                    "experiment": row,
+                    "badge": _badge(row),
+                    "snapshot": newest.get(row.pk),
+                    "effect": pages.effect_of(newest[row.pk]) if row.pk in newest else "",
+                    "glyph": pages.glyph_of(newest[row.pk]) if row.pk in newest else "",
+                }
                 for row in page.items
             ],
-            "running": selectors.visible_experiments(actor).filter(state=State.RUNNING).count(),
+            "title": _title(
+                selectors.visible_experiments(actor).filter(state=State.RUNNING).count()
+            ),
             "q": asked.get("q", ""),
             "state": asked.get("state", ""),
             "states": _FILTERS,
@@ -138,9 +146,15 @@ def _reading(row: Experiment, snapshot: AnalysisSnapshot, arms: list[pages.Arm])
     }
 
 
+def _title(running: int) -> str:
+    verb = "runs" if running < 2 else "run"
+    return words.capitalized(f"{words.counted(running, 'experiment')} {verb}.")
+
+
 def _badge(row: Experiment) -> dict[str, str]:
     css, icon = _BADGES.get(State(row.state), ("line", "clock"))
-    return {"css": css, "icon": icon, "text": State(row.state).label}
+    text = words.capitalized(row.state.replace("_", " ")).replace("Stopped ", "Stopped, ")
+    return {"css": css, "icon": icon, "text": text}
 
 
 def _use(row: Experiment, stream_id: int) -> str:

@@ -16,7 +16,7 @@ def mask(data: Any, paths: Iterable[str]) -> Any:
         node = tree
         for step in path.split("."):
             node = node.setdefault(step, {})
-    return _mask(data, tree)
+    return _mask(data, tree) if tree else data
 
 
 def present(data: Any, paths: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Pages of ingest: dead letters by cause, one event's life."""
 
-import json
+from datetime import timedelta
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from catalog.selectors.streams import get_stream
+from governance.masking import MASK
 from governance.middleware import request_actor
 from ingest.models import DeadLetter
 from ingest.selectors import dead_letters, events
@@ -78,7 +79,7 @@ def _shown(actor: Actor, letter: DeadLetter | None) -> dict[str, Any]:
     body = dead_letters.readable_body(actor, letter) if letter is not None else None
     return {
         "newest": letter,
-        "document": _parsed(body),
+        "document": dead_letters.parsed(body),
         "body": body,
         "faults": [error["pointer"] for error in letter.errors] if letter is not None else [],
     }
@@ -108,16 +109,6 @@ def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
     )
 
 
-def _parsed(body: str | None) -> object:
-    """The body as JSON where it is JSON; None otherwise."""
-    if body is None:
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 @require_GET
 @declare(GET="stream.read_payload")
 def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
@@ -126,8 +117,19 @@ def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
     stream = get_stream(actor, name)
     found = events.stored_event(actor, stream, event_id, occurred_at=asked.get("time"))
     lag = (found.received_at - found.occurred_at).total_seconds()
+    document = found.as_cloudevent()
+    del document["portal"]  # stands in words beside it
+    came = "before its own clock said" if lag < 0 else f"{words.duration(lag)} after it happened"
     return render(
         request,
         "ingest/event.html",
-        {"stream": stream, "event": found, "lag_seconds": lag, "document": found.as_cloudevent()},
+        {
+            "stream": stream,
+            "event": found,
+            "lag_seconds": lag,
+            "document": document,
+            "mask": MASK,
+            "say": f"It came {came}, and was accepted.",
+            "kept_until": found.occurred_at + timedelta(days=stream.retention_days),
+        },
     )

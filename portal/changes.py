@@ -27,6 +27,7 @@ SHOWN: Final = 6
 _WITHIN: Final = timedelta(days=60)
 _NAMED_FIELDS: Final = 2
 _SHORT: Final = 24
+_ALARMS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def what_changed(actor: Actor, *, limit: int = SHOWN) -> list[Change]:
         *_registered(known, since),
         *_deprecated(known, since, limit),
         *_edited(known, since, limit),
-        *_alarms(actor, since, limit),
+        *_alarms(actor, since),
         *_granted(actor, since, limit),
         *_experiments(actor, since, limit),
     ]
@@ -202,8 +203,8 @@ def _from_to(row: AuditEntry) -> str:
     return f" from {values[0]} to {values[1]}."
 
 
-def _alarms(actor: Actor, since: datetime, limit: int) -> list[Change]:
-    """Alarms that opened, and those that ended with how long they lasted."""
+def _alarms(actor: Actor, since: datetime) -> list[Change]:
+    """Alarms that opened, and those that ended: the newest two, or they would fill the list."""
     rows = visible_alarms(actor).filter(opened_at__gte=since)
     found = [
         Change(
@@ -213,9 +214,9 @@ def _alarms(actor: Actor, since: datetime, limit: int) -> list[Change]:
             stream=alarm.stream.name,
             rest=f" since {words.since(alarm.opened_at)}.",
         )
-        for alarm in rows.filter(closed_at=None)[:limit]
+        for alarm in rows.filter(closed_at=None)[:_ALARMS]
     ]
-    for alarm in rows.exclude(closed_at=None).order_by("-closed_at")[:limit]:
+    for alarm in rows.exclude(closed_at=None).order_by("-closed_at")[:_ALARMS]:
         assert alarm.closed_at is not None
         lasted = words.duration((alarm.closed_at - alarm.opened_at).total_seconds())
         found.append(

@@ -96,6 +96,11 @@ class HomePage:
     trust: TrustCount
     may_register: bool
 
+    @property
+    def offers_to_register(self) -> bool:
+        """Whether the head has the button: not where the panel of builders has it already."""
+        return self.may_register and all(panel.name != "build" for panel in self.main)
+
 
 def home_page(actor: Actor) -> HomePage:
     """The home page of one person."""

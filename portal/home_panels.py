@@ -43,6 +43,7 @@ WEEK: Final = timedelta(days=7)
 SOON: Final = timedelta(days=30)
 _FEW: Final = 5
 _MOST_READ: Final = 50
+_PRODUCERS: Final = 50
 _ATTENTION_SECONDS: Final = 300
 _GROWTH: Final = 0.2
 _GROWTH_EVENTS: Final = 100
@@ -374,20 +375,30 @@ class Build:
     may_register: bool
     young: Sequence[Stream]
     discovered: Sequence[DiscoveredStream]
-    producers: Sequence[tuple[Producer, health.Totals]]
+    producers: int
+    sent: health.Totals
+    refused: Sequence[tuple[str, int]]
 
 
 def what_i_build(actor: Actor) -> Build:
     young = streams_of(actor).filter(
         Q(track="experimental") | Q(lifecycle="draft") | Q(last_event_at=None)
     )
-    producers = list(Producer.objects.filter(team__in=actor.team_ids).order_by("name")[:_FEW])
-    hours = health.hour_of([producer.pk for producer in producers])
+    producers = dict(
+        Producer.objects.filter(team__in=actor.team_ids)
+        .order_by("name")
+        .values_list("pk", "name")[:_PRODUCERS]
+    )
+    hours = health.hour_of(list(producers))
     return Build(
         may_register=may_register(actor),
         young=list(young.order_by("-created_at")[:_FEW]),
         discovered=health.discovered(limit=3),
-        producers=[(row, hours.get(row.pk, health.Totals())) for row in producers],
+        producers=len(producers),
+        sent=health.sum_of(hours.values()),
+        refused=[
+            (producers[pk], hour.dead_lettered) for pk, hour in hours.items() if hour.dead_lettered
+        ],
     )
 
 

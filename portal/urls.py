@@ -27,6 +27,7 @@ urlpatterns = [
     path("fields/", views_catalog.fields, name="fields"),
     path("ingest/", views_ingest.ingest_health, name="ingest_health"),
     path("streams/", views_catalog.catalog, name="catalog"),
+    path("domains/<slug:slug>/", views_catalog.domain, name="domain"),
     path("", include("catalog.urls")),
     path("streams/<str:name>/", include(stream_pages)),
     path("", include("governance.urls")),

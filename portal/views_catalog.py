@@ -1,24 +1,33 @@
 """The catalog with trust and volume, the fields over all streams, search and the finder."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from catalog.models import Domain
 from catalog.selectors import search
-from catalog.selectors.streams import get_stream
+from catalog.selectors.streams import get_stream, visible_streams
 from governance.middleware import request_actor
+from governance.models import Team
 from portal import finder
 from portal.abilities import may_register
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotFoundError
 from portal.rows import stream_rows
 
 PAGE_ROWS: Final = 25
 _FINDER_ROWS: Final = 5
 _SEARCH_ROWS: Final = 25
+_FIELD_ROWS: Final = 50
+_CHOICES: Final = 12
 LABELS: Final = {
     "domain": "Domain",
     "owner": "Owner",
@@ -27,7 +36,14 @@ LABELS: Final = {
     "track": "Track",
     "lifecycle": "Lifecycle",
 }
-
+OPEN: Final = ("domain", "owner", "classification")
+TIERS: Final = {"T1": "T1 critical", "T2": "T2 important", "T3": "T3 best effort"}
+ORDERINGS: Final = {
+    "relevance": "Best match",
+    "name": "Name",
+    "readers": "Most used",
+    "newest": "Newest",
+}
 
 HEALTH: Final = {
     "alarm": "In alarm",
@@ -36,6 +52,33 @@ HEALTH: Final = {
     "ok": "Well",
     "not_measured": "Not measured",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One box of a filter: its value, its label, how many streams have it (None: not counted)."""
+
+    value: str
+    label: str
+    count: int | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    name: str
+    label: str
+    choices: Sequence[Choice]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A filter in force: `without` is the query string that drops it."""
+
+    label: str
+    values: str
+    without: str
 
 
 @require_GET
@@ -59,26 +102,98 @@ def catalog(request: HttpRequest) -> HttpResponse:
         limit=PAGE_ROWS,
         cursor=asked.get("cursor"),
     )
+    words = search.words_of(found.corrected or question.text)
+    filters = _filters(found, asked.get("health", frozenset()))
+    tokens = _tokens(request, question, filters)
     return render(
         request,
         "catalog/list.html",
         {
             "rows": stream_rows(actor, page.items),
+            "matched": search.matching_fields(page.items, words),
+            "marked": words,
             "next": page.next,
             "found": found,
-            "facets": [(LABELS[name], name, found.facets[name][:12]) for name in LABELS],
-            "health": [
-                (state, words, state in asked.get("health", ())) for state, words in HEALTH.items()
-            ],
-            "tokens": [
-                (name, sorted(values))
-                for name, values in {**question.facets, **question.outside}.items()
-            ],
+            "retired": _hidden(actor, question),
+            "filters": filters,
+            "tokens": tokens,
             "question": question,
             "ordering": ordering,
+            "orderings": [
+                (name, label)
+                for name, label in ORDERINGS.items()
+                if name != "relevance" or question.text
+            ],
+            "is_asked": bool(question.text or tokens),
             "may_register": may_register(actor),
         },
     )
+
+
+def _filters(found: search.Found, health: frozenset[str]) -> list[Filter]:
+    """The boxes beside the list, most asked for first; those with a choice are open."""
+    teams = dict(
+        Team.objects.filter(slug__in=[row.value for row in found.facets["owner"]]).values_list(
+            "slug", "name"
+        )
+    )
+    filters = []
+    for name, label in LABELS.items():
+        choices = [
+            Choice(row.value, _said(name, row.value, teams), row.count, row.chosen)
+            for row in found.facets[name][:_CHOICES]
+        ]
+        if choices:
+            is_open = name in OPEN or any(choice.chosen for choice in choices)
+            filters.append(Filter(name, label, choices, is_open))
+    states = [Choice(state, text, None, state in health) for state, text in HEALTH.items()]
+    return [*filters, Filter("health", "Health", states, bool(health))]
+
+
+def _said(facet: str, value: str, teams: Mapping[str, str]) -> str:
+    """A facet's value as people read it; domains stay as they stand in names."""
+    if facet == "owner":
+        return teams.get(value, value)
+    if facet == "tier":
+        return TIERS.get(value, value)
+    return value if facet == "domain" else value.capitalize()
+
+
+def _tokens(
+    request: HttpRequest, question: search.Question, filters: Sequence[Filter]
+) -> list[Token]:
+    """Each filter in force with the way to drop it."""
+    labels = {(one.name, choice.value): choice.label for one in filters for choice in one.choices}
+    asked: list[tuple[str, str, Sequence[str]]] = [
+        (name, LABELS.get(name, "Health"), sorted(values))
+        for name, values in {**question.facets, **question.outside}.items()
+    ]
+    asked += [("tag", "Tag", [question.tag])] if question.tag else []
+    asked += [("field", "Field", [question.field_name])] if question.field_name else []
+    return [
+        Token(
+            label.lower(),
+            ", ".join(labels.get((name, value), value) for value in values),
+            _without(request.GET, name),
+        )
+        for name, label, values in asked
+    ]
+
+
+def _without(query: QueryDict, name: str) -> str:
+    kept = query.copy()
+    for dropped in (name, "cursor"):
+        kept.pop(dropped, None)
+    return f"?{kept.urlencode()}"
+
+
+def _hidden(actor: Actor, question: search.Question) -> int:
+    """How many retired streams fit the question too; none when a lifecycle was chosen."""
+    if "lifecycle" in question.facets:
+        return 0
+    retired = {**question.facets, "lifecycle": frozenset({"retired"})}
+    asked = replace(question, facets=retired)
+    return search.find_streams(actor, asked, with_facets=False).count
 
 
 def _any(raw: str) -> frozenset[str]:
@@ -108,14 +223,43 @@ def _joined(query: QueryDict) -> QueryDict:
 
 @require_GET
 @declare(GET="stream.discover")
-def fields(request: HttpRequest) -> HttpResponse:
-    asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    text = asked.get("q", "")
-    rows = search.find_fields(request_actor(request), text)
+def domain(request: HttpRequest, slug: str) -> HttpResponse:
+    """One domain with its streams, as the catalog shows them."""
+    actor = request_actor(request)
+    found = Domain.objects.select_related("owner_team").filter(slug=slug).first()
+    if found is None:
+        raise NotFoundError
+    asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
+    streams = visible_streams(actor).filter(domain=found).annotate(readers=Count("mappings"))
+    page = paginate(streams, order=("name",), limit=PAGE_ROWS, cursor=asked.get("cursor"))
     return render(
         request,
-        "catalog/fields.html",
-        {"fields": rows.order_by("rank", "-streams", "name")[:100], "text": text},
+        "catalog/domain.html",
+        {
+            "domain": found,
+            "rows": stream_rows(actor, page.items),
+            "count": streams.count(),
+            "next": page.next,
+        },
+    )
+
+
+@require_GET
+@declare(GET="stream.discover")
+def fields(request: HttpRequest) -> HttpResponse:
+    """Field names over all streams, a page at a time."""
+    asked = parameters.read(
+        request.GET, {"q": parameters.text(200), "cursor": parameters.text(2000)}
+    )
+    text = asked.get("q", "")
+    page = paginate(
+        search.find_fields(request_actor(request), text),
+        order=("rank", "-streams", "name", "types"),
+        limit=_FIELD_ROWS,
+        cursor=asked.get("cursor"),
+    )
+    return render(
+        request, "catalog/fields.html", {"fields": page.items, "next": page.next, "text": text}
     )
 
 

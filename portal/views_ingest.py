@@ -42,6 +42,7 @@ def ingest_health(request: HttpRequest) -> HttpResponse:
         "streams": health.busiest_streams(actor),
         "groups": groups,
         "waiting": waiting,
+        "sees_all": actor.is_admin or actor.has_role("on_call"),
         "group_count": group_count,
         "discovered": health.discovered(),
         "alarm_count": len(alarms),
@@ -65,7 +66,7 @@ def _why_it_fired(alarm: Alarm) -> dict[str, Any]:
     return {
         "alarm": alarm,
         "story": story,
-        "chart": story_charts(story),
+        "chart": story_charts(story, wide=500),
         "rule": RULES[alarm.kind],
         "now": spoken(check, alarm.stream.last_event_at) if check else "",
     }

@@ -9,18 +9,22 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from portal.http import words
-from quality.stories import Story
+from quality.stories import Point, Story
 
 _HEIGHT: Final = 176
 _TOP, _BOTTOM, _LEFT = 26, 150, 40
 _LABEL_CHAR: Final = 6.6
+_NEAR: Final = 40
 Height = Callable[[float], float]
 Place = Callable[[datetime], float]
 
 
-def story_charts(story: Story) -> SafeString:
-    """The chart in two widths; the style sheet shows the one that fits."""
-    return mark_safe(_chart(story, 560, "wide") + _chart(story, 320, "narrow"))  # noqa: S308
+def story_charts(story: Story, *, wide: int = 690) -> SafeString:
+    """The chart in two widths; the style sheet shows the one that fits.
+
+    `wide` is about the width of its panel on a large screen, so that its text has its size there.
+    """
+    return mark_safe(_chart(story, wide, "wide") + _chart(story, 320, "narrow"))  # noqa: S308
 
 
 def story_said(story: Story) -> str:
@@ -44,7 +48,8 @@ def _chart(story: Story, width: int, css: str) -> str:
     if len(points) < 2:
         return ""
     right = width - 8
-    start, end = points[0].at, points[-1].at
+    start = points[0].at
+    end = max(points[-1].at + story.step, story.alarm.opened_at)
     top = _top(story)
 
     def x(at: datetime) -> float:
@@ -54,10 +59,12 @@ def _chart(story: Story, width: int, css: str) -> str:
     def y(value: float) -> float:
         return _BOTTOM - (_BOTTOM - _TOP) * min(value / top, 1.0)
 
-    line = [(x(point.at), y(point.value or 0.0)) for point in points]
+    lines = _runs(points, story.step, x, y)
     parts = [_grid(story, top, right, y)]
     band = [
-        (x(p.at), y(p.low), y(p.high)) for p in points if p.low is not None and p.high is not None
+        (x(p.at + story.step / 2), y(p.low), y(p.high))
+        for p in points
+        if p.low is not None and p.high is not None
     ]
     if len(band) > 1:
         there = " ".join(f"{a:.1f} {high:.1f}" for a, _, high in band)
@@ -87,15 +94,29 @@ def _chart(story: Story, width: int, css: str) -> str:
                 words.share(story.limit),
             )
         )
-    path = " ".join(f"{a:.1f} {b:.1f}" for a, b in line)
-    area = f"M{path} L{line[-1][0]:.1f} {_BOTTOM} {_LEFT} {_BOTTOM}Z"
-    parts.append(format_html('<path class="a2" d="{}"/><path class="l2" d="M{}"/>', area, path))
-    parts.append(_opening(story, opened, right, line))
+    for line in lines:
+        path = " ".join(f"{a:.1f} {b:.1f}" for a, b in line)
+        area = f"M{path} L{line[-1][0]:.1f} {_BOTTOM} {line[0][0]:.1f} {_BOTTOM}Z"
+        parts.append(format_html('<path class="a2" d="{}"/><path class="l2" d="M{}"/>', area, path))
+    parts.append(_opening(story, opened, right, [place for line in lines for place in line]))
     parts.append(_times(start, end, x, width))
     return format_html(
         '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         css, width, _HEIGHT, story_said(story), format_html_join("", "{}", ((p,) for p in parts)),
     )  # fmt: skip
+
+
+def _runs(
+    points: Sequence[Point], step: timedelta, x: Place, y: Height
+) -> list[list[tuple[float, float]]]:
+    """The line in pieces: where nothing came there is no share, so the line is broken there."""
+    runs: list[list[tuple[float, float]]] = [[]]
+    for point in points:
+        if point.value is None:
+            runs.append([])
+        else:
+            runs[-1].append((x(point.at + step / 2), y(point.value)))
+    return [run for run in runs if run]
 
 
 def _top(story: Story) -> float:
@@ -136,7 +157,9 @@ def _opening(
     label = f"alarm {words.since(story.alarm.opened_at)}"
     wide = len(label) * _LABEL_CHAR + 12
     left = min(max(opened - wide / 2, _LEFT), right - wide)
-    crossing = min(line, key=lambda point: abs(point[0] - opened))
+    crossing = min(line, key=lambda place: abs(place[0] - opened), default=(opened, _BOTTOM))
+    if abs(crossing[0] - opened) > _NEAR:
+        crossing = (opened, _BOTTOM)  # no measured step is near: the moment itself
     return format_html(
         '<line class="mark" x1="{0}" x2="{0}" y1="22" y2="{1}"/>'
         '<rect class="lab" x="{2}" y="2" width="{3}" height="20" rx="4"/>'

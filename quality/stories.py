@@ -135,7 +135,7 @@ def _marks(
         found.append(
             Mark(first_bad.received_at, "First event refused for this cause", "up", "c-warn")
         )
-    found.append(Mark(alarm.opened_at, "Alarm", "bell", "c-bad"))
+    found.append(Mark(alarm.opened_at, "Alarm opened", "bell", "c-bad"))
     if alarm.closed_at is not None:
         found.append(Mark(alarm.closed_at, "Recovered", "check", "c-ok"))
     return sorted(found, key=lambda mark: mark.at)

@@ -31,6 +31,15 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+EVIDENCE: Final = {
+    "Owned": "Who to ask",
+    "Stable": "Version history",
+    "Fresh": "Freshness",
+    "Clean": "See the checks",
+    "Cleared": "Personal fields",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One signal. `link` is where its evidence stands, relative to the stream's page."""
@@ -39,6 +48,11 @@ class Part:
     state: State
     sentence: str
     link: str
+
+    @property
+    def evidence(self) -> str:
+        """What the link to the evidence is called."""
+        return EVIDENCE[self.name]
 
 
 @dataclass(frozen=True, slots=True)

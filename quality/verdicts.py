@@ -7,7 +7,8 @@ from typing import Final
 
 from portal.http import words
 from portal.kernel import clock
-from quality.models import Check, CheckKind
+from quality.models import Alarm, Check, CheckKind
+from quality.stories import Story
 from quality.trust import Part, Trust, fresh_sentence
 
 RULES: Final[Mapping[str, str]] = {
@@ -86,6 +87,34 @@ def _why(parts: Sequence[Part], said: Mapping[str, str], verb: str) -> str:
 
 def _evidence(parts: Sequence[Part]) -> str:
     return " ".join(part.sentence for part in parts)
+
+
+def alarm_title(alarm: Alarm) -> str:
+    """An alarm's name: what is wrong with which stream."""
+    said = {
+        CheckKind.VALIDITY: "Events that break the contract of",
+        CheckKind.FRESHNESS: "Silence of",
+        CheckKind.VOLUME: "An unusual number of events of",
+    }[CheckKind(alarm.kind)]
+    return f"{said} {alarm.stream.name}"
+
+
+def alarm_verdict(alarm: Alarm, story: Story) -> tuple[str, str]:
+    """What an alarm's page opens with: what is true now, and why it is said."""
+    if alarm.closed_at is not None:
+        lasted = words.duration((alarm.closed_at - alarm.opened_at).total_seconds())
+        return f"It is over. It lasted {lasted}.", f"It opened with: {alarm.sentence}"
+    if story.first_bad is not None and story.first_bad.errors:
+        error = story.first_bad.errors[0]
+        field = error["pointer"].rpartition("/")[2] or "The body"
+        return f"{field} {error['detail']}.", (
+            f"So says the first event that was refused, {words.since(story.first_bad.received_at)}. "
+            "Refused events are kept; nothing is lost."
+        )
+    return (
+        f"It has not gone away since {words.since(alarm.opened_at)}.",
+        f"It opened with: {alarm.sentence}",
+    )
 
 
 def spoken(check: Check, last_event_at: datetime | None) -> str:

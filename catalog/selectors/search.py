@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ ORDERINGS: Final[Mapping[str, tuple[str, ...]]] = {
 _VOCABULARY: Final = sql.load("catalog", "search_vocabulary")
 _VOCABULARY_SECONDS: Final = 60.0
 _LIKENESS: Final = 72
+_MATCHING_FIELDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,22 @@ def find_fields(actor: Actor, text: str) -> QuerySet[Any]:
         streams=Count("stream", distinct=True),
         rank=Case(When(name=needle, then=Value(0)), default=Value(1), output_field=IntegerField()),
     )
+
+
+def matching_fields(streams: Iterable[Stream], words: Sequence[str]) -> dict[int, list[str]]:
+    """The fields of each of these streams whose name holds a word, at most three; one query."""
+    found: dict[int, list[str]] = {}
+    if not words:
+        return found
+    fits = Q()
+    for word in words:
+        fits |= Q(name__icontains=word)
+    rows = SchemaField.objects.filter(fits, stream__in=[s.pk for s in streams], is_current=True)
+    for stream_id, name in rows.order_by("position").values_list("stream", "name"):
+        names = found.setdefault(stream_id, [])
+        if len(names) < _MATCHING_FIELDS and name not in names:
+            names.append(name)
+    return found
 
 
 _COLUMNS: Final = {

@@ -6,6 +6,7 @@ A body may hold anything, personal values too, so it is shown only to who may re
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -259,3 +260,13 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
             after={"dead_letter": str(letter.id)},
         )
     return bytes(letter.body).decode("utf-8", "replace")
+
+
+def parsed(body: str | None) -> object:
+    """A body as JSON where it is JSON; None otherwise."""
+    if body is None:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

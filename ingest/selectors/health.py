@@ -150,13 +150,13 @@ def _last_day(limit: int = 20) -> Day:
         bins[(row["start"] - start) // BIN] = Totals(
             row["received"], row["accepted"], row["duplicate"], row["dead_lettered"]
         )
-    days = {source: _sum(bins) for source, bins in by_source.items()}
+    days = {source: sum_of(bins) for source, bins in by_source.items()}
     ranked = sorted(days, key=lambda source: (-days[source].dead_lettered, -days[source].received))
     shown = ranked[:limit]
     names = dict(Producer.objects.filter(pk__in=shown).values_list("pk", "name"))
     hours = hour_of(shown)
     return Day(
-        totals=_sum(days.values()),
+        totals=sum_of(days.values()),
         accepted=[sum(bins[n].accepted for bins in by_source.values()) for n in range(BINS)],
         sources=[
             Source(
@@ -170,7 +170,7 @@ def _last_day(limit: int = 20) -> Day:
     )
 
 
-def _sum(many: Iterable[Totals]) -> Totals:
+def sum_of(many: Iterable[Totals]) -> Totals:
     total = Totals()
     for one in many:
         total = total.plus(one)
@@ -190,6 +190,29 @@ def hour_of(producers: Sequence[int]) -> dict[int, Totals]:
         row["producer_id"]: Totals(int(row["r"]), int(row["a"]), int(row["d"]), int(row["x"]))
         for row in rows
     }
+
+
+def senders(stream_id: int) -> list[tuple[str, float]]:
+    """Who sent a stream's events of the last 24 hours, with their shares, the largest first."""
+    rows = list(
+        IngestMinute.objects.filter(
+            stream_id=stream_id, minute__gte=clock.now() - timedelta(days=1), received__gt=0
+        )
+        .values("producer_id")
+        .annotate(received=Sum("received"))
+        .order_by("-received")[:20]
+    )
+    names = dict(
+        Producer.objects.filter(pk__in=[row["producer_id"] for row in rows]).values_list(
+            "pk", "name"
+        )
+    )
+    total = sum(row["received"] for row in rows)
+    return [
+        (names[row["producer_id"]], float(row["received"] / total))
+        for row in rows
+        if row["producer_id"] in names
+    ]
 
 
 def strips(stream_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -202,7 +202,7 @@ def test_a_series_has_zeros_for_gaps_and_lists_have_days_that_end_now(stream: St
     with clock.at(ZERO + timedelta(hours=12)):  # noon: the day so far is no fall of a half
         assert volume.daily([stream.pk])[stream.pk][-2:] == [0, 2]
         assert volume.last_day([stream.pk]) == {stream.pk: 2}
-    with clock.at(ZERO + timedelta(hours=25)):
+    with clock.at(ZERO + timedelta(hours=24, minutes=30)):
         assert volume.daily([stream.pk])[stream.pk][-2:] == [1, 1]
         assert volume.last_day([stream.pk]) == {stream.pk: 1}
     assert Stream.objects.get(pk=stream.pk).last_event_at == ZERO + timedelta(minutes=61)

@@ -17,6 +17,10 @@ def test_what_is_absent_or_null_stays() -> None:
     assert mask("text", ["a"]) == "text"
 
 
+def test_without_a_path_nothing_is_masked() -> None:
+    assert mask(DATA, []) == DATA
+
+
 def test_the_original_is_not_touched() -> None:
     before = {"a": {"b": 1}}
     mask(before, ["a.b"])
