@@ -1,6 +1,7 @@
 """From sample events to a contract: types, formats, requiredness, examples, privacy suggestions.
 
-A sample may be a CloudEvent (its `data` is taken, `type` and `source` are proposed), a tracking
+A sample may be a CloudEvent (its `data` is taken, `type` and `source` are proposed), also one that
+forgot `specversion`, a tracking
 call (`event` and `properties`) or plain JSON. Merging is monotone: every sample given is valid
 under the schema inferred from them. Formats are only claimed when all values have them; an enum is
 never guessed, because the next value would break it.
@@ -116,7 +117,7 @@ def apply_suggestions(
 
 
 def _unwrap(sample: Mapping[str, Any]) -> tuple[str, dict[str, str], Any]:
-    if "specversion" in sample and "type" in sample:
+    if "type" in sample and ("specversion" in sample or _is_bare_envelope(sample)):
         said = {
             "name": _text(sample.get("type")),
             "source": _text(sample.get("source")),
@@ -135,6 +136,11 @@ def _unwrap(sample: Mapping[str, Any]) -> tuple[str, dict[str, str], Any]:
 
 
 _CALLS: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
+
+
+def _is_bare_envelope(sample: Mapping[str, Any]) -> bool:
+    """A CloudEvent that forgot to name its version: `type` and `data` beside its identity."""
+    return isinstance(sample.get("data"), Mapping) and bool({"id", "source", "time"} & set(sample))
 
 
 def _text(value: object) -> str:

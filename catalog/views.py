@@ -1,6 +1,7 @@
 """Pages of the catalog that ask nothing of the apps above: register, producers, consumers."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -8,23 +9,31 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from catalog.examples import example_of
 from catalog.field_index import fields_of
 from catalog.forms import RegisterForm, SampleForm
 from catalog.inference import Suggestion, apply_suggestions, infer
-from catalog.models import Domain, Stream
+from catalog.models import Stream
 from catalog.selectors import parties, search
-from catalog.selectors.streams import get_stream, visible_streams
+from catalog.selectors.streams import (
+    get_stream,
+    get_version,
+    may_read_payload,
+    visible_streams,
+)
 from catalog.services.domains import require_registrar
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.services.streams import NewStream, register_stream
-from catalog.style_lint import lint
+from catalog.style_lint import Finding, lint
 from governance.middleware import request_actor
 from governance.models import Team
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
+from portal.kernel import clock
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
+from portal.kernel.errors import NotPermittedError, PortalError
+from portal.kernel.identifiers import uuid7
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,12 +89,20 @@ def _review(
         {
             "form": form,
             "rows": rows,
-            "findings": lint(rows, document),
+            "findings": _by_message(lint(rows, document)),
             "suggestions": suggestions,
             "similar": near.rows.order_by(*search.ORDERINGS["relevance"])[:3] if name else [],
         },
         status=status,
     )
+
+
+def _by_message(findings: Sequence[Finding]) -> list[tuple[str, list[str]]]:
+    """Findings of one kind in one line, with the fields they are of."""
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        found.setdefault(finding.message, []).append(finding.path)
+    return [(message, [path for path in paths if path]) for message, paths in found.items()]
 
 
 def _publish(request: HttpRequest, actor: Actor) -> HttpResponse:
@@ -168,17 +185,16 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             key_text = _key_for(stream, actor)
         except PortalError as error:
             refused = error.detail
+    if request.method == "GET" and request.headers.get("HX-Request") == "true":
+        return render(request, "catalog/_use_state.html", {"stream": stream})
+    contract = get_version(stream, None).document if stream.default_version else {}
     example = {
         "specversion": "1.0",
-        "id": "8f14e45f-ceea-4672-a1b0-3c1d2e4f5a6b",
+        "id": str(uuid7()),
         "source": f"/{stream.domain.slug}",
         "type": stream.name,
-        "time": "2026-01-31T12:00:00Z",
-        "data": {
-            row.path: row.example
-            for row in stream.fields.filter(is_current=True, depth=0)[:12]
-            if row.example is not None
-        },
+        "time": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
+        "data": example_of(contract, clock.now()),
     }
     return render(
         request,
@@ -187,11 +203,25 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             "stream": stream,
             "example": json.dumps(example, indent=2, ensure_ascii=False),
             "endpoint": request.build_absolute_uri("/v1/events"),
+            "reading": request.build_absolute_uri(f"/api/v1/streams/{stream.name}/events"),
+            "may_read": may_read_payload(actor, stream),
+            "may_send": may_make_key(stream, actor),
             "key": key_text,
             "refused": refused,
         },
         status=403 if refused else 200,
     )
+
+
+def may_make_key(stream: Stream, actor: Actor) -> bool:
+    """Whether the person may make a producer's key here: they are in the owner team, or an admin."""
+    if stream.owner_team is None:
+        return False
+    try:
+        require_team(stream.owner_team.pk, actor)
+    except NotPermittedError:
+        return False
+    return True
 
 
 def _key_for(stream: Stream, actor: Actor) -> str:
@@ -267,22 +297,4 @@ def consumer(request: HttpRequest, name: str) -> HttpResponse:
             "consumer": found,
             "mappings": parties.mappings_of(request_actor(request), found)[:200],
         },
-    )
-
-
-@require_GET
-@declare(GET="stream.discover")
-def domain(request: HttpRequest, slug: str) -> HttpResponse:
-    found = Domain.objects.select_related("owner_team").filter(slug=slug).first()
-    if found is None:
-        raise NotFoundError
-    page = paginate(
-        visible_streams(request_actor(request)).filter(domain=found),
-        order=("name",),
-        cursor=request.GET.get("cursor"),
-    )
-    return render(
-        request,
-        "catalog/domain.html",
-        {"domain": found, "streams": page.items, "next": page.next},
     )

@@ -18,7 +18,9 @@ from tests.support.factories import make_grant, make_person, token_of
 pytestmark = pytest.mark.django_db
 # The schema that the OpenAPI Initiative publishes, out of the package that carries it.
 SPECIFICATION = json.loads(
-    resources.files("openapi_spec_validator").joinpath("resources/schemas/v3.1/schema.json").read_text()
+    resources.files("openapi_spec_validator")
+    .joinpath("resources/schemas/v3.1/schema.json")
+    .read_text()
 )
 NEEDED = {
     "/api/v1/rollups/stream_counts/query": f"stream={NAME}",
