@@ -28,8 +28,6 @@ from quality.services.evaluation import run_checks
 PROGRESS_KEY: Final = "demo_progress"
 BATCH: Final = 500
 PAUSE_SECONDS: Final = 5.0
-# After so many events at once the planner must look again, or it joins millions by loops.
-MANY: Final = 10_000
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -46,10 +44,6 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     tell("catalog built")
     build_experiment(_story().experiment_at)
     accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
-    if accepted > MANY:
-        tell("looking at what was loaded")
-        with connect() as connection:
-            partitions.refresh_statistics(connection)
     if not is_stopped():
         analyse_running()
         _progress("", 100)
@@ -87,6 +81,8 @@ def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
         events = [pair for pair in traffic.events_of_hour(hour, story) if _time(pair[1]) < end]
         accepted += _send(events, publishers, received_at=end)
         hour += traffic.HOUR
+        if hour.hour == 0 or hour >= now:
+            _look_at(end - timedelta(microseconds=1))
         if hour <= now:
             _judge(hour, start)
         percent = round(100 * ((hour - first) / traffic.HOUR) / total)
@@ -96,6 +92,12 @@ def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
             tell(f"{hour:%d %b}: {accepted} events, {accepted / max(seconds, 0.1):.0f} a second")
     roll_up()
     return accepted
+
+
+def _look_at(moment: datetime) -> None:
+    """Let the planner know of the day that was just loaded: analyses run while the next is."""
+    with connect() as connection:
+        partitions.refresh_statistics(connection, moment.date())
 
 
 def _judge(hour: datetime, start: datetime) -> None:
