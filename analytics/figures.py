@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from analytics.selectors.volume import Point
+
+_ROW: Final = 20
+_NEAR: Final = 0.14
 
 
 def volume_figure(
@@ -13,8 +16,14 @@ def volume_figure(
     expected: Sequence[tuple[float, float]] = (),
     marks: Sequence[tuple[datetime, str]] = (),
     unit: str,
+    as_clock: bool = False,
 ) -> dict[str, Any]:
-    """Events over time with the expected band (low, high per point) and labelled moments."""
+    """Events over time with the expected band (low, high per point) and labelled moments.
+
+    The time axis shows clock times within a day, dates beyond; never a year, which the page knows.
+    """
+    marks = sorted(marks)
+    rows = _rows_of(marks, points)
     times = [point.start.isoformat() for point in points]
     data: list[dict[str, Any]] = []
     if expected:
@@ -40,8 +49,23 @@ def volume_figure(
     return {
         "data": data,
         "layout": {
-            "xaxis": axis | {"showgrid": False, "fixedrange": True},
-            "yaxis": axis | {"rangemode": "tozero", "fixedrange": True, "title": {"text": unit}},
+            "margin": {"l": 56, "r": 12, "t": 20 + _ROW * max(rows, default=0), "b": 24},
+            "xaxis": axis
+            | {
+                "showgrid": False,
+                "fixedrange": True,
+                "tickformat": "%H:%M" if as_clock else "%-d %b",
+                "hoverformat": "%-d %b %H:%M",
+                "nticks": 8,
+            },
+            "yaxis": axis
+            | {
+                "rangemode": "tozero",
+                "fixedrange": True,
+                "nticks": 5,
+                "tickformat": "~s",
+                "title": {"text": unit, "standoff": 8},
+            },
             "shapes": [
                 {
                     "type": "line",
@@ -61,11 +85,27 @@ def volume_figure(
                     "yref": "paper",
                     "text": label,
                     "showarrow": False,
+                    "yanchor": "bottom",
+                    "yshift": _ROW * row,
                     "bgcolor": "token:sheet",
                     "bordercolor": "token:line-2",
                     "font": {"color": "token:ink-2"},
                 }
-                for at, label in marks
+                for (at, label), row in zip(marks, rows, strict=True)
             ],
         },
     }
+
+
+def _rows_of(marks: Sequence[tuple[datetime, str]], points: Sequence[Point]) -> list[int]:
+    """The row of each label above the plot: those close to each other stand in rows of their own."""
+    if len(points) < 2:
+        return list(range(len(marks)))
+    near = (points[-1].start - points[0].start) * _NEAR
+    ends: list[datetime] = []
+    rows = []
+    for at, _ in marks:
+        row = next((n for n, end in enumerate(ends) if at - end > near), len(ends))
+        ends[row : row + 1] = [at]
+        rows.append(row)
+    return rows

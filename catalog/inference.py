@@ -1,7 +1,7 @@
 """From sample events to a contract: types, formats, requiredness, enums, examples, suggestions.
 
-A sample may be a CloudEvent (its `data` is taken, `type` and `source` are proposed), a tracking
-call (`event` and `properties`) or plain JSON.
+A sample may be a CloudEvent (its `data` is taken, `type` and `source` are proposed), also one that
+forgot `specversion`, a tracking call (`event` and `properties`) or plain JSON.
 
 1. Merging is monotone: every sample given is valid under the schema inferred from them.
 2. A format is claimed when all texts of a field have it, as the validator judges it; `hostname`
@@ -180,7 +180,7 @@ def suggestions_of(
 
 
 def _unwrap(sample: Mapping[str, Any]) -> tuple[str, dict[str, str], Any]:
-    if "specversion" in sample and "type" in sample:
+    if "type" in sample and ("specversion" in sample or _is_bare_envelope(sample)):
         said = {
             "name": _text(sample.get("type")),
             "source": _text(sample.get("source")),
@@ -199,6 +199,11 @@ def _unwrap(sample: Mapping[str, Any]) -> tuple[str, dict[str, str], Any]:
 
 
 _CALLS: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
+
+
+def _is_bare_envelope(sample: Mapping[str, Any]) -> bool:
+    """A CloudEvent that forgot to name its version: `type` and `data` beside its identity."""
+    return isinstance(sample.get("data"), Mapping) and bool({"id", "source", "time"} & set(sample))
 
 
 def _text(value: object) -> str:

@@ -21,5 +21,4 @@ urlpatterns = [
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),
     path("consumers/<slug:name>/", views.consumer, name="consumer"),
-    path("domains/<slug:slug>/", views.domain, name="domain"),
 ]

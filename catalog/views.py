@@ -8,9 +8,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from catalog import snippets
 from catalog.examples import example_of
-from catalog.models import Domain, SchemaVersion, Stream
+from catalog.models import SchemaVersion, Stream
 from catalog.selectors import parties
-from catalog.selectors.streams import get_stream, visible_streams
+from catalog.selectors.streams import get_stream, may_read_payload, visible_streams
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
@@ -18,7 +18,7 @@ from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
+from portal.kernel.errors import NotPermittedError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
@@ -33,6 +33,8 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             key_text = _key_for(stream, actor)
         except PortalError as error:
             refused = error.detail
+    if request.method == "GET" and request.headers.get("HX-Request") == "true":
+        return render(request, "catalog/_use_state.html", {"stream": stream})
     version = stream.versions.filter(version=stream.default_version or 0).first()
     asked = parameters.read(request.GET, _USE)
     way, language = asked.get("with", "curl"), asked.get("language", "python")
@@ -62,6 +64,9 @@ def use(request: HttpRequest, name: str) -> HttpResponse:
             f".{LANGUAGES[language].suffix}",
             "code": code,
             "no_code": no_code,
+            "reading": request.build_absolute_uri(f"/api/v1/streams/{stream.name}/events"),
+            "may_read": may_read_payload(actor, stream),
+            "may_send": may_make_key(stream, actor),
             "key": key_text,
             "refused": refused,
         },
@@ -82,6 +87,17 @@ def _code_of(version: SchemaVersion, language: str) -> tuple[str, str]:
     except PortalError as error:
         return "", error.detail
     return code, ""
+
+
+def may_make_key(stream: Stream, actor: Actor) -> bool:
+    """Whether the person may make a producer's key here: they are in the owner team, or an admin."""
+    if stream.owner_team is None:
+        return False
+    try:
+        require_team(stream.owner_team.pk, actor)
+    except NotPermittedError:
+        return False
+    return True
 
 
 def _key_for(stream: Stream, actor: Actor) -> str:
@@ -157,22 +173,4 @@ def consumer(request: HttpRequest, name: str) -> HttpResponse:
             "consumer": found,
             "mappings": parties.mappings_of(request_actor(request), found)[:200],
         },
-    )
-
-
-@require_GET
-@declare(GET="stream.discover")
-def domain(request: HttpRequest, slug: str) -> HttpResponse:
-    found = Domain.objects.select_related("owner_team").filter(slug=slug).first()
-    if found is None:
-        raise NotFoundError
-    page = paginate(
-        visible_streams(request_actor(request)).filter(domain=found),
-        order=("name",),
-        cursor=request.GET.get("cursor"),
-    )
-    return render(
-        request,
-        "catalog/domain.html",
-        {"domain": found, "streams": page.items, "next": page.next},
     )

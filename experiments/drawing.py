@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 WIDTH: Final = 200
 _ROW: Final = 28
+_GLYPH_WIDTH: Final = 120
 _CHART_HEIGHT: Final = 220
 _TOP, _BOTTOM, _LEFT = 12, 194, 48
 
@@ -144,6 +145,30 @@ def interval_row(
     )
 
 
+def glyph(estimate: float, lower: float, upper: float, css: str, label: str) -> SafeString:
+    """An interval around zero without numbers: beside its sentence, in lists."""
+    reach = max(abs(lower), abs(upper), 0.01)
+
+    def x(value: float) -> float:
+        return _GLYPH_WIDTH / 2 + value / reach * (_GLYPH_WIDTH / 2 - 8)
+
+    return format_html(
+        '<svg class="ci" viewBox="0 0 {} 20" role="img" aria-label="{}">'
+        '<line class="z" x1="{}" x2="{}" y1="1" y2="19"/>'
+        '<rect class="{}" x="{}" y="7" width="{}" height="6" rx="3"/>'
+        '<circle class="{} d" cx="{}" cy="10" r="3.6"/></svg>',
+        _GLYPH_WIDTH,
+        label,
+        _GLYPH_WIDTH // 2,
+        _GLYPH_WIDTH // 2,
+        css,
+        f"{x(lower):.1f}",
+        f"{max(x(upper) - x(lower), 1):.1f}",
+        css,
+        f"{x(estimate):.1f}",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DayPoint:
     """An arm's effect at the end of a day since the start; days may be fractions."""
@@ -166,15 +191,20 @@ class DayLine:
 def day_chart(
     lines: Sequence[DayLine], *, planned_days: int, label: str, width: int, css: str
 ) -> SafeString:
-    """The effect of each arm day by day, with the interval of the first one as a band."""
+    """The effect of each arm day by day, with the interval of the first one as a band.
+
+    The days run from the start of the experiment to its planned end; where the first reading comes
+    late (a metric with a long window), they begin the day before it.
+    """
     right = width - (96 if width > 500 else 62)
-    last = max((point.day for line in lines for point in line.points), default=1.0)
-    days = max(float(planned_days), last, 1.0)
+    moments = [point.day for line in lines for point in line.points]
+    days = max(float(planned_days), *moments, 1.0)
+    first = first_day(min(moments, default=0.0), days)
     low, high = _bounds(lines)
     step = nice_step(high - low, 4)
 
     def x(day: float) -> float:
-        return _LEFT + (right - _LEFT) * day / days
+        return _LEFT + (right - _LEFT) * (day - first) / (days - first)
 
     def y(value: float) -> float:
         return _BOTTOM - (_BOTTOM - _TOP) * (min(max(value, low), high) - low) / (high - low)
@@ -228,14 +258,24 @@ def day_chart(
             for place, (line, label_y) in enumerate(_label_places(lines, y))
         ),
     )
-    marks = sorted({1, round(days / 2), round(days)} - {0})
     below = format_html_join(
         "",
         '<text x="{}" y="214" text-anchor="middle">{}</text>',
-        ((f"{x(day):.0f}", f"day {day}" if day == marks[0] else day) for day in marks),
+        (
+            (f"{x(day):.0f}", f"day {day}" if place == 0 else day)
+            for place, day in enumerate(day_marks(first, days))
+        ),
     )
+    end = format_html(
+        '<line class="mark" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>', f"{right:.0f}", _TOP, _BOTTOM
+    )
+    if width > 500:
+        end += format_html(
+            '<text x="{0}" y="{1}">planned</text><text x="{0}" y="{2}">end</text>',
+            right + 8, _TOP + 10, _TOP + 26,
+        )  # fmt: skip
     return format_html(
-        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}{}</svg>',
+        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}{}{}</svg>',
         css,
         width,
         _CHART_HEIGHT,
@@ -244,8 +284,24 @@ def day_chart(
         band,
         paths,
         names,
+        end,
         below,
     )
+
+
+def first_day(first_reading: float, days: float) -> int:
+    """Where the axis of days begins: 0, or the day before a reading that came late."""
+    return 0 if first_reading <= days / 4 else math.ceil(first_reading) - 1
+
+
+def day_marks(first: int, days: float) -> list[int]:
+    """Whole days to write below the axis, about five, the last one among them."""
+    last = round(days)
+    step = max(1, round((last - first) / 5))
+    marks = list(range(max(first, 1), last + 1, step))
+    if marks[-1] != last:
+        marks = [day for day in marks if last - day >= step / 2] + [last]
+    return marks
 
 
 def _bounds(lines: Sequence[DayLine]) -> tuple[float, float]:

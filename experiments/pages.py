@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from experiments import drawing
 from experiments.models import AnalysisSnapshot, Experiment, Variant
@@ -19,7 +19,11 @@ _LETTERS: Final = "ABCDEFGHIJ"
 _GROUPS: Final = (
     (Role.PRIMARY, "Primary", ""),
     (Role.GUARDRAIL, "Guardrails", "pass when the bar stays out of the shade"),
-    (Role.SECONDARY, "Secondary", "exploratory"),
+    (
+        Role.SECONDARY,
+        "Secondary",
+        "exploratory: a reading may say more than its bar, and never decides",
+    ),
 )
 # A reading as a badge: colour, icon, word.
 READINGS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -66,6 +70,7 @@ class Line:
     badge: str
     icon: str
     reading: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class DayTable:
     narrow: SafeString
     letters: Sequence[tuple[str, int, str]]
     rows: Sequence[tuple[str, Sequence[str]]]
+    note: str
 
 
 def arms_of(variants: Sequence[Variant], health: Mapping[str, Any]) -> list[Arm]:
@@ -200,9 +206,12 @@ def _line(
     colour, icon, word = READINGS[row["reading"]]
     lift = row["lift"] or {"status": "", "estimate": None, "lower": None, "upper": None}
     change, bounds, label = _change(result, row, lift)
-    is_open = row["reading"] in {"inconclusive", "degraded", "breached", "worse", "pass_with_cost"}
+    side = clears_zero(result, lift)
     if row["reading"] == "better" and (lift["estimate"] or 0) < 0:
         icon = "dn"
+    is_exploratory = result["role"] == Role.SECONDARY and row["reading"] in ("better", "worse")
+    if is_exploratory and side != row["reading"]:
+        colour = "line"  # the word of a fixed look, which the interval does not bear out
     return Line(
         letter=letters[row["variant"]],
         estimate=estimate_text(result, row["estimate"]),
@@ -211,7 +220,7 @@ def _line(
             estimate=lift["estimate"],
             lower=lift["lower"],
             upper=lift["upper"],
-            css="pos" if row["reading"] == "better" else "wrn" if is_open else "neu",
+            css=_bar_colour(result, row, side),
             label=label,
             limit=_limit(result),
             worse_above=result["better"] == "lower",
@@ -221,7 +230,23 @@ def _line(
         badge=colour,
         icon=icon,
         reading=word,
+        note="exploratory" if is_exploratory else "",
     )
+
+
+def clears_zero(result: Mapping[str, Any], lift: Mapping[str, Any]) -> str:
+    """The side on which a whole interval lies: better, worse, or nothing when it holds zero."""
+    if lift["lower"] is None or lift["upper"] is None or lift["lower"] <= 0 <= lift["upper"]:
+        return ""
+    return "better" if (lift["lower"] > 0) == (result["better"] == "higher") else "worse"
+
+
+def _bar_colour(result: Mapping[str, Any], row: Mapping[str, Any], side: str) -> str:
+    """Green and amber say what the bar itself shows; a guardrail's bar is amber by its state."""
+    if result["role"] == Role.GUARDRAIL:
+        is_open = row["reading"] in {"inconclusive", "degraded", "breached", "pass_with_cost"}
+        return "wrn" if is_open else "neu"
+    return {"better": "pos", "worse": "wrn"}.get(side, "neu")
 
 
 def _change(
@@ -238,6 +263,42 @@ def _change(
     change = f"{drawing.percent(lift['estimate'], digits)}{words.NBSP}%"
     low, high = (drawing.percent(lift[name], digits) for name in ("lower", "upper"))
     return change, f"{low} to {high}", f"{change}, between {low} and {high} %"
+
+
+def effect_of(snapshot: AnalysisSnapshot) -> str:
+    """The first primary of the leading arm in a sentence; empty before there is an effect."""
+    found = _leading(snapshot)
+    if found is None:
+        return ""
+    result, row = found
+    change, bounds, _ = _change(result, row, row["lift"])
+    return f"{result['name']} {change}, plausibly {bounds}."
+
+
+def glyph_of(snapshot: AnalysisSnapshot) -> SafeString:
+    """The same as a small interval around zero, for lists; empty before there is an effect."""
+    found = _leading(snapshot)
+    if found is None:
+        return mark_safe("")
+    result, row = found
+    lift = row["lift"]
+    css = {"better": "pos", "worse": "neg"}.get(clears_zero(result, lift), "neu")
+    if snapshot.verdict["kind"] == "bad":
+        css = "off" if snapshot.verdict["state"] in ("uneven", "doubtful") else css
+    return drawing.glyph(lift["estimate"], lift["lower"], lift["upper"], css, effect_of(snapshot))
+
+
+def _leading(snapshot: AnalysisSnapshot) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The first primary and the line of the leading arm in it, when its effect can be shown."""
+    arm = snapshot.verdict["facts"]["arm"]
+    for result in snapshot.results:
+        if result["role"] != Role.PRIMARY:
+            continue
+        for row in result["comparisons"]:
+            if row["variant"] == arm and row["lift"] and row["lift"]["status"] == "ok":
+                return result, row
+        return None
+    return None
 
 
 def interval_digits(lower: float, upper: float) -> int:
@@ -390,7 +451,16 @@ def day_table(
             for line in lines
         ],
         rows=table,
+        note=_why_late(_primary(snapshots[-1].results), moments[0], experiment.planned_days),
     )
+
+
+def _why_late(result: Mapping[str, Any], first: float, planned_days: int) -> str:
+    """Why the line begins where it begins, when that is late."""
+    if not drawing.first_day(first, planned_days) or not result["window_seconds"]:
+        return "the interval narrows as units arrive"
+    window = words.duration(result["window_seconds"])
+    return f"first read on day {math.ceil(first)}: a unit counts once its {window} have passed"
 
 
 def _primary(results: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

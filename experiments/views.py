@@ -12,9 +12,9 @@ from experiments.models import AnalysisSnapshot, Experiment
 from experiments.selectors import experiments as selectors
 from experiments.services.experiments import start_experiment
 from experiments.services.permissions import may_write
-from experiments.types import State
+from experiments.types import Role, State
 from governance.middleware import request_actor
-from portal.http import parameters
+from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
@@ -55,10 +55,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "experiments/overview.html",
         {
             "rows": [
-                {"experiment": row, "badge": _badge(row), "snapshot": newest.get(row.pk)}
+                {
+                    "experiment": row,
+                    "badge": _badge(row),
+                    "snapshot": newest.get(row.pk),
+                    "effect": pages.effect_of(newest[row.pk]) if row.pk in newest else "",
+                    "glyph": pages.glyph_of(newest[row.pk]) if row.pk in newest else "",
+                }
                 for row in page.items
             ],
-            "running": selectors.visible_experiments(actor).filter(state=State.RUNNING).count(),
+            "title": _title(
+                selectors.visible_experiments(actor).filter(state=State.RUNNING).count()
+            ),
             "q": asked.get("q", ""),
             "state": asked.get("state", ""),
             "states": _FILTERS,
@@ -125,6 +133,7 @@ def _reading(row: Experiment, snapshot: AnalysisSnapshot, arms: list[pages.Arm])
         "verdict": snapshot.verdict,
         "policy_says": snapshot.verdict["action"].replace("_", " "),
         "groups": pages.groups_of(snapshot.results, arms),
+        "exploratory": any(result["role"] == Role.SECONDARY for result in snapshot.results),
         "axis": drawing.axis_head(pages.axis_of(snapshot.results)),
         "facts": pages.policy_facts(
             row, snapshot, next((arm for arm in arms if arm.key == best), None)
@@ -137,9 +146,15 @@ def _reading(row: Experiment, snapshot: AnalysisSnapshot, arms: list[pages.Arm])
     }
 
 
+def _title(running: int) -> str:
+    verb = "runs" if running < 2 else "run"
+    return words.capitalized(f"{words.counted(running, 'experiment')} {verb}.")
+
+
 def _badge(row: Experiment) -> dict[str, str]:
     css, icon = _BADGES.get(State(row.state), ("line", "clock"))
-    return {"css": css, "icon": icon, "text": State(row.state).label}
+    text = words.capitalized(row.state.replace("_", " ")).replace("Stopped ", "Stopped, ")
+    return {"css": css, "icon": icon, "text": text}
 
 
 def _use(row: Experiment, stream_id: int) -> str:

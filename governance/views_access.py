@@ -55,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _headline(waiting: int, *, actor_decides: bool) -> str:
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
-        return f"{words.plural(waiting, 'request')} {verb} for you."
+        return words.capitalized(f"{words.counted(waiting, 'request')} {verb} for you.")
     return (
         "Nobody waits for your decision." if actor_decides else "What you may read, and until when."
     )

@@ -1,5 +1,7 @@
 """Pages of people and teams, and what a person sets for themselves."""
 
+from typing import Final
+
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +15,14 @@ from governance.services.keys import create_key, revoke_key
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
+
+SCOPE_TEXTS: Final = {
+    "read": "what you may read",
+    "write": "register, change and publish",
+    "approve": "decide requests of your teams",
+    "admin": "what admins may, if you are one",
+    "metrics": "the portal’s own metrics",
+}
 
 
 @require_GET
@@ -74,7 +84,13 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "governance/settings.html",
-        {"form": form, "tokens": tokens, "text": text, "person": user},
+        {
+            "form": form,
+            "tokens": tokens,
+            "text": text,
+            "person": user,
+            "scope_texts": SCOPE_TEXTS,
+        },
         status=422 if form.errors else 200,
     )
 

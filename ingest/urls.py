@@ -6,7 +6,6 @@ from ingest import views_events, views_pages
 
 urlpatterns = [
     re_path(r"^v1/events/?$", views_events.events, name="ingest_events"),
-    path("ingest/", views_pages.ingest_health, name="ingest_health"),
     path("dead-letters/", views_pages.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_pages.dead_letter_group, name="dead_letter_group"),
     path("streams/<str:name>/events/<path:event_id>/", views_pages.event_page, name="event"),

@@ -1,60 +1,23 @@
-"""Pages of ingest: health, dead letters by cause, one event's life."""
+"""Pages of ingest: dead letters by cause, one event's life."""
 
-import json
 from datetime import timedelta
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from catalog.classified import MASK
 from catalog.selectors.streams import get_stream
 from governance.middleware import request_actor
-from ingest.selectors import dead_letters, events, health
+from ingest.models import DeadLetter
+from ingest.selectors import dead_letters, events
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
+from portal.kernel.actor import Actor
 
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-
-
-@require_GET
-@declare(GET="signed_in")
-def ingest_health(request: HttpRequest) -> HttpResponse:
-    """The whole page, or for a live refresh only its inner part."""
-    actor = request_actor(request)
-    hour, day = health.totals(HOUR), health.totals(DAY)
-    minutes = health.minutes()
-    context = {
-        "hour": hour,
-        "day": day,
-        "goal": health.GOAL,
-        "verdict": _verdict(hour),
-        "minutes": minutes,
-        "strip": [minute.state for minute in minutes],
-        "spark": [minute.accepted for minute in minutes],
-        "sources": health.sources(),
-        "streams": health.busiest_streams(actor),
-        "groups": dead_letters.groups(actor, limit=6),
-        "discovered": health.discovered(),
-    }
-    is_fragment = request.headers.get("HX-Request") == "true"
-    return render(request, "ingest/_health.html" if is_fragment else "ingest/health.html", context)
-
-
-def _verdict(hour: health.Totals) -> tuple[str, str, str]:
-    """Kind, sentence and reason, from the last hour's totals."""
-    ratio = hour.accepted_ratio
-    if ratio is None:
-        return ("warn", "Nothing has arrived in the last hour.", "No producer has sent anything.")
-    said = (
-        f"{words.plural(hour.received, 'event')} received in the last hour, "
-        f"{words.number(hour.dead_lettered)} refused into dead letters, none lost."
-    )
-    if ratio >= health.GOAL:
-        return ("ok", "Events come in as they should.", said)
-    kind = "bad" if ratio < 0.95 else "warn"
-    return (kind, f"{words.share(1 - ratio)} of events are refused.", said)
+STATES: Final = {"open": "Open", "replayed": "Replayed", "discarded": "Discarded"}
 
 
 @require_GET
@@ -62,7 +25,7 @@ def _verdict(hour: health.Totals) -> tuple[str, str, str]:
 def dead_letter_groups(request: HttpRequest) -> HttpResponse:
     asked = parameters.read(
         request.GET,
-        {**parameters.LIST, "state": parameters.choice(("open", "replayed", "discarded"))},
+        {**parameters.LIST, "state": parameters.choice(STATES)},
     )
     actor, state = request_actor(request), asked.get("state", "open")
     page = paginate(
@@ -71,15 +34,55 @@ def dead_letter_groups(request: HttpRequest) -> HttpResponse:
         limit=asked.get("limit"),
         cursor=asked.get("cursor"),
     )
-    events, groups = dead_letters.totals(actor, state=state)
-    context = {
-        "groups": dead_letters.describe(actor, page.items, state=state),
+    waiting, total = dead_letters.totals(actor, state=state)
+    groups = dead_letters.describe(actor, page.items, state=state)
+    context: dict[str, Any] = {
+        "groups": groups,
         "next": page.next,
         "state": state,
-        "events": events,
-        "total": groups,
+        "states": STATES.items(),
+        "title": _title(state, waiting, total),
+        "total": total,
+        "sees_all": actor.is_admin or actor.has_role("on_call"),
+        "chosen": groups[0] if groups else None,
     }
+    if groups:
+        context |= newest_of(actor, groups[0])
     return render(request, "ingest/dead_letters.html", context)
+
+
+def _title(state: str, waiting: int, total: int) -> str:
+    """What the list says at once; that nothing waits is good news."""
+    if state != "open":
+        verb = "was" if waiting == 1 else "were"
+        return f"{words.capitalized(words.counted(waiting, 'event'))} {verb} {state}."
+    if not waiting:
+        return "No dead letters. That is good news."
+    causes = words.counted(total, "cause")
+    return f"{words.capitalized(words.counted(waiting, 'refused event'))}, {causes}."
+
+
+def newest_of(actor: Actor, group: dead_letters.Group) -> dict[str, Any]:
+    """The newest event of a group with its faults, for the pane beside a list.
+
+    One whose reading is logged is left to the page of the group: a list must not read it by itself,
+    let alone each time it refreshes.
+    """
+    rows = dead_letters.visible_dead_letters(actor).filter(group_key=group.key)
+    newest = rows.order_by("-received_at", "id").first()
+    if newest is not None and dead_letters.is_logged(newest):
+        return {"newest": newest, "is_logged": True}
+    return _shown(actor, newest)
+
+
+def _shown(actor: Actor, letter: DeadLetter | None) -> dict[str, Any]:
+    body = dead_letters.readable_body(actor, letter) if letter is not None else None
+    return {
+        "newest": letter,
+        "document": dead_letters.parsed(body),
+        "body": body,
+        "faults": [error["pointer"] for error in letter.errors] if letter is not None else [],
+    }
 
 
 @require_GET
@@ -94,32 +97,16 @@ def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
         limit=asked.get("limit", 20),
         cursor=asked.get("cursor"),
     )
-    found = dead_letters.group_of(actor, key)
-    newest = page.items[0] if page.items else None
-    body = dead_letters.readable_body(actor, newest) if newest is not None else None
     return render(
         request,
         "ingest/dead_letter_group.html",
         {
-            "group": found,
+            "group": dead_letters.group_of(actor, key),
             "letters": page.items,
             "next": page.next,
-            "newest": newest,
-            "document": _parsed(body),
-            "body": body,
-            "faults": [error["pointer"] for error in newest.errors] if newest else [],
+            **_shown(actor, page.items[0] if page.items else None),
         },
     )
-
-
-def _parsed(body: str | None) -> object:
-    """The body as JSON where it is JSON; None otherwise."""
-    if body is None:
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 @require_GET
@@ -130,8 +117,19 @@ def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
     stream = get_stream(actor, name)
     found = events.stored_event(actor, stream, event_id, occurred_at=asked.get("time"))
     lag = (found.received_at - found.occurred_at).total_seconds()
+    document = found.as_cloudevent()
+    del document["portal"]  # stands in words beside it
+    came = "before its own clock said" if lag < 0 else f"{words.duration(lag)} after it happened"
     return render(
         request,
         "ingest/event.html",
-        {"stream": stream, "event": found, "lag_seconds": lag, "document": found.as_cloudevent()},
+        {
+            "stream": stream,
+            "event": found,
+            "lag_seconds": lag,
+            "document": document,
+            "mask": MASK,
+            "say": f"It came {came}, and was accepted.",
+            "kept_until": found.occurred_at + timedelta(days=stream.retention_days),
+        },
     )

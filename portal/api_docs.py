@@ -72,6 +72,8 @@ def _members(body: Mapping[str, Any] | None) -> list[tuple[str, bool, str]]:
 
 def _spelled(schema: Mapping[str, Any]) -> str:
     """A schema in a few words: `integer, 1 to 500`, `text, at most 120`."""
+    if "description" in schema:
+        return str(schema["description"])
     if "anyOf" in schema:
         return " or ".join(_spelled(part) for part in schema["anyOf"])
     if "enum" in schema:

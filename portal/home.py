@@ -1,41 +1,59 @@
-"""What a person finds on their home page, gathered from every app in a bounded number of queries."""
+"""The home page of one person: a verdict of the day, four figures, and panels in their role's order.
+
+Every panel is gathered in a bounded number of queries; one that has nothing to say is left out,
+unless its silence is news (nothing waits, no stream followed).
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q, QuerySet
-
-from catalog.models import Stream
-from governance import access
-from governance.models import AuditEntry
-from governance.selectors.requests import requests_to_decide
+from catalog.selectors.streams import visible_streams
+from governance.types import Role
 from ingest.selectors import health
+from portal import home_panels
+from portal.abilities import may_register
+from portal.home_panels import Item
 from portal.http import words
-from portal.kernel import clock, soft_cache
+from portal.kernel import soft_cache
 from portal.kernel.actor import Actor
-from portal.rows import Row, stream_rows
-from quality.selectors.checks import open_alarms
 from quality.selectors.trust import trust_of
 
-_SHOWN: Final = 8
-NEW: Final = timedelta(days=14)
 _TRUST_SECONDS: Final = 60
 _TRUST_STREAMS: Final = 500
 
+# What a role comes for stands first; the second line is the column beside it.
+LAYOUTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    Role.ON_CALL: (("needs", "letters", "streams", "changes"), ("sources", "recovered")),
+    Role.ADMIN: (("needs", "streams", "changes"), ("ledger", "ending", "newest")),
+    Role.ANALYST: (
+        ("experiments", "needs", "streams", "changes"),
+        ("access", "attention", "newest"),
+    ),
+    Role.ENGINEER: (
+        ("build", "needs", "streams", "letters", "changes"),
+        ("attention", "experiments", "newest"),
+    ),
+    Role.PRODUCT_MANAGER: (
+        ("find", "needs", "streams", "changes"),
+        ("attention", "experiments", "newest"),
+    ),
+}
+_NO_ROLE: Final = LAYOUTS[Role.PRODUCT_MANAGER]
+
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One thing that waits for the person, with the one action that settles it."""
+class Panel:
+    """One panel: its template is `portal/home/<name>.html`."""
 
-    icon: str
-    title: str
-    text: str
-    url: str
-    action: str
-    urgent: bool = False
+    name: str
+    data: Any
+
+    @property
+    def template(self) -> str:
+        return f"portal/home/{self.name}.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,99 +68,93 @@ class TrustCount:
         return self.words.get("Trusted", 0)
 
     @property
+    def is_part(self) -> bool:
+        """Whether there are more streams than were judged."""
+        return self.total >= _TRUST_STREAMS
+
+    @property
     def rest(self) -> str:
-        parts = [
-            f"{self.words[word]} {text}"
-            for word, text in (
-                ("Not ready", "failing"),
-                ("Use with care", "need care"),
-                ("Unproven", "unproven"),
-            )
-            if self.words.get(word)
-        ]
+        parts = []
+        for word, one, many in (
+            ("Not ready", "failing", "failing"),
+            ("Use with care", "needs care", "need care"),
+            ("Unproven", "unproven", "unproven"),
+        ):
+            if count := self.words.get(word):
+                parts.append(f"{words.number(count)} {one if count == 1 else many}")
         return ", ".join(parts) or "all of them"
 
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
     headline: str
-    items: Sequence[Item]
-    rows: Sequence[Row]
-    stream_count: int
-    newest: Sequence[Stream]
-    changes: Sequence[AuditEntry]
-    day: health.Totals
+    main: Sequence[Panel]
+    side: Sequence[Panel]
+    day: health.Day
     hour: health.Totals
     goal: float
-    per_minute: Sequence[int]
     trust: TrustCount
+    may_register: bool
+
+    @property
+    def offers_to_register(self) -> bool:
+        """Whether the head has the button: not where the panel of builders has it already."""
+        return self.may_register and all(panel.name != "build" for panel in self.main)
 
 
 def home_page(actor: Actor) -> HomePage:
     """The home page of one person."""
-    items = waiting_items(actor)
-    mine = my_streams(actor)
-    known = access.discoverable(actor, Stream.objects.select_related("owner_team"))
+    items = home_panels.waiting_items(actor)
+    main, side = layout_of(actor)
     return HomePage(
-        headline=headline(items),
-        items=items,
-        rows=stream_rows(actor, list(mine[:_SHOWN])),
-        stream_count=mine.count(),
-        newest=list(known.filter(created_at__gte=clock.now() - NEW).order_by("-created_at")[:5]),
-        changes=list(
-            AuditEntry.objects.filter(
-                object_kind="stream",
-                action__in=("stream.registered", "schema.published", "stream.changed"),
-                object_key__in=known.order_by("-updated_at").values("name")[:200],
-            ).order_by("-seq")[:5]
-        ),
-        day=health.totals(timedelta(days=1)),
+        headline=headline(items.all),
+        main=_panels(actor, main, items),
+        side=_panels(actor, side, items),
+        day=health.last_day(),
         hour=health.totals(timedelta(hours=1)),
         goal=health.GOAL,
-        per_minute=[minute.accepted for minute in health.minutes()],
         trust=trust_count(actor),
+        may_register=may_register(actor),
     )
 
 
-def waiting_items(actor: Actor) -> list[Item]:
-    """Alarms of the person's streams (on-call and admins: of all), then requests to decide."""
-    alarms = open_alarms(actor)
-    if not (actor.is_admin or actor.has_role("on_call")):
-        alarms = alarms.filter(
-            Q(stream__owner_team__in=actor.team_ids) | Q(stream__followers__user=actor.id)
-        ).distinct()
-    items = [
-        Item(
-            icon="bad",
-            title=f"{alarm.stream.name}: {alarm.get_kind_display().lower()} alarm",
-            text=f"{alarm.sentence} Since {words.ago(alarm.opened_at)}.",
-            url=f"/quality/alarms/{alarm.pk}/",
-            action="See why",
-            urgent=True,
-        )
-        for alarm in alarms[:_SHOWN]
-    ]
-    items += [
-        Item(
-            icon="key",
-            title=f"{request.requester.name} asks for {request.resource_key}",
-            text=f"“{request.purpose}” Until {words.day(request.until)}.",
-            url="/access/",
-            action="Decide",
-        )
-        for request in requests_to_decide(actor).order_by("created_at")[:_SHOWN]
-    ]
-    return items[:_SHOWN]
+def layout_of(actor: Actor) -> tuple[Sequence[str], Sequence[str]]:
+    """The panels of a person's roles, each once; with several roles the most urgent first."""
+    layouts = [layout for role, layout in LAYOUTS.items() if actor.has_role(role)] or [_NO_ROLE]
+    main = list(dict.fromkeys(name for layout in layouts for name in layout[0]))
+    side = list(dict.fromkeys(name for layout in layouts for name in layout[1]))
+    return main, [name for name in side if name not in main]
 
 
-def my_streams(actor: Actor) -> QuerySet[Stream]:
-    """Streams that the person's teams own or that they follow."""
-    return (
-        access.discoverable(actor, Stream.objects.select_related("owner_team"))
-        .filter(Q(owner_team__in=actor.team_ids) | Q(followers__user=actor.id))
-        .distinct()
-        .order_by("tier", "name")
-    )
+def _panels(actor: Actor, names: Sequence[str], items: home_panels.Items) -> list[Panel]:
+    found = []
+    for name in names:
+        data = items if name == "needs" else LOADERS[name](actor)
+        if data:
+            found.append(Panel(name, data))
+    return found
+
+
+LOADERS: Final[Mapping[str, Callable[[Actor], Any]]] = {
+    "find": home_panels.signals_by_domain,
+    "build": home_panels.what_i_build,
+    "experiments": home_panels.experiments,
+    "letters": home_panels.refused,
+    "streams": home_panels.my_streams,
+    "changes": home_panels.changes,
+    "attention": home_panels.gaining_attention,
+    "newest": home_panels.new_signals,
+    "sources": home_panels.sources,
+    "recovered": home_panels.recovered,
+    "ledger": home_panels.ledger,
+    "ending": home_panels.ending_grants,
+    "access": home_panels.my_access,
+}
+
+
+def is_empty(actor: Actor) -> bool:
+    """Whether nothing is registered that the person may know of: the page of a first run."""
+    return not visible_streams(actor).exists()
 
 
 def trust_count(actor: Actor) -> TrustCount:
@@ -150,11 +162,8 @@ def trust_count(actor: Actor) -> TrustCount:
     key = f"trust_count:{actor.kind}:{actor.id}"
     found: TrustCount | None = soft_cache.get(key)
     if found is None:
-        streams = list(
-            access.discoverable(actor, Stream.objects.select_related("owner_team"))
-            .exclude(lifecycle="retired")
-            .order_by("name")[:_TRUST_STREAMS]
-        )
+        rows = visible_streams(actor).exclude(lifecycle="retired").order_by("name")
+        streams = list(rows[:_TRUST_STREAMS])
         counted = Counter(trust.word for trust in trust_of(streams).values())
         found = TrustCount(dict(counted), len(streams))
         soft_cache.put(key, found, _TRUST_SECONDS)
@@ -163,14 +172,19 @@ def trust_count(actor: Actor) -> TrustCount:
 
 def headline(items: Sequence[Item]) -> str:
     """The verdict of the day in one sentence."""
-    urgent = sum(item.urgent for item in items)
-    rest = len(items) - urgent
-    if urgent:
-        unwell = "One stream is unwell" if urgent == 1 else f"{urgent} streams are unwell"
-        if rest:
-            verb = "waits" if rest == 1 else "wait"
-            return f"{unwell} and {words.plural(rest, 'decision')} {verb} for you."
-        return f"{unwell}. The rest is calm."
-    if rest:
-        return f"{words.plural(rest, 'decision')} {'waits' if rest == 1 else 'wait'} for you."
-    return "All calm. Nothing waits for you."
+    unwell = len({item.about for item in items if item.urgent})
+    decisions = sum(item.decides for item in items)
+    ending = sum(not item.urgent and not item.decides for item in items)
+    parts = [
+        f"{words.counted(count, noun)} {one if count == 1 else many}"
+        for count, noun, one, many in (
+            (unwell, "stream", "is unwell", "are unwell"),
+            (decisions, "decision", "waits for you", "wait for you"),
+            (ending, "thing", "ends soon", "end soon"),
+        )
+        if count
+    ]
+    if not parts:
+        return "All calm. Nothing waits for you."
+    said = f"{words.capitalized(words.listed(parts))}."
+    return f"{said} The rest is calm." if unwell else said

@@ -5,6 +5,7 @@ Everything is lazy: an error page or a fragment that shows no shell asks nothing
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -47,6 +48,10 @@ class Section:
     @property
     def current(self) -> bool:
         return any(link.current for link in self.links)
+
+    @property
+    def hot(self) -> bool:
+        return any(link.hot for link in self.links)
 
 
 SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
@@ -101,7 +106,7 @@ class Shell:
         self.theme = theme if theme in ("light", "dark") else ""
         self.counts: Counts = SimpleLazyObject(self._counts)  # type: ignore[assignment]  # proxy
 
-    @property
+    @cached_property
     def sections(self) -> list[Section]:
         """The sidebar: places that exist, the longest matching path being the present one."""
         reachable = [
@@ -123,6 +128,16 @@ class Shell:
         ]
 
     @property
+    def here(self) -> Section | None:
+        """The section of the present page: its places stand above the page on small screens."""
+        return next((section for section in self.sections if section.current), None)
+
+    @property
+    def keys(self) -> list[Link]:
+        """Places with a key after `g`, for the list of keys."""
+        return [link for section in self.sections for link in section.links if link.key]
+
+    @property
     def status_url(self) -> str:
         """Where the platform's state is explained."""
         return _url("quality") or "/"
@@ -132,6 +147,11 @@ class Shell:
         """How far the demo workspace is loaded, while it loads."""
         found = soft_cache.get("demo_progress")
         return found if isinstance(found, dict) and found.get("step") else None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether links to pages for admins are shown."""
+        return self._request.user.is_authenticated and request_actor(self._request).is_admin
 
     @property
     def single_keys(self) -> bool:

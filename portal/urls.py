@@ -2,7 +2,16 @@
 
 from django.urls import include, path, re_path
 
-from portal import api_docs, health, metrics, views, views_catalog, views_home, views_stream
+from portal import (
+    api_docs,
+    health,
+    metrics,
+    views,
+    views_catalog,
+    views_home,
+    views_ingest,
+    views_stream,
+)
 
 stream_pages = [
     path("", views_stream.overview, name="stream"),
@@ -26,7 +35,9 @@ urlpatterns = [
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),
     path("fields/", views_catalog.fields, name="fields"),
+    path("ingest/", views_ingest.ingest_health, name="ingest_health"),
     path("streams/", views_catalog.catalog, name="catalog"),
+    path("domains/<slug:slug>/", views_catalog.domain, name="domain"),
     path("", include("catalog.urls")),
     path("streams/<str:name>/", include(stream_pages)),
     path("", include("governance.urls")),

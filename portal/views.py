@@ -5,6 +5,8 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog.drawing import Node, lineage
+from experiments.drawing import glyph
 from portal.http.policy import declare
 
 _YEAR_SECONDS = 365 * 86_400
@@ -30,7 +32,22 @@ def theme(request: HttpRequest) -> HttpResponse:
 @declare(GET="signed_in")
 def design(request: HttpRequest) -> HttpResponse:
     """Every part of the interface in every state, drawn by the same tags that pages use."""
-    return render(request, "portal/design.html", {"trust_states": _TRUST_EXAMPLES})
+    return render(
+        request,
+        "portal/design.html",
+        {
+            "trust_states": _TRUST_EXAMPLES,
+            "days": [8, 9, 7, 8, 10, 9, 9, 11, 10, 12, 9, 10, 11, 12],
+            "hours": ["ok"] * 17 + ["none", "ok", "warn", "bad", "bad", "warn", "ok"],
+            "lineage": lineage("checkout.order_placed", _SENDERS, _READERS, "/consumers/"),
+            "glyphs": [glyph(at, low, high, css, css) for at, low, high, css in _GLYPHS],
+        },
+    )
+
+
+_SENDERS = [Node("web-shop", "64 %", "/producers/"), Node("ios-app", "36 %", "/producers/")]
+_READERS = [Node(f"reader-{n}", "service", "/consumers/") for n in range(1, 10)]
+_GLYPHS = [(0.024, 0.012, 0.036, "pos"), (0.002, -0.01, 0.012, "neu"), (-0.02, -0.03, -0.01, "neg")]
 
 
 class _Part:

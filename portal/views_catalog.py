@@ -1,27 +1,33 @@
 """The catalog with trust and volume, the fields over all streams, search and the finder."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET
 
+from catalog.models import Domain
 from catalog.selectors import search
-from catalog.services.domains import require_registrar
+from catalog.selectors.streams import get_stream, visible_streams
 from governance.middleware import request_actor
-from governance.models import User
+from governance.models import Team
+from portal import finder
+from portal.abilities import may_register
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotPermittedError
+from portal.kernel.errors import NotFoundError
 from portal.rows import stream_rows
-from quality.selectors.trust import trust_of
 
 PAGE_ROWS: Final = 25
 _FINDER_ROWS: Final = 5
+_SEARCH_ROWS: Final = 25
+_FIELD_ROWS: Final = 50
+_CHOICES: Final = 12
 LABELS: Final = {
     "domain": "Domain",
     "owner": "Owner",
@@ -30,7 +36,14 @@ LABELS: Final = {
     "track": "Track",
     "lifecycle": "Lifecycle",
 }
-
+OPEN: Final = ("domain", "owner", "classification")
+TIERS: Final = {"T1": "T1 critical", "T2": "T2 important", "T3": "T3 best effort"}
+ORDERINGS: Final = {
+    "relevance": "Best match",
+    "name": "Name",
+    "readers": "Most used",
+    "newest": "Newest",
+}
 
 HEALTH: Final = {
     "alarm": "In alarm",
@@ -39,6 +52,33 @@ HEALTH: Final = {
     "ok": "Well",
     "not_measured": "Not measured",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One box of a filter: its value, its label, how many streams have it (None: not counted)."""
+
+    value: str
+    label: str
+    count: int | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    name: str
+    label: str
+    choices: Sequence[Choice]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A filter in force: `without` is the query string that drops it."""
+
+    label: str
+    values: str
+    without: str
 
 
 @require_GET
@@ -62,26 +102,98 @@ def catalog(request: HttpRequest) -> HttpResponse:
         limit=PAGE_ROWS,
         cursor=asked.get("cursor"),
     )
+    words = search.words_of(found.corrected or question.text)
+    filters = _filters(found, asked.get("health", frozenset()))
+    tokens = _tokens(request, question, filters)
     return render(
         request,
         "catalog/list.html",
         {
             "rows": stream_rows(actor, page.items),
+            "matched": search.matching_fields(page.items, words),
+            "marked": words,
             "next": page.next,
             "found": found,
-            "facets": [(LABELS[name], name, found.facets[name][:12]) for name in LABELS],
-            "health": [
-                (state, words, state in asked.get("health", ())) for state, words in HEALTH.items()
-            ],
-            "tokens": [
-                (name, sorted(values))
-                for name, values in {**question.facets, **question.outside}.items()
-            ],
+            "retired": _hidden(actor, question),
+            "filters": filters,
+            "tokens": tokens,
             "question": question,
             "ordering": ordering,
-            "may_register": _may_register(actor),
+            "orderings": [
+                (name, label)
+                for name, label in ORDERINGS.items()
+                if name != "relevance" or question.text
+            ],
+            "is_asked": bool(question.text or tokens),
+            "may_register": may_register(actor),
         },
     )
+
+
+def _filters(found: search.Found, health: frozenset[str]) -> list[Filter]:
+    """The boxes beside the list, most asked for first; those with a choice are open."""
+    teams = dict(
+        Team.objects.filter(slug__in=[row.value for row in found.facets["owner"]]).values_list(
+            "slug", "name"
+        )
+    )
+    filters = []
+    for name, label in LABELS.items():
+        choices = [
+            Choice(row.value, _said(name, row.value, teams), row.count, row.chosen)
+            for row in found.facets[name][:_CHOICES]
+        ]
+        if choices:
+            is_open = name in OPEN or any(choice.chosen for choice in choices)
+            filters.append(Filter(name, label, choices, is_open))
+    states = [Choice(state, text, None, state in health) for state, text in HEALTH.items()]
+    return [*filters, Filter("health", "Health", states, bool(health))]
+
+
+def _said(facet: str, value: str, teams: Mapping[str, str]) -> str:
+    """A facet's value as people read it; domains stay as they stand in names."""
+    if facet == "owner":
+        return teams.get(value, value)
+    if facet == "tier":
+        return TIERS.get(value, value)
+    return value if facet == "domain" else value.capitalize()
+
+
+def _tokens(
+    request: HttpRequest, question: search.Question, filters: Sequence[Filter]
+) -> list[Token]:
+    """Each filter in force with the way to drop it."""
+    labels = {(one.name, choice.value): choice.label for one in filters for choice in one.choices}
+    asked: list[tuple[str, str, Sequence[str]]] = [
+        (name, LABELS.get(name, "Health"), sorted(values))
+        for name, values in {**question.facets, **question.outside}.items()
+    ]
+    asked += [("tag", "Tag", [question.tag])] if question.tag else []
+    asked += [("field", "Field", [question.field_name])] if question.field_name else []
+    return [
+        Token(
+            label.lower(),
+            ", ".join(labels.get((name, value), value) for value in values),
+            _without(request.GET, name),
+        )
+        for name, label, values in asked
+    ]
+
+
+def _without(query: QueryDict, name: str) -> str:
+    kept = query.copy()
+    for dropped in (name, "cursor"):
+        kept.pop(dropped, None)
+    return f"?{kept.urlencode()}"
+
+
+def _hidden(actor: Actor, question: search.Question) -> int:
+    """How many retired streams fit the question too; none when a lifecycle was chosen."""
+    if "lifecycle" in question.facets:
+        return 0
+    retired = {**question.facets, "lifecycle": frozenset({"retired"})}
+    asked = replace(question, facets=retired)
+    return search.find_streams(actor, asked, with_facets=False).count
 
 
 def _any(raw: str) -> frozenset[str]:
@@ -109,102 +221,75 @@ def _joined(query: QueryDict) -> QueryDict:
     return joined
 
 
-def _may_register(actor: Actor) -> bool:
-    try:
-        require_registrar(actor)
-    except NotPermittedError:
-        return False
-    return True
+@require_GET
+@declare(GET="stream.discover")
+def domain(request: HttpRequest, slug: str) -> HttpResponse:
+    """One domain with its streams, as the catalog shows them."""
+    actor = request_actor(request)
+    found = Domain.objects.select_related("owner_team").filter(slug=slug).first()
+    if found is None:
+        raise NotFoundError
+    asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
+    streams = visible_streams(actor).filter(domain=found).annotate(readers=Count("mappings"))
+    page = paginate(streams, order=("name",), limit=PAGE_ROWS, cursor=asked.get("cursor"))
+    return render(
+        request,
+        "catalog/domain.html",
+        {
+            "domain": found,
+            "rows": stream_rows(actor, page.items),
+            "count": streams.count(),
+            "next": page.next,
+        },
+    )
 
 
 @require_GET
 @declare(GET="stream.discover")
 def fields(request: HttpRequest) -> HttpResponse:
-    asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    text = asked.get("q", "")
-    rows = search.find_fields(request_actor(request), text)
-    return render(
-        request,
-        "catalog/fields.html",
-        {"fields": rows.order_by("rank", "-streams", "name")[:100], "text": text},
+    """Field names over all streams, a page at a time."""
+    asked = parameters.read(
+        request.GET, {"q": parameters.text(200), "cursor": parameters.text(2000)}
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    label: str
-    route: str
-    icon: str
-    keys: str = ""
-
-    @property
-    def url(self) -> str:
-        return reverse(self.route)
-
-
-COMMANDS: Final = (
-    Command("Register a stream", "stream_new", "plus", "c s"),
-    Command("Browse the catalog", "catalog", "catalog", "g c"),
-    Command("Ingest health", "ingest_health", "pulse", "g i"),
-    Command("Dead letters", "dead_letters", "dead", "g d"),
-    Command("Quality", "quality", "quality", "g q"),
-    Command("Experiments", "experiments", "flask", "g e"),
-    Command("Access", "access", "key", "g a"),
-    Command("Audit", "audit", "chain", "g u"),
-    Command("Settings and tokens", "settings", "sliders"),
-)
-
-
-def _results(actor: Actor, text: str, limit: int) -> dict[str, Any]:
-    """Streams, fields, people and pages for a text. `@`, `#` and `>` narrow it to one kind."""
-    kind, needle = text[:1], text[1:].strip() if text[:1] in "@#>" and text else text.strip()
-    only = kind if kind in ("@", "#", ">") else ""
-    result: dict[str, Any] = {
-        "text": text, "streams": [], "fields": [], "people": [], "commands": [], "corrected": ""
-    }  # fmt: skip
-    if only == "":
-        found = search.find_streams(
-            actor, search.Question(text=needle, hide_retired=True), with_facets=False
-        )
-        streams = list(found.rows.order_by(*search.ORDERINGS["relevance"])[:limit])
-        trust = trust_of(streams)
-        result["streams"] = [(stream, trust[stream.pk].word) for stream in streams]
-        result["corrected"] = found.corrected
-    if only in ("", "#") and needle:
-        rows = search.find_fields(actor, needle).order_by("rank", "-streams", "name")
-        result["fields"] = list(rows[:limit])
-    if only in ("", "@") and needle:
-        result["people"] = list(
-            User.objects.filter(is_active=True, name__icontains=needle).order_by("name")[:limit]
-        )
-    if only in ("", ">"):
-        result["commands"] = [
-            command
-            for command in COMMANDS
-            if needle.lower() in command.label.lower() and _exists(command)
-        ][:limit]
-    return result
-
-
-def _exists(command: Command) -> bool:
-    try:
-        return bool(command.url)
-    except NoReverseMatch:
-        return False
+    text = asked.get("q", "")
+    page = paginate(
+        search.find_fields(request_actor(request), text),
+        order=("rank", "-streams", "name", "types"),
+        limit=_FIELD_ROWS,
+        cursor=asked.get("cursor"),
+    )
+    return render(
+        request, "catalog/fields.html", {"fields": page.items, "next": page.next, "text": text}
+    )
 
 
 @require_GET
 @declare(GET="stream.discover")
 def palette(request: HttpRequest) -> HttpResponse:
-    """The finder's list, a fragment."""
-    asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    found = _results(request_actor(request), asked.get("q", ""), _FINDER_ROWS)
-    return render(request, "portal/_palette.html", found)
+    """The finder's list, a fragment; with `of`, what can be done with one stream."""
+    actor = request_actor(request)
+    asked = parameters.read(
+        request.GET,
+        {"q": parameters.text(200), "of": parameters.text(255), "opened": parameters.text(700)},
+    )
+    if name := asked.get("of"):
+        stream = get_stream(actor, name)
+        actions = finder.actions_for(actor, stream)
+        context = {"of": stream, "actions": actions, "said": f"{len(actions)} actions"}
+        return render(request, "portal/_palette.html", context)
+    opened = [part for part in asked.get("opened", "").split(",") if part]
+    found = finder.find(actor, asked.get("q", ""), limit=_FINDER_ROWS, opened=opened)
+    return render(request, "portal/_palette.html", {"found": found, "said": found.said})
 
 
 @require_GET
 @declare(GET="stream.discover")
 def search_page(request: HttpRequest) -> HttpResponse:
+    actor = request_actor(request)
     asked = parameters.read(request.GET, {"q": parameters.text(200)})
-    found = _results(request_actor(request), asked.get("q", ""), 25)
-    return render(request, "portal/search.html", found)
+    found = finder.find(actor, asked.get("q", ""), limit=_SEARCH_ROWS)
+    return render(
+        request,
+        "portal/search.html",
+        {"found": found, "limit": _SEARCH_ROWS, "may_register": may_register(actor)},
+    )

@@ -5,11 +5,24 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from governance.middleware import request_actor
-from portal.home import home_page
+from portal.abilities import may_register
+from portal.first_run import first_steps
+from portal.home import home_page, is_empty
 from portal.http.policy import declare
 
 
 @require_GET
 @declare(GET="signed_in")
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/home.html", {"page": home_page(request_actor(request))})
+    actor = request_actor(request)
+    if is_empty(actor):
+        return render(
+            request,
+            "portal/first_run.html",
+            {
+                "steps": first_steps(actor),
+                "endpoint": request.build_absolute_uri("/v1/events"),
+                "may_register": may_register(actor),
+            },
+        )
+    return render(request, "portal/home.html", {"page": home_page(actor)})

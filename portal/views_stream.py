@@ -1,17 +1,18 @@
 """The stream's page: what it is, whether to trust it, its contract, volume, readers and events."""
 
-import math
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_POST
 
 from analytics.figures import volume_figure
 from analytics.selectors import volume
-from catalog.models import Follow, Stream
+from catalog.drawing import Node, lineage
+from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
 from catalog.selectors import parties
 from catalog.selectors.streams import fields_of_version, get_stream, get_version
 from catalog.services import streams as services
@@ -19,25 +20,34 @@ from governance import access
 from governance.middleware import request_actor
 from governance.models import AuditEntry
 from governance.types import Permission
-from ingest.selectors import events
+from ingest.selectors import events, health
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
-from quality.models import Alarm, Baseline
+from quality.models import Alarm, Baseline, Check
 from quality.selectors import checks
 from quality.selectors.trust import trust_of
 from quality.services.evaluation import expected_between
-from quality.verdicts import stream_verdict
+from quality.stories import expected_band
+from quality.verdicts import spoken, stream_verdict
 
 RANGES: Final = {
     "24h": (timedelta(hours=24), timedelta(minutes=15), "events per 15 minutes"),
     "14d": (timedelta(days=14), timedelta(hours=1), "events per hour"),
     "90d": (timedelta(days=90), timedelta(days=1), "events per day"),
 }
+ENFORCEMENT: Final = {
+    "observe": "breaches are only noted",
+    "warn": "breaches are taken with a warning",
+    "enforce": "enforced",
+}
 _TREE_ROWS: Final = 14
+_READERS: Final = 60
+_FIELDS: Final = 1000
+_SHOWN_READERS: Final = 6
 
 
 def _frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, dict[str, Any]]:
@@ -75,25 +85,72 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
     fields = []
     if stream.default_version is not None:
         fields = list(fields_of_version(get_version(stream, None))[:_TREE_ROWS])
-    days = checks.check_days([stream.pk])
+    asked = parameters.read(request.GET, {"range": parameters.choice(RANGES)})
+    producers = parties.producers_of(stream)
+    readers = list(parties.readers_of(stream)[:_READERS])
     return render(
         request,
         "catalog/stream.html",
         frame
-        | volume_context(stream, "14d")
+        | volume_context(stream, asked.get("range", "14d"))
         | {
             "fields": fields,
-            "checks": [
-                (check, days[stream.pk, check.kind], checks.passing_ratio(stream, check.kind))
-                for check in checks.checks_of(stream)
-            ],
-            "readers": parties.readers_of(stream)[:6],
-            "producers": parties.producers_of(stream),
+            "contract": f"{_compatibility(stream)}, {ENFORCEMENT[stream.enforcement]}",
+            "compatibility": _compatibility(stream),
+            "checks": _check_rows(stream),
+            "lineage": _lineage(stream, producers, readers),
+            "readers": readers[:_SHOWN_READERS],
+            "producers": producers,
             "tags": stream.tags.order_by("slug"),
             "aliases": stream.aliases.order_by("alias")[:5],
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
         },
     )
+
+
+def _compatibility(stream: Stream) -> str:
+    """The mode in words: backward compatible, full transitive compatible, not compared."""
+    if stream.compatibility_mode == "NONE":
+        return "versions are not compared"
+    return f"{stream.compatibility_mode.lower().replace('_', ' ')} compatible"
+
+
+def _check_rows(stream: Stream) -> list[tuple[Check, list[str], float | None, str]]:
+    """Each check with its days, its passing share and what it says now."""
+    days = checks.check_days([stream.pk])
+    return [
+        (
+            check,
+            days[stream.pk, check.kind],
+            checks.passing_ratio(stream, check.kind),
+            spoken(check, stream.last_event_at),
+        )
+        for check in checks.checks_of(stream)
+    ]
+
+
+def _lineage(
+    stream: Stream, producers: list[Producer], readers: list[ConsumerMapping]
+) -> SafeString | str:
+    """One step each way: who sends it, with shares of the last day, and who reads it."""
+    shares = dict(health.senders(stream.pk))
+    names = [*shares, *(row.name for row in producers if row.name not in shares)]
+    senders = [
+        Node(
+            name,
+            words.share(shares[name], 0) if name in shares else "silent for a day",
+            f"/producers/{name}/",
+        )
+        for name in names
+    ]
+    reading = [
+        Node(row.consumer.title or row.consumer.name, row.consumer.kind,
+             f"/consumers/{row.consumer.name}/")
+        for row in readers
+    ]  # fmt: skip
+    if not senders and not reading:
+        return ""
+    return lineage(stream.name, senders, reading, f"/streams/{stream.name}/consumers/")
 
 
 @require_GET
@@ -113,6 +170,8 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
     length, step, unit = RANGES[span]
     end = clock.now()
     points = volume.series(stream.pk, start=end - length, end=end, step=step)
+    if any(point.events for point in points[:-1]):
+        points = points[:-1]  # a step that is not over would look like a fall
     baseline = Baseline.objects.filter(stream=stream).first()
     bands = _bands(baseline, [point.start for point in points], step) if baseline else []
     alarms = Alarm.objects.filter(stream=stream, opened_at__gte=end - length).order_by("opened_at")
@@ -125,10 +184,12 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
     ]
     last_day = volume.last_day([stream.pk]).get(stream.pk, 0)
     return {
-        "figure": volume_figure(points, expected=bands, marks=marks, unit=unit),
+        "figure": volume_figure(
+            points, expected=bands, marks=marks, unit=unit, as_clock=span == "24h"
+        ),
         "points": list(reversed(points))[:200],
         "range": span,
-        "ranges": list(RANGES),
+        "ranges": [("24h", "24 h"), ("14d", "14 d"), ("90d", "90 d")],
         "unit": unit,
         "has_band": bool(bands),
         "volume_said": f"{words.plural(last_day, 'event')} in the last 24 hours",
@@ -140,14 +201,10 @@ def volume_context(stream: Stream, span: str) -> dict[str, Any]:
 def _bands(
     baseline: Baseline, starts: list[datetime], step: timedelta
 ) -> list[tuple[float, float]]:
-    """The expected range of each step: three deviations of ln(1 + x) on either side."""
-    bands = []
-    for start in starts:
-        expected = expected_between(baseline, start, start + step)
-        width = 3 * math.sqrt(baseline.scale**2 + 1 / max(expected, 1.0))
-        middle = math.log1p(expected)
-        bands.append((max(math.expm1(middle - width), 0.0), math.expm1(min(middle + width, 50.0))))
-    return bands
+    """The expected range of each step."""
+    return [
+        expected_band(baseline, expected_between(baseline, start, start + step)) for start in starts
+    ]
 
 
 def _chart_label(stream: Stream, points: list[volume.Point], unit: str) -> str:
@@ -163,20 +220,33 @@ def schema(request: HttpRequest, name: str) -> HttpResponse:
         request.GET, {"v": parameters.integer(1, 1_000_000), "q": parameters.text(200)}
     )
     version = get_version(stream, asked.get("v")) if stream.default_version else None
-    rows = fields_of_version(version) if version else stream.fields.none()
-    if text := asked.get("q"):
-        rows = rows.filter(path__icontains=text)
+    rows = list(fields_of_version(version)[:_FIELDS]) if version else []
+    text = asked.get("q", "")
+    fields, hits = _found(rows, text) if text else (rows, frozenset())
     return render(
         request,
         "catalog/stream_schema.html",
         frame
         | {
             "version": version,
-            "fields": rows[:1000],
+            "fields": fields,
+            "hits": hits,
             "versions": stream.versions.order_by("-version").defer("document")[:100],
-            "text": text or "",
+            "text": text,
         },
     )
+
+
+def _found(rows: list[SchemaField], text: str) -> tuple[list[SchemaField], frozenset[str]]:
+    """The fields whose path holds the text, with the parents of each, and which of them fit."""
+    hits = frozenset(row.path for row in rows if text.lower() in row.path.lower())
+    kept = set(hits)
+    for path in hits:
+        steps = path.split(".")
+        for place in range(1, len(steps)):
+            parent = ".".join(steps[:place])
+            kept |= {parent, parent.removesuffix("[]")}
+    return [row for row in rows if row.path in kept], hits
 
 
 @require_GET
@@ -195,16 +265,12 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
 @declare(GET="stream.discover")
 def quality(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = _frame(request, name, "quality")
-    days = checks.check_days([stream.pk])
     return render(
         request,
         "catalog/stream_quality.html",
         frame
         | {
-            "checks": [
-                (check, days[stream.pk, check.kind], checks.passing_ratio(stream, check.kind))
-                for check in checks.checks_of(stream)
-            ],
+            "checks": _check_rows(stream),
             "alarms": Alarm.objects.filter(stream=stream).order_by("-opened_at")[:20],
         },
     )

@@ -31,6 +31,15 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+EVIDENCE: Final = {
+    "Owned": "Who to ask",
+    "Stable": "Version history",
+    "Fresh": "Freshness",
+    "Clean": "See the checks",
+    "Cleared": "Personal fields",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One signal. `link` is where its evidence stands, relative to the stream's page."""
@@ -39,6 +48,11 @@ class Part:
     state: State
     sentence: str
     link: str
+
+    @property
+    def evidence(self) -> str:
+        """What the link to the evidence is called."""
+        return EVIDENCE[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +155,18 @@ def fresh(facts: TrustFacts) -> Part:
             said = f"Last event {words.ago(facts.last_event_at, facts.now)}; its rhythm is not known yet."
         return Part("Fresh", State.UNKNOWN, said, "quality/")
     state = (State.FINE, State.CARE, State.FAILING)[min(check.level, 2)]
-    return Part("Fresh", state, check.sentence, "quality/")
+    said = fresh_sentence(check.level, check.sentence, facts.last_event_at, facts.now)
+    return Part("Fresh", state, said, "quality/")
+
+
+def fresh_sentence(level: int, said: str, last_event_at: datetime | None, now: datetime) -> str:
+    """What is said of freshness: of this moment while all is well, else what the check found.
+
+    A check speaks of the moment it ran; "last event 1 s ago" is wrong a minute later.
+    """
+    if level or last_event_at is None:
+        return said
+    return f"Last event {words.ago(last_event_at, now)}, within its rhythm."
 
 
 def clean(facts: TrustFacts) -> Part:

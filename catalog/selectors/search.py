@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ FIELD_ORDER: Final = ("rank", "-streams", "name", "kinds")
 _VOCABULARY: Final = sql.load("catalog", "search_vocabulary")
 _VOCABULARY_SECONDS: Final = 60.0
 _LIKENESS: Final = 72
+_MATCHING_FIELDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,22 @@ def find_fields(actor: Actor, text: str) -> QuerySet[Any]:
         kinds=Func(F("types"), Value(","), function="array_to_string", output_field=TextField()),
         rank=Case(When(name=needle, then=Value(0)), default=Value(1), output_field=IntegerField()),
     )
+
+
+def matching_fields(streams: Iterable[Stream], words: Sequence[str]) -> dict[int, list[str]]:
+    """The fields of each of these streams whose name holds a word, at most three; one query."""
+    found: dict[int, list[str]] = {}
+    if not words:
+        return found
+    fits = Q()
+    for word in words:
+        fits |= Q(name__icontains=word)
+    rows = SchemaField.objects.filter(fits, stream__in=[s.pk for s in streams], is_current=True)
+    for stream_id, name in rows.order_by("position").values_list("stream", "name"):
+        names = found.setdefault(stream_id, [])
+        if len(names) < _MATCHING_FIELDS and name not in names:
+            names.append(name)
+    return found
 
 
 _COLUMNS: Final = {

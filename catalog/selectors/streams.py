@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from catalog.models import Follow, SchemaField, SchemaVersion, Stream
 from governance import access
+from governance.types import Permission
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -63,3 +64,7 @@ def is_following(actor: Actor, stream: Stream) -> bool:
 def fields_of_version(version: SchemaVersion) -> QuerySet[SchemaField]:
     """The indexed fields of a version in the document's order. Older versions keep theirs."""
     return SchemaField.objects.filter(schema_version=version).order_by("position")
+
+
+def may_read_payload(actor: Actor, stream: Stream) -> bool:
+    return access.may(actor, Permission.READ_PAYLOAD, stream)

@@ -6,6 +6,7 @@ A body may hold anything, personal values too, so it is shown only to who may re
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,32 @@ class Group:
     @property
     def id(self) -> str:
         return group_id(self.key)
+
+    @property
+    def field(self) -> str:
+        """The field at fault, by its own name; empty when the whole event is."""
+        pointer, _, _ = self.detail.partition(" ")
+        return pointer.rpartition("/")[2] if pointer.startswith("/") else ""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong in words: of the field, when there is one."""
+        if self.field:
+            return self.detail.partition(" ")[2] or self.sentence
+        return self.sentence
+
+    @property
+    def trend(self) -> str:
+        """New, growing, fading, steady or stopped, from the last days."""
+        now = clock.now()
+        if now - self.last_at > timedelta(days=1):
+            return "stopped"
+        if now - self.first_at < timedelta(days=1):
+            return "new"
+        late, before = sum(self.per_day[-2:]), sum(self.per_day[-5:-2]) * 2 / 3
+        if late > before * 1.5:
+            return "growing"
+        return "fading" if late < before / 2 else "steady"
 
 
 def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
@@ -212,6 +239,12 @@ def _meant_stream(letter: DeadLetter) -> Stream | None:
     return known or Stream.objects.filter(named).order_by("pk").first()
 
 
+def is_logged(letter: DeadLetter) -> bool:
+    """Whether reading its bytes leaves an audit row: of a personal stream, or of an unknown type."""
+    stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
+    return stream is None or stream.is_personal
+
+
 def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     """The bytes as text for who may read the payload; None for others.
 
@@ -237,3 +270,13 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
             after={"dead_letter": str(letter.id)},
         )
     return bytes(letter.body).decode("utf-8", "replace")
+
+
+def parsed(body: str | None) -> object:
+    """A body as JSON where it is JSON; None otherwise."""
+    if body is None:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

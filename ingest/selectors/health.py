@@ -1,5 +1,10 @@
-"""How ingest is doing, from its per-minute accounts."""
+"""How ingest is doing, from its per-minute accounts.
 
+The figures of a whole day read every account of that day, so they are shared by all who look and
+kept for half a minute.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,13 +15,20 @@ from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
 from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
 from ingest.selectors.discovered import open_types
-from portal.kernel import clock, soft_cache
+from portal.kernel import clock, soft_cache, sql
 from portal.kernel.actor import Actor
 
 GOAL: Final = 0.999
+BAD: Final = 0.05
 _STRIP_MINUTES: Final = 60
 _SETTLING: Final = timedelta(hours=2)
 _SETTLED_SECONDS: Final = 3600
+BINS: Final = 24
+BIN: Final = timedelta(hours=1)
+DAY: Final = BINS * BIN
+_DAY_SECONDS: Final = 30
+_ACCOUNT_BINS: Final = sql.load("ingest", "account_bins")
+_STREAM_BINS: Final = sql.load("ingest", "stream_bins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +45,60 @@ class Totals:
             return None
         return (self.accepted + self.duplicate) / self.received
 
+    def plus(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.received + other.received,
+            self.accepted + other.accepted,
+            self.duplicate + other.duplicate,
+            self.dead_lettered + other.dead_lettered,
+        )
+
+
+def state_of(received: int, refused: int) -> str:
+    """A stretch of time on the calm strip: ok, warn or bad by the share refused, none for nothing."""
+    if not received:
+        return "none"
+    share = refused / received
+    return "bad" if share > BAD else "warn" if share > 1 - GOAL else "ok"
+
+
+def said(states: Sequence[str], noun: str = "hours") -> str:
+    """A calm strip in words, for who cannot see it."""
+    troubled = sum(state in ("warn", "bad") for state in states)
+    silent = sum(state == "none" for state in states)
+    if silent == len(states):
+        return "nothing came."
+    if not troubled:
+        return "nothing was refused beyond the goal."
+    return f"refused beyond the goal in {troubled} of {len(states)} {noun}."
+
 
 @dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One producer in the last hour, worst first."""
+class Source:
+    """One producer over the last day: its calm strip, and its last hour."""
 
     producer: str
+    strip: Sequence[str]
+    day: Totals
+    hour: Totals
+
+    @property
+    def said(self) -> str:
+        return f"{self.producer or 'Unknown'}, last 24 hours: {said(self.strip)}"
+
+    @property
+    def is_unwell(self) -> bool:
+        """Whether its last hour is below the goal."""
+        return (self.hour.accepted_ratio or 1) < GOAL
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours, an hour a bin: what came in all, and by source, the most refused first."""
+
     totals: Totals
+    accepted: Sequence[int]
+    sources: Sequence[Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +110,17 @@ class Minute:
     @property
     def state(self) -> str:
         """For the calm strip: trouble is tall."""
-        total = self.accepted + self.dead_lettered
-        if not total:
-            return "none"
-        share = self.dead_lettered / total
-        return "bad" if share > 0.05 else "warn" if share > 1 - GOAL else "ok"
+        return state_of(self.accepted + self.dead_lettered, self.dead_lettered)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One stream in one stretch of time; `bad` broke the contract, refused or not."""
+
+    start: datetime
+    received: int = 0
+    accepted: int = 0
+    bad: int = 0
 
 
 def totals(since: timedelta) -> Totals:
@@ -104,27 +169,117 @@ def open_dead_letters() -> dict[str, int]:
     return found
 
 
-def sources(since: timedelta = timedelta(hours=1), limit: int = 20) -> list[SourceRow]:
-    """Producers by what was refused, then by volume."""
+def last_day() -> Day:
+    """The last 24 hours, at most half a minute old."""
+    found: Day | None = soft_cache.get("ingest_day")
+    if found is None:
+        found = _last_day()
+        soft_cache.put("ingest_day", found, _DAY_SECONDS)
+    return found
+
+
+def _last_day(limit: int = 20) -> Day:
+    end = _next_minute()
+    start = end - DAY
+    by_source: dict[int, list[Totals]] = {}
+    for row in sql.fetch_all(_ACCOUNT_BINS, {"start": start, "end": end, "step": BIN}):
+        bins = by_source.setdefault(row["producer_id"], [Totals()] * BINS)
+        bins[(row["start"] - start) // BIN] = Totals(
+            row["received"], row["accepted"], row["duplicate"], row["dead_lettered"]
+        )
+    days = {source: sum_of(bins) for source, bins in by_source.items()}
+    ranked = sorted(days, key=lambda source: (-days[source].dead_lettered, -days[source].received))
+    shown = ranked[:limit]
+    names = dict(Producer.objects.filter(pk__in=shown).values_list("pk", "name"))
+    hours = hour_of(shown)
+    return Day(
+        totals=sum_of(days.values()),
+        accepted=[sum(bins[n].accepted for bins in by_source.values()) for n in range(BINS)],
+        sources=[
+            Source(
+                producer=names.get(source, ""),
+                strip=[state_of(one.received, one.dead_lettered) for one in by_source[source]],
+                day=days[source],
+                hour=hours.get(source, Totals()),
+            )
+            for source in shown
+        ],
+    )
+
+
+def sum_of(many: Iterable[Totals]) -> Totals:
+    total = Totals()
+    for one in many:
+        total = total.plus(one)
+    return total
+
+
+def hour_of(producers: Sequence[int]) -> dict[int, Totals]:
+    """What each of these producers sent in the last hour."""
     rows = (
-        IngestMinute.objects.filter(minute__gte=clock.now() - since)
+        IngestMinute.objects.filter(
+            minute__gte=clock.now() - timedelta(hours=1), producer_id__in=producers
+        )
         .values("producer_id")
         .annotate(r=Sum("received"), a=Sum("accepted"), d=Sum("duplicate"), x=Sum("dead_lettered"))
-        .order_by("-x", "-r")[:limit]
     )
-    found = list(rows)
+    return {
+        row["producer_id"]: Totals(int(row["r"]), int(row["a"]), int(row["d"]), int(row["x"]))
+        for row in rows
+    }
+
+
+def senders(stream_id: int) -> list[tuple[str, float]]:
+    """Who sent a stream's events of the last 24 hours, with their shares, the largest first."""
+    rows = list(
+        IngestMinute.objects.filter(
+            stream_id=stream_id, minute__gte=clock.now() - timedelta(days=1), received__gt=0
+        )
+        .values("producer_id")
+        .annotate(received=Sum("received"))
+        .order_by("-received")[:20]
+    )
     names = dict(
-        Producer.objects.filter(pk__in=[row["producer_id"] for row in found]).values_list(
+        Producer.objects.filter(pk__in=[row["producer_id"] for row in rows]).values_list(
             "pk", "name"
         )
     )
+    total = sum(row["received"] for row in rows)
     return [
-        SourceRow(
-            names.get(row["producer_id"], "unknown"),
-            Totals(int(row["r"]), int(row["a"]), int(row["d"]), int(row["x"])),
-        )
-        for row in found
+        (names[row["producer_id"]], float(row["received"] / total))
+        for row in rows
+        if row["producer_id"] in names
     ]
+
+
+def strips(stream_ids: Iterable[int]) -> dict[int, list[str]]:
+    """The calm strip of each stream over the last 24 hours, oldest first; one query."""
+    ids = list(stream_ids)
+    end = _next_minute()
+    found = {stream_id: ["none"] * BINS for stream_id in ids}
+    if not ids:
+        return found
+    start = end - DAY
+    params = {"ids": ids, "start": start, "end": end, "step": BIN}
+    for row in sql.fetch_all(_STREAM_BINS, params):
+        place = (row["start"] - start) // BIN
+        found[row["stream_id"]][place] = state_of(row["received"], row["dead_lettered"])
+    return found
+
+
+def bins(stream_id: int, *, start: datetime, end: datetime, step: timedelta) -> list[Bin]:
+    """One stream in steps from `start`, zeros where nothing came, oldest first."""
+    params = {"ids": [stream_id], "start": start, "end": end, "step": step}
+    rows = {row["start"]: row for row in sql.fetch_all(_STREAM_BINS, params)}
+    found = []
+    moment = start
+    while moment < end:
+        row = rows.get(moment)
+        found.append(
+            Bin(moment, row["received"], row["accepted"], row["bad"]) if row else Bin(moment)
+        )
+        moment += step
+    return found
 
 
 def minutes(count: int = _STRIP_MINUTES) -> list[Minute]:
@@ -149,10 +304,9 @@ def busiest_streams(
     actor: Actor, since: timedelta = timedelta(hours=1), limit: int = 10
 ) -> list[tuple[str, Totals]]:
     """Streams the actor may know of with the most refusals, then the most events."""
+    known = visible_streams(actor).order_by().values("pk")
     rows = list(
-        IngestMinute.objects.filter(
-            minute__gte=clock.now() - since, stream_id__in=visible_streams(actor).values("pk")
-        )
+        IngestMinute.objects.filter(minute__gte=clock.now() - since, stream_id__in=known)
         .values("stream_id")
         .annotate(r=Sum("received"), a=Sum("accepted"), d=Sum("duplicate"), x=Sum("dead_lettered"))
         .order_by("-x", "-r")[:limit]
@@ -166,10 +320,14 @@ def busiest_streams(
             Totals(int(row["r"]), int(row["a"]), int(row["d"]), int(row["x"])),
         )
         for row in rows
-        if row["stream_id"] in names
     ]
 
 
 def discovered(limit: int = 20) -> list[DiscoveredStream]:
     """Types that arrive and are not registered, latest first."""
     return list(open_types()[:limit])
+
+
+def _next_minute() -> datetime:
+    """The end of the present minute: accounts of this minute belong to the last bin."""
+    return clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1)

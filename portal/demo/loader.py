@@ -33,8 +33,6 @@ MINUTE: Final = timedelta(minutes=1)
 # What lies further back is taken in by the hour, so its accounts stand in the hour's last minute;
 # the windows of the last hour's judgements, an hour long, must not reach back into that.
 BY_THE_MINUTE: Final = 3 * traffic.HOUR
-# After so many events at once the planner must look again, or it joins millions by loops.
-MANY: Final = 10_000
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -51,10 +49,6 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
     tell("catalog built")
     with sole_judge():
         accepted = _history(now, days, tell=tell, is_stopped=is_stopped)
-    if accepted > MANY:
-        tell("looking at what was loaded")
-        with connect() as connection:
-            partitions.refresh_statistics(connection)
     if not is_stopped():
         # Only now: its looks are immutable, and should not be taken at half a history.
         build_experiment(_story().experiment_at)
@@ -92,6 +86,8 @@ def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
         if is_stopped():
             break
         accepted += _send(_between(place, end, story), publishers, received_at=end)
+        if end.hour == end.minute == 0 or end == now:
+            _look_at(end - timedelta(microseconds=1))
         _judge(end, first, now)
         percent = round(100 * ((end - start) / max(now - start, MINUTE)))
         _progress("loading 14 days of events", min(percent, 99))
@@ -100,6 +96,12 @@ def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
             tell(f"{place:%d %b}: {accepted} events, {accepted / max(seconds, 0.1):.0f} a second")
     roll_up()
     return accepted
+
+
+def _look_at(moment: datetime) -> None:
+    """Let the planner know of the day that was just loaded: analyses run while the next is."""
+    with connect() as connection:
+        partitions.refresh_statistics(connection, moment.date())
 
 
 def _slices(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:

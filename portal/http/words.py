@@ -1,5 +1,6 @@
 """How numbers, times and shares are said: with a unit, a comparison base and a no-break space."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -7,6 +8,10 @@ from portal.kernel import clock
 
 NBSP: Final = "\u00a0"
 _SCALES: Final = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
+_SPELLED: Final = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+)  # fmt: skip
 
 
 def number(value: float | None) -> str:
@@ -60,6 +65,16 @@ def ago(at: datetime | None, now: datetime | None = None) -> str:
     return day(at, present)
 
 
+def since(at: datetime, now: datetime | None = None) -> str:
+    """What follows "since": 14:05 on the same day, 24 Nov, 14:05 within a week, else 15 Nov."""
+    present = now or clock.now()
+    if at.date() == present.date():
+        return f"{at:%H:%M}"
+    if present - at < timedelta(days=7):
+        return f"{day(at, present)}, {at:%H:%M}"
+    return day(at, present)
+
+
 def day(at: datetime, now: datetime | None = None) -> str:
     """A date in words: 15 Nov, with the year when it is another one."""
     present = now or clock.now()
@@ -70,3 +85,20 @@ def day(at: datetime, now: datetime | None = None) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: 1 stream, 33 streams."""
     return f"{number(count)}{NBSP}{one if count == 1 else many or one + 's'}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count in a sentence, spelled out up to twelve: one request, 33 streams, no alarm."""
+    if not 0 <= count < len(_SPELLED):
+        return plural(count, one, many)
+    return f"{_SPELLED[count]} {one if count in (0, 1) else many or one + 's'}"
+
+
+def capitalized(text: str) -> str:
+    """The first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: one; one and two; one, two and three."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -71,6 +71,20 @@ def open_alarms(actor: Actor) -> QuerySet[Alarm]:
     return visible_alarms(actor).filter(closed_at=None)
 
 
+def checks_of_alarms(alarms: Iterable[Alarm]) -> dict[int, Check]:
+    """What the check of each alarm says now, by the alarm's id; one query."""
+    rows = list(alarms)
+    found = {
+        (check.stream_id, check.kind): check
+        for check in Check.objects.filter(stream__in={alarm.stream_id for alarm in rows})
+    }
+    return {
+        alarm.pk: found[alarm.stream_id, alarm.kind]
+        for alarm in rows
+        if (alarm.stream_id, alarm.kind) in found
+    }
+
+
 def get_alarm(actor: Actor, alarm_id: int) -> Alarm:
     found = visible_alarms(actor).filter(pk=alarm_id).first()
     if found is None:

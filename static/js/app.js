@@ -5,5 +5,6 @@ import "./keys.js";
 import "./copy.js";
 import "./live.js";
 import "./lists.js";
+import "./tree.js";
 import "./forms.js";
 import "./chart.js";

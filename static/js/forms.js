@@ -1,7 +1,7 @@
-// Filters apply at once (data-auto on the form); buttons of sent forms cannot be pressed twice.
+// Filters apply at once (data-auto on the form), unless they stand in an open drawer with a button; buttons of sent forms cannot be pressed twice.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-auto]");
-  if (form) form.requestSubmit();
+  if (form && !event.target.closest("[popover]:popover-open")) form.requestSubmit();
 });
 
 document.addEventListener("submit", (event) => {

@@ -14,6 +14,17 @@ function remember(key) {
   timer = setTimeout(() => (pending = ""), 1200);
 }
 
+// What a key means on this page: a field takes the focus, anything else is pressed.
+function press(found, event) {
+  if (!found) return;
+  if (found.matches("input, textarea, select")) {
+    event.preventDefault(); // or the letter would stand in the field
+    found.focus();
+  } else {
+    found.click();
+  }
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "k" && (event.metaKey || event.ctrlKey)) {
     event.preventDefault();
@@ -36,6 +47,6 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "g" || event.key === "c") {
     remember(event.key);
   } else {
-    document.querySelector(`main [data-key="${CSS.escape(event.key)}"]`)?.click();
+    press(document.querySelector(`main [data-key="${CSS.escape(event.key)}"]`), event);
   }
 });

@@ -1,6 +1,6 @@
-// j and k move through the rows of the first list marked data-rows; Enter follows the row's link.
+// j and k move through the rows of the lists marked data-rows; Enter follows the row's link.
 function rows() {
-  return [...document.querySelectorAll("[data-rows] > li, [data-rows] > tr")];
+  return [...document.querySelectorAll("[data-rows] > :is(li, tr)")].filter((row) => row.querySelector("a"));
 }
 
 document.addEventListener("keydown", (event) => {
@@ -11,5 +11,6 @@ document.addEventListener("keydown", (event) => {
   if (!all.length) return;
   const at = all.findIndex((row) => row.contains(document.activeElement));
   const next = all[Math.max(0, Math.min(all.length - 1, at + (event.key === "j" ? 1 : -1)))];
-  next.querySelector("a")?.focus();
+  next.querySelector("a").focus();
+  next.scrollIntoView({ block: "nearest" });
 });

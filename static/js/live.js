@@ -1,5 +1,5 @@
 // Keeps panels fresh: data-live="<url>" is fetched again every data-every seconds, not in hidden tabs.
-// A failed refresh keeps the old content and says as of when it holds.
+// A part inside that was changed by hand (another range) says with data-live-from what to fetch. A failed refresh keeps the old content and says as of when it holds.
 const DEFAULT_SECONDS = 15;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 
@@ -9,9 +9,10 @@ function panels() {
 
 async function refresh(panel) {
   if (panel.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) return;
+  if (panel.querySelector("details[open]")) return; // somebody reads what they unfolded
   panel.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(panel.dataset.live, {
+    const answer = await fetch(panel.querySelector("[data-live-from]")?.dataset.liveFrom ?? panel.dataset.live, {
       headers: { "HX-Request": "true" },
       signal: AbortSignal.timeout(10000),
     });

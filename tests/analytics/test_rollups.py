@@ -189,7 +189,7 @@ def test_small_batches_reach_the_same_table(stream: Stream) -> None:
     assert [events for _, events in table()] == [5, 5, 5, 5, 3]
 
 
-def test_a_series_has_zeros_for_gaps_and_days_for_lists(stream: Stream) -> None:
+def test_a_series_has_zeros_for_gaps_and_lists_have_days_that_end_now(stream: Stream) -> None:
     with connect() as raw:
         write(raw, stream, 7, "a")
         write(raw, stream, 61, "b")
@@ -199,5 +199,10 @@ def test_a_series_has_zeros_for_gaps_and_days_for_lists(stream: Stream) -> None:
     )
     assert [point.events for point in points] == [1, 0, 1, 0]
     assert points[0].start == ZERO.astimezone(UTC)
-    assert volume.daily([stream.pk])[stream.pk][-2:] == [2, 0]
+    with clock.at(ZERO + timedelta(hours=12)):  # noon: the day so far is no fall of a half
+        assert volume.daily([stream.pk])[stream.pk][-2:] == [0, 2]
+        assert volume.last_day([stream.pk]) == {stream.pk: 2}
+    with clock.at(ZERO + timedelta(hours=24, minutes=30)):
+        assert volume.daily([stream.pk])[stream.pk][-2:] == [1, 1]
+        assert volume.last_day([stream.pk]) == {stream.pk: 1}
     assert Stream.objects.get(pk=stream.pk).last_event_at == ZERO + timedelta(minutes=61)

@@ -21,7 +21,17 @@ PAGES = [
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",
     "/teams/checkout/", "/people/1/", "/settings/", "/design/", "/api/docs",
+    "/search/", "/search/?q=zzzqqq", "/streams/?q=zzzqqq&domain=checkout",
+    "/streams/?q=order&domain=checkout", "/streams/checkout.order_placed/?range=24h",
+    "/streams/checkout.order_placed/volume/", "/streams/checkout.order_placed/schema/?q=sku",
+    "/dead-letters/?state=replayed", "/experiments/?state=draft",
 ]  # fmt: skip
+# Pages of things whose address only a list knows: the list, and the link to follow.
+LINKED = {
+    "an alarm": ("/quality/", "main a[href^='/quality/alarms/']"),
+    "a group of dead letters": ("/dead-letters/", "main a.rsn"),
+    "an event": ("/streams/checkout.order_placed/samples/", "main .rows .ttl a"),
+}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -30,18 +40,56 @@ def test_a_page_loads_without_a_fault_and_is_accessible(
 ) -> None:
     found = tab(admin.page.context, shop)
     found.open(path)
-    if "/streams/checkout.order_placed/" in path:
+    if found.page.locator("[data-chart]").count():
         found.page.wait_for_selector("[data-drawn]", timeout=15_000)
     assert found.page.locator("h1").count() == 1
     # Before axe, which sets styles of its own that the policy rightly reports.
     assert found.faults == []
-    serious = [
+    assert serious_faults(found) == []
+    found.page.close()
+
+
+@pytest.mark.parametrize("what", LINKED)
+def test_a_page_reached_from_a_list_is_without_a_fault(
+    what: str, admin: Visitor, shop: Portal
+) -> None:
+    found = tab(admin.page.context, shop)
+    start, link = LINKED[what]
+    found.open(start)
+    address = found.page.locator(link).first.get_attribute("href")
+    assert address is not None
+    for width in (1440, 390):
+        found.page.set_viewport_size({"width": width, "height": 900})
+        found.open(address)
+        assert found.page.locator("h1").count() == 1
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert found.faults == []
+    assert serious_faults(found) == []
+    found.page.close()
+
+
+def serious_faults(found: Visitor) -> list[str]:
+    """What axe finds serious on the present page."""
+    return [
         f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
         for rule in Axe().run(found.page).response["violations"]
         if rule["impact"] in ("serious", "critical")
     ]
-    assert serious == []
-    found.page.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("/nowhere/", "There is nothing here"), ("/audit/", "This is not permitted")],
+)
+def test_a_page_of_an_error_says_what_and_where_to_go(
+    path: str, says: str, chromium: Browser, shop: Portal
+) -> None:
+    analyst = visitor(chromium, shop, "analyst", viewport={"width": 390, "height": 844})
+    analyst.open(path)
+    assert analyst.page.locator("h1").inner_text() == says
+    assert analyst.page.locator("main a[href='/']").count() == 1
+    assert serious_faults(analyst) == []
+    analyst.page.context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

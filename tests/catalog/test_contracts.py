@@ -87,6 +87,11 @@ def test_an_envelope_is_recognized() -> None:
         "shop.paid",
         ["a"],
     )
+    bare = infer([{"type": "shop.order_paid", "id": "1", "data": {"a": 1}}])
+    assert (bare.shape, bare.name) == ("cloudevent", "shop.order_paid")
+    assert set(bare.document["properties"]) == {"a"}
+    plain = infer([{"type": "gift", "data": {"a": 1}}])
+    assert (plain.shape, set(plain.document["properties"])) == ("json", {"type", "data"})
     call = infer([{"event": "Order Placed", "properties": {"b": 2}, "userId": "u"}])
     assert (call.shape, call.name) == ("tracking", "new.order_placed")
 

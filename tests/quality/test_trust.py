@@ -76,3 +76,31 @@ def test_verdicts_are_short_and_have_reasons(facts: TrustFacts, kind: str, consu
     assert verdict.kind == kind
     assert len(verdict.say) <= 90
     assert verdict.because
+
+
+@pytest.mark.parametrize(
+    ("facts", "say"),
+    [
+        (replace(FINE, owner=""), "Do not build on this today: nobody answers for it."),
+        (
+            replace(with_check("validity", 2, "alarm"), untreated_fields=1),
+            "Do not build on this today: an alarm is open and personal fields are untreated.",
+        ),
+        (with_check("freshness", 1, "ok"), "Usable with care: it is later than usual."),
+        (
+            replace(FINE, checks={}, fields=0),
+            "Unproven: three signals are not measured yet.",
+        ),
+    ],
+)
+def test_a_verdict_says_what_is_the_matter(facts: TrustFacts, say: str) -> None:
+    verdict = stream_verdict(trust_of_facts(facts), lifecycle="active", consumers=1)
+    assert verdict.say == say
+    assert verdict.because.endswith("One consumer relies on it.")
+
+
+def test_freshness_is_said_of_this_moment_while_all_is_well() -> None:
+    seen = replace(FINE, last_event_at=NOW - timedelta(minutes=9))
+    assert trust_of_facts(seen).parts[2].sentence == "Last event 9\u00a0min ago, within its rhythm."
+    late = replace(with_check("freshness", 2, "alarm"), last_event_at=NOW - timedelta(hours=9))
+    assert trust_of_facts(late).parts[2].sentence == "Said so."

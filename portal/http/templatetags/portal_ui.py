@@ -1,6 +1,7 @@
 """Template tags of the parts that pages share: one tag each, one markup each."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -33,6 +34,15 @@ CLASSIFICATIONS: Final = {
     "internal": ("cls-1", "", "Internal"),
     "personal": ("shield", "pii", "Personal"),
     "sensitive": ("shield-f", "pii", "Sensitive"),
+}
+PERMISSIONS: Final = {
+    "discover": "know of it",
+    "read_payload": "read, personal fields masked",
+    "read_personal": "read, personal fields in clear",
+    "publish": "publish",
+    "edit": "edit",
+    "approve": "approve",
+    "administer": "administer",
 }
 TIERS: Final = {
     "T1": "Tier 1: critical",
@@ -71,14 +81,39 @@ def icon(name: str, css: str = "s") -> SafeString:
 
 
 @register.simple_tag
-def stream_name(name: str, *, link: bool = True) -> SafeString:
-    """A stream's name: domain in grey, the rest bold, breakable after dots and underscores."""
+def stream_name(name: str, *, link: bool = True, marked: Sequence[str] = ()) -> SafeString:
+    """A stream's name: domain in grey, the rest bold, breakable after dots and underscores.
+
+    Words that were looked for are marked.
+    """
     head, _, tail = name.rpartition(".")
-    domain = format_html("<i>{}</i><wbr>", head + ".") if head else ""
-    parts = format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in _pieces(tail)))
+    domain = format_html("<i>{}</i><wbr>", _marked(head + ".", marked)) if head else ""
+    parts = format_html_join(
+        mark_safe("<wbr>"), "{}", ((_marked(part, marked),) for part in _pieces(tail))
+    )
     if link:
         return format_html('<a class="sn" href="/streams/{}/">{}{}</a>', name, domain, parts)
     return format_html('<span class="sn">{}{}</span>', domain, parts)
+
+
+@register.simple_tag
+def marked(text: str, words: Sequence[str]) -> SafeString:
+    """A text with the words that were looked for marked."""
+    return _marked(text, words)
+
+
+def _marked(text: str, words: Sequence[str]) -> SafeString:
+    if not words:
+        return format_html("{}", text)
+    parts = re.split(f"({'|'.join(map(re.escape, words))})", text, flags=re.IGNORECASE)
+    return format_html_join(
+        "",
+        "{}",
+        (
+            (format_html("<mark>{}</mark>", part) if place % 2 else part,)
+            for place, part in enumerate(parts)
+        ),
+    )
 
 
 def _pieces(text: str) -> list[str]:
@@ -164,6 +199,15 @@ def moment(at: datetime | None, *, clock: bool = False) -> SafeString:
 
 
 @register.simple_tag
+def since(at: datetime) -> SafeString:
+    """A time as it stands after "since", with the exact UTC time in `datetime` and `title`."""
+    exact = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words.since(at)
+    )
+
+
+@register.simple_tag
 def sparkline(values: Sequence[float | None], *, bad: bool = False) -> SafeString:
     return drawing.sparkline(values, bad=bad)
 
@@ -194,6 +238,13 @@ def share(value: float | None, digits: int = 2) -> str:
 
 
 @register.filter
+def figure(text: str) -> SafeString:
+    """A large figure with its unit set small: `{{ n|number|figure }}`."""
+    value, _, unit = text.partition(words.NBSP)
+    return format_html("{}<small>{}</small>", value, unit) if unit else format_html("{}", value)
+
+
+@register.filter
 def change(value: float) -> str:
     """A relative change with its direction: ↑ 3 %, ↓ 12 %."""
     arrow = "↑" if value > 0 else "↓" if value < 0 else "±"
@@ -216,10 +267,29 @@ def day(value: datetime | None) -> str:
 
 
 @register.filter
+def permission(value: str) -> str:
+    """What a grant lets its holder do, in words."""
+    return PERMISSIONS.get(str(value), str(value))
+
+
+@register.filter
+def role(value: str) -> str:
+    """A role as people say it: product_manager is Product manager."""
+    return words.capitalized(str(value).replace("_", " ")).replace("On call", "On-call")
+
+
+@register.filter
 def plural(count: int, nouns: str) -> str:
     """`{{ n|plural:"stream" }}` or `{{ n|plural:"entry,entries" }}`."""
     one, _, many = nouns.partition(",")
     return words.plural(count, one, many)
+
+
+@register.filter
+def counted(count: int, nouns: str) -> str:
+    """`{{ n|counted:"stream" }}`: small counts are words, for sentences."""
+    one, _, many = nouns.partition(",")
+    return words.counted(count, one, many)
 
 
 @register.filter
@@ -229,14 +299,19 @@ def get(mapping: Mapping[Any, Any], key: Any) -> Any:
 
 
 @register.simple_tag
-def json_code(value: object, faults: Iterable[str] = ()) -> SafeString:
-    """JSON as a code block, coloured by class; values at the given JSON Pointers are marked."""
+def json_code(value: object, faults: Iterable[str] = (), masked: str = "") -> SafeString:
+    """JSON as a code block, coloured by class.
+
+    Values at the JSON Pointers of `faults` are marked as wrong, those that are the mask as personal.
+    """
     return format_html(
-        '<pre class="code" tabindex="0">{}</pre>', _json(value, "", 0, frozenset(faults))
+        '<pre class="code" tabindex="0">{}</pre>', _json(value, "", 0, frozenset(faults), masked)
     )
 
 
-def _json(value: object, pointer: str, depth: int, faults: frozenset[str]) -> SafeString:
+def _json(
+    value: object, pointer: str, depth: int, faults: frozenset[str], masked: str
+) -> SafeString:
     body: SafeString
     if isinstance(value, Mapping) and value:
         body = _members(
@@ -245,7 +320,7 @@ def _json(value: object, pointer: str, depth: int, faults: frozenset[str]) -> Sa
                 format_html(
                     '<span class="k">{}</span>: {}',
                     json.dumps(str(key), ensure_ascii=False),
-                    _json(item, f"{pointer}/{_escape(str(key))}", depth + 1, faults),
+                    _json(item, f"{pointer}/{_escape(str(key))}", depth + 1, faults, masked),
                 )
                 for key, item in value.items()
             ),
@@ -254,13 +329,20 @@ def _json(value: object, pointer: str, depth: int, faults: frozenset[str]) -> Sa
     elif isinstance(value, list) and value:
         body = _members(
             "[]",
-            (_json(item, f"{pointer}/{i}", depth + 1, faults) for i, item in enumerate(value)),
+            (
+                _json(item, f"{pointer}/{i}", depth + 1, faults, masked)
+                for i, item in enumerate(value)
+            ),
             depth,
         )
     else:
+        if isinstance(value, datetime):
+            value = value.isoformat().replace("+00:00", "Z")
         css = "s" if isinstance(value, str) else "d"
         text = json.dumps(value, ensure_ascii=False, default=str)
         body = format_html('<span class="{}">{}</span>', css, text)
+        if masked and value == masked:
+            return format_html('<mark class="pii">{}</mark>', body)
     return format_html("<mark>{}</mark>", body) if pointer and pointer in faults else body
 
 
