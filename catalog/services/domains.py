@@ -1,6 +1,6 @@
 """Writing domains."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from catalog import naming
 from catalog.models import Domain
@@ -22,6 +22,17 @@ def create_domain(
 ) -> Domain:
     """Make a domain; engineers and admins may."""
     require_registrar(actor)
+    return _make(slug, actor=actor, name=name, description=description, owner_team=owner_team)
+
+
+def _make(
+    slug: str,
+    *,
+    actor: Actor,
+    name: str = "",
+    description: str = "",
+    owner_team: Team | None = None,
+) -> Domain:
     naming.check_slug(slug)
     if Domain.objects.filter(slug=slug).exists():
         raise ConflictError("There is a domain of this name already.", code="name_taken")
@@ -38,9 +49,16 @@ def create_domain(
 
 
 def domain_for(slug: str, *, actor: Actor) -> Domain:
-    """The domain of this slug, made when it is not there yet."""
+    """Shared step: the domain of this slug, made when it is not there yet; of many at once one
+    makes it."""
     found = Domain.objects.filter(slug=slug).first()
-    return found or create_domain(slug, actor=actor)
+    if found is not None:
+        return found
+    try:
+        with transaction.atomic():
+            return _make(slug, actor=actor)
+    except (ConflictError, IntegrityError):
+        return Domain.objects.get(slug=slug)
 
 
 def require_registrar(actor: Actor) -> None:
