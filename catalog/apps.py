@@ -30,7 +30,10 @@ class CatalogConfig(AppConfig):
             )
         )
 
+        from catalog.api import registry_door  # noqa: PLC0415
         from catalog.services import changes, reports  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
+        from portal.http import problem  # noqa: PLC0415
 
+        problem.shape_errors("/registry", registry_door.shape)
         job_kinds.register(changes.REPORT, reports.change_report_step)

@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from catalog.api import registry_urls
 from portal import (
     api_docs,
     health,
@@ -52,6 +53,8 @@ urlpatterns = [
     path("api/v1/", include("quality.api.urls")),
     path("api/v1/", include("analytics.api.urls")),
     path("api/v1/", include("experiments.api.urls")),
+    path("registry", registry_urls.root),
+    path("registry/", include("catalog.api.registry_urls")),
 ]
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"

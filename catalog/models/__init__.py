@@ -2,6 +2,13 @@ from catalog.models.changes import Change, ChangeComment, ChangeVote, Vote
 from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
+from catalog.models.registry import (
+    RegistryMode,
+    RegistryReference,
+    RegistrySchema,
+    RegistrySubject,
+    RegistryVersion,
+)
 from catalog.models.schemas import SchemaField, SchemaVersion
 from catalog.models.streams import (
     Follow,
@@ -26,6 +33,11 @@ __all__ = [
     "Producer",
     "ProducerSource",
     "ProducerStream",
+    "RegistryMode",
+    "RegistryReference",
+    "RegistrySchema",
+    "RegistrySubject",
+    "RegistryVersion",
     "SchemaField",
     "SchemaVersion",
     "Stream",

@@ -56,12 +56,13 @@ def propose_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Chang
     default version or another open proposal, or when too many are open.
     """
     access.require(actor, Permission.EDIT, stream)
-    change = _propose(stream, proposal, actor)
+    change = open_change(stream, proposal, actor=actor)
     start_report(change, actor=actor)
     return change
 
 
-def _propose(stream: Stream, proposal: Proposal, actor: Actor) -> Change:
+def open_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Change:
+    """Shared step: store the next version as an open change, whoever proposes it."""
     draft = check_schema(proposal.document)
     locked = lock(stream)
     _refuse_same(locked, fingerprint(proposal.document))
@@ -75,7 +76,7 @@ def _propose(stream: Stream, proposal: Proposal, actor: Actor) -> Change:
         summary=proposal.summary[:200],
         reason=proposal.reason,
         opens_group=proposal.opens_group,
-        needed_approvals=_needed(locked, actor),
+        needed_approvals=approvals_needed(locked, actor),
         asked_by_id=actor.id if actor.is_person else None,
         opened_by=actor.label,
         opened_at=clock.now(),
@@ -92,7 +93,7 @@ def _propose(stream: Stream, proposal: Proposal, actor: Actor) -> Change:
     return change
 
 
-def _needed(stream: Stream, actor: Actor) -> int:
+def approvals_needed(stream: Stream, actor: Actor) -> int:
     """Approvals that a change of this stream needs: one on the production track."""
     return 1 if stream.track == Track.PRODUCTION and not actor.is_system else 0
 
@@ -129,7 +130,7 @@ def publish_schema(
     current = stream.versions.filter(version=stream.default_version or 0).first()
     if current is not None and bytes(current.document_sha256) == fingerprint(document):
         return current, False
-    change = _propose(stream, Proposal(document, label=label, summary=note), actor)
+    change = open_change(stream, Proposal(document, label=label, summary=note), actor=actor)
     _activate(change, actor, opens_group=False, makes_default=True)
     stream.refresh_from_db()
     change.version.refresh_from_db()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from catalog.models import Domain
 from governance import access, audit
@@ -29,6 +29,17 @@ def create_domain(
 ) -> Domain:
     """Make a domain; engineers and admins may."""
     require_registrar(actor)
+    return _make(slug, actor=actor, name=name, description=description, owner_team=owner_team)
+
+
+def _make(
+    slug: str,
+    *,
+    actor: Actor,
+    name: str = "",
+    description: str = "",
+    owner_team: Team | None = None,
+) -> Domain:
     check_slug(slug)
     with only_once("There is a domain of this name already."):
         domain = Domain.objects.create(
@@ -44,13 +55,15 @@ def create_domain(
 
 
 def domain_for(slug: str, *, actor: Actor) -> Domain:
-    """The domain of this slug, made when it is not there yet."""
+    """Shared step: the domain of this slug, made when it is not there yet; of many at once one
+    makes it."""
     found = Domain.objects.filter(slug=slug).first()
     if found is not None:
         return found
     try:
-        return create_domain(slug, actor=actor)
-    except ConflictError:  # somebody made it meanwhile
+        with transaction.atomic():
+            return _make(slug, actor=actor)
+    except (ConflictError, IntegrityError):  # somebody made it meanwhile
         return Domain.objects.get(slug=slug)
 
 

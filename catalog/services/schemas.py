@@ -16,6 +16,7 @@ from catalog.compatibility.types import Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.schema_safety import check_schema, fingerprint
+from catalog.services.registry_ids import enroll
 from catalog.style_lint import lint
 from catalog.types import Classification, VersionState
 from portal.kernel import clock, sql
@@ -138,6 +139,7 @@ def make_active(
     version.activated_at = clock.now()
     version.compatibility_group = newest + 1 if opens else max(newest, 1)
     version.save(update_fields=["state", "activated_at", "compatibility_group"])
+    enroll(version)
     if makes_default:
         make_default(locked, version)
     return verdict

@@ -95,10 +95,21 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
     NotPermittedError when the actor may not register or not own for that team.
     """
     require_registrar(actor)
-    naming.check_stream_name(new.name)
     team = new.owner_team
     if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
         raise TeamNeededError("Streams are registered for a team of one's own.", "stream.register")
+    stream = make_stream(new, actor=actor)
+    add_version(stream, new.document, actor=actor, label=new.label, note=new.note)
+    record_registration(stream, actor=actor)
+    return stream
+
+
+def make_stream(new: NewStream, *, actor: Actor) -> Stream:
+    """Shared step of registering here and through the registry: the stream without a version.
+
+    Who may do so, and for which team, is the caller's to settle.
+    """
+    naming.check_stream_name(new.name)
     if is_taken(new.name):
         raise ConflictError("The name is taken.", code="name_taken", errors=[_TAKEN])
     values = {
@@ -116,7 +127,7 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
         stream = Stream.objects.create(
             name=new.name,
             domain=domain,
-            owner_team=team,
+            owner_team=new.owner_team,
             lifecycle=Lifecycle.ACTIVE,
             track=Track.EXPERIMENTAL,
             created_by=actor.label,
@@ -126,7 +137,12 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
     for alias in new.aliases:
         add_alias(stream, alias, origin=new.origin)
     set_tags_of(stream, new.tags)
-    add_version(stream, new.document, actor=actor, label=new.label, note=new.note)
+    return stream
+
+
+def record_registration(stream: Stream, *, actor: Actor) -> None:
+    """Shared step: the last of registering, because the audit chain is held from here on."""
+    team = stream.owner_team
     audit.record(
         actor,
         "stream.registered",
@@ -134,7 +150,6 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
         summary=f"registered {stream.name}",
         after={"owner": team.slug if team else None, "tier": stream.tier},
     )
-    return stream
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """Request ids, the portal's errors as answers, and refusal of requests nobody could mean."""
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
@@ -27,6 +28,12 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def _path_as_sent(request: HttpRequest) -> str:
+    """The path before percent-decoding, where the server hands it on; else encoded again."""
+    raw = getattr(request, "scope", {}).get("raw_path")
+    return raw.decode("latin-1") if raw else quote(request.path_info)
+
+
 class StrictRequest:
     """Refuse what PostgreSQL or a header can't hold, and turn the portal's errors into answers."""
 
@@ -41,6 +48,9 @@ class StrictRequest:
         if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
             # The API answers with and without a trailing slash, and never redirects.
             request.path_info = request.path_info.rstrip("/")
+        if request.path_info.startswith("/registry/"):
+            # Subjects come percent-encoded and may hold slashes: routes see the path as sent.
+            request.path_info = _path_as_sent(request)
         keep_slashes(request)
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed):

@@ -37,6 +37,8 @@ POLICIES: Final[Mapping[str, str]] = {
     "job.read": "Who started the work, its team, or an admin.",
     "job.steer": "Who started the work, its team, or an admin.",
     "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
+    "registry.read": "A personal token with the scope read, or a producer key.",
+    "registry.write": "A token with the scope write of who may edit the stream; a producer key.",
     "metrics": "A personal token with the scope metrics.",
 }
 

@@ -5,7 +5,7 @@ and the raw ingest road, which calls `document` directly.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -36,6 +36,22 @@ MACHINE_PATHS: Final = tuple(
     f"/{name}/" for name in ("api", "v1", "ofrep", "registry", "livez", "readyz", "metrics")
 )
 
+# Facades of other protocols speak of errors in that protocol's way: a function by address.
+ErrorShape = Callable[[PortalError], HttpResponse]
+_SHAPES: Final[dict[str, ErrorShape]] = {}
+
+
+def shape_errors(prefix: str, shape: ErrorShape) -> None:
+    """Have every error under an address answered by `shape`; called once by its app at start."""
+    _SHAPES[prefix] = shape
+
+
+def _shaped(request: HttpRequest, error: PortalError) -> HttpResponse | None:
+    for prefix, shape in _SHAPES.items():
+        if request.path == prefix or request.path.startswith(f"{prefix}/"):
+            return shape(error)
+    return None
+
 
 def document(error: PortalError, *, request_id: str) -> dict[str, object]:
     """The problem document of an error: at most 20 field errors, never a submitted value."""
@@ -62,7 +78,9 @@ def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
     """Answer an error as its caller reads it: a document under machine paths, else a page."""
     request_id = getattr(request, "request_id", "")
     response: HttpResponse
-    if wants_document(request):
+    if (shaped := _shaped(request, error)) is not None:
+        response = shaped
+    elif wants_document(request):
         response = JsonResponse(
             document(error, request_id=request_id), status=error.status, content_type=MEDIA_TYPE
         )
@@ -150,6 +168,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """The last resort: no template, no database."""
     error = PortalError("It has been logged under the request id. Trying again may help.")
     request_id = getattr(request, "request_id", "")
+    if (shaped := _shaped(request, error)) is not None:
+        return shaped
     if wants_document(request):
         return JsonResponse(
             document(error, request_id=request_id), status=500, content_type=MEDIA_TYPE

@@ -83,6 +83,9 @@ def test_without_credentials_nothing_is_told(path: str, method: str, policy: str
     if path.startswith("/api/"):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
         assert "WWW-Authenticate" in answer
+    elif path.startswith("/registry"):
+        assert (answer.status_code, answer.json()["error_code"]) == (401, 401)
+        assert "WWW-Authenticate" in answer
     else:
         assert answer.status_code == 302
         assert answer["Location"].startswith("/accounts/login/")
