@@ -89,7 +89,8 @@ def where_it_breaks(raw: bytes, first_line: int, error: BadRequestError) -> str:
 def _lines_of(raw: bytes, found: Sequence[Any]) -> list[int]:
     """The line on which each element of a list begins."""
     numbers, position, line = [], 0, 1
-    for part in strict_json.split_array(raw):
+    for element in strict_json.split_array(raw):
+        part = bytes(element)
         start = raw.find(part, position)
         line += raw.count(b"\n", position, start)
         numbers.append(line)

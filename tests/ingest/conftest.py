@@ -243,6 +243,7 @@ def world(transactional_db: None) -> Iterator[World]:
             "governance_key",
             "catalog_streamalias",
             "catalog_schemafield",
+            "catalog_registryversion",
             "catalog_schemaversion",
             "catalog_stream",
             "catalog_domain",

@@ -77,7 +77,11 @@ def test_a_sample_comes_first_and_then_every_event(stream: Stream) -> None:
     assert (last.tally["checked"], last.tally["refused"], last.tally["total"]) == (30, 20, 30)
     assert last.tally["producers"] == {"web": {"checked": 30, "refused": 20}}
     assert last.tally["versions"] == {"1": {"checked": 30, "refused": 20}}
-    assert last.tally["places"] == {"maximum /data/n": {"events": 20, "producers": {"web": 20}}}
+    assert last.tally["places"] == {
+        "maximum /data/n": {
+            "events": 20, "detail": "must be at most 9", "producers": {"web": 20},
+        }
+    }  # fmt: skip
     assert sum(day["checked"] for day in last.tally["days"].values()) == 30
     assert len(last.tally["samples"]) == replays.MAX_SAMPLES
     sample = last.tally["samples"][0]
