@@ -8,3 +8,5 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("portal.checks")
+        # Whoever enqueues, a page or a command, must know the broker; by itself Celery knows none.
+        import_module("portal.celery")

@@ -3,12 +3,12 @@
 from celery import shared_task
 
 from quality.services.baselines import learn_baselines
-from quality.services.evaluation import run_checks
+from quality.services.evaluation import run_due_checks
 
 
 @shared_task(name="quality.run_checks")
 def run_all_checks() -> None:
-    run_checks()
+    run_due_checks()
 
 
 @shared_task(name="quality.learn_baselines")

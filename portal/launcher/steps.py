@@ -25,7 +25,11 @@ def django_command(*words: str) -> list[str]:
 
 
 def prepare_database(
-    instance: Instance, environment: dict[str, str], *, is_stopping: Stop = lambda: False
+    instance: Instance,
+    environment: dict[str, str],
+    *,
+    with_demo: bool = False,
+    is_stopping: Stop = lambda: False,
 ) -> dict[str, Any]:
     """Tables, partitions and the first people; gives their logins. Done work is not done again."""
 
@@ -37,7 +41,8 @@ def prepare_database(
         run("migrate", "--verbosity", "0")
         _stamp(instance, "migrated", _migrations(environment))
     run("partitions")
-    logins: dict[str, Any] = json.loads(run("first_run", "--json"))
+    before = ("--before-demo",) if with_demo else ()
+    logins: dict[str, Any] = json.loads(run("first_run", "--json", *before))
     return logins
 
 

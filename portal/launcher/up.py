@@ -101,7 +101,9 @@ def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace
     url = f"http://127.0.0.1:{options.port}"
     environment = instance.environment()
     environment.setdefault("PORTAL_URL", url)
-    logins = prepare_database(instance, environment, is_stopping=supervisor.is_stopping)
+    logins = prepare_database(
+        instance, environment, with_demo=not options.no_demo, is_stopping=supervisor.is_stopping
+    )
     collect_static(instance, environment, is_stopping=supervisor.is_stopping)
     for child in _processes(instance, environment, options):
         supervisor.add(child)

@@ -19,7 +19,7 @@ from django.db import transaction
 
 from catalog.models import Stream
 from portal.http import words
-from portal.kernel import clock, sql
+from portal.kernel import clock, soft_cache, sql
 from quality import machine as machines
 from quality.models import Baseline, Check, CheckKind
 from quality.rates import MIN_EVENTS, rate_check
@@ -37,6 +37,7 @@ _NEWEST: Final = sql.load("quality", "newest_accepted")
 _STORE: Final = sql.load("quality", "store_verdicts")
 _TAKE_LOCK: Final = sql.load("quality", "take_lock")
 _LOCK: Final = 7_301_001
+_HELD: Final = "quality_held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,19 @@ class Verdict:
     value: float | None
     expected: float | None
     sentence: str
+
+
+def hold_checks(*, seconds: int) -> None:
+    """While a past is loaded, the workers judge no present: what lies before it is not there yet.
+
+    Ends by itself; 0 ends it now.
+    """
+    soft_cache.put(_HELD, seconds > 0, max(seconds, 1))
+
+
+def run_due_checks() -> int:
+    """What beat asks for: the newest window, unless a past is being loaded."""
+    return 0 if soft_cache.get(_HELD) else run_checks()
 
 
 def run_checks(at: datetime | None = None) -> int:

@@ -10,9 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from catalog.models import Stream
 from governance.models import AuditEntry
 from ingest.models import IngestMinute
+from portal.kernel import clock
 from quality.models import Alarm, Baseline, Check, CheckDay
 from quality.services.baselines import learn_baselines
-from quality.services.evaluation import run_checks
+from quality.services.evaluation import hold_checks, run_checks
+from quality.tasks import run_all_checks
 from tests.support.factories import make_stream
 
 pytestmark = pytest.mark.django_db
@@ -217,6 +219,20 @@ def test_the_alarm_of_a_retired_stream_is_closed() -> None:
     run_checks(NOON + WINDOW)
     assert Alarm.objects.get().closed_at == NOON + WINDOW
     assert AuditEntry.objects.filter(action="alarm.closed").count() == 1
+
+
+def test_while_a_past_is_loaded_the_present_is_not_judged() -> None:
+    stream = make_stream()
+    steady(stream, days=1, until=clock.now())
+    hold_checks(seconds=60)
+    run_all_checks()
+    assert not Check.objects.exists()
+    run_checks()  # the loader itself judges what it loaded
+    assert Check.objects.exists()
+    hold_checks(seconds=0)
+    Check.objects.all().delete()
+    run_all_checks()
+    assert Check.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
