@@ -56,7 +56,6 @@ def volume_figure(
                 "fixedrange": True,
                 "tickformat": "%H:%M" if as_clock else "%-d %b",
                 "hoverformat": "%-d %b %H:%M",
-                "nticks": 8,
             },
             "yaxis": axis
             | {

@@ -5,7 +5,6 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-os.environ.setdefault("PORTAL_PROCESS", "worker")
 
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -177,7 +177,10 @@ def clean(facts: TrustFacts) -> Part:
     if alarms:
         return Part("Clean", State.FAILING, checks[alarms[0]].sentence, "quality/")
     if suspects:
-        return Part("Clean", State.CARE, checks[suspects[0]].sentence, "quality/")
+        said = checks[suspects[0]].sentence
+        if not checks[suspects[0]].level:  # it is back inside, and its sentence would say so
+            said = f"Its {suspects[0]} was over a limit lately, and is watched."
+        return Part("Clean", State.CARE, said, "quality/")
     if not any(check.level is not None for check in checks.values()):
         return Part("Clean", State.UNKNOWN, "Not measured: too few events to judge.", "quality/")
     if validity is not None and validity.level:

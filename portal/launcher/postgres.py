@@ -25,6 +25,7 @@ USER: Final = "portal"
 DATABASE: Final = "portal"
 NOBODY: Final = 65_534
 OLDEST: Final = 16
+UNFINISHED: Final = "postgres.new"
 OUTSIDE_SECONDS: Final = 5
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -141,7 +142,7 @@ def initialise(server: Server) -> None:
     if (server.data / "PG_VERSION").exists():
         _give(server.data, guise().owner)
         return
-    unfinished = server.data.with_name(server.data.name + ".new")
+    unfinished = server.data.with_name(UNFINISHED)
     shutil.rmtree(unfinished, ignore_errors=True)
     server.data.parent.mkdir(parents=True, exist_ok=True)
     password_file = server.data.with_name("password.new")

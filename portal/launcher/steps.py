@@ -7,8 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +28,14 @@ def prepare_database(
     instance: Instance, environment: dict[str, str], *, is_stopping: Stop = lambda: False
 ) -> dict[str, Any]:
     """Tables, partitions and the first people; gives their logins. Done work is not done again."""
-    lock = ROOT / "requirements.lock"
-    target = environment["DATABASE_URL"]
 
     def run(*words: str) -> str:
         return _run(instance, environment, words, is_stopping)
 
-    with _once(instance, "migrated", target, [*ROOT.glob("*/migrations/*.py"), lock]) as due:
-        if due:
-            say("migrating the database")
-            run("migrate", "--verbosity", "0")
+    if not is_prepared(instance, environment):
+        say("migrating the database")
+        run("migrate", "--verbosity", "0")
+        _stamp(instance, "migrated", _migrations(environment))
     run("partitions")
     logins: dict[str, Any] = json.loads(run("first_run", "--json"))
     return logins
@@ -48,28 +45,29 @@ def collect_static(instance: Instance, environment: dict[str, str], *, is_stoppi
     """Static files under hashed names, when any changed."""
     files = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
     lock = ROOT / "requirements.lock"
-    with _once(instance, "collected", str(instance.data), [*files, lock]) as due:
-        if due:
-            say("collecting static files")
-            words = ("collectstatic", "--no-input", "--verbosity", "0")
-            _run(instance, environment, words, is_stopping)
+    digest = _digest(str(instance.data), [*files, lock])
+    if not _is_stamped(instance, "collected", digest):
+        say("collecting static files")
+        words = ("collectstatic", "--no-input", "--verbosity", "0")
+        _run(instance, environment, words, is_stopping)
+        _stamp(instance, "collected", digest)
 
 
 def is_prepared(instance: Instance, environment: dict[str, str]) -> bool:
-    """Whether this database has been migrated by this version of the portal."""
-    lock = ROOT / "requirements.lock"
-    paths = [*ROOT.glob("*/migrations/*.py"), lock]
-    return not _is_due(instance, "migrated", _digest(environment["DATABASE_URL"], paths))
+    """Whether this very database has been migrated by this version of the portal."""
+    if not _is_stamped(instance, "migrated", _migrations(environment)):
+        return False
+    import psycopg  # noqa: PLC0415  # the launcher's first lines run before it is installed
+
+    # Somebody may have made the database anew under the same address.
+    with psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db:
+        row = db.execute("SELECT to_regclass('governance_audit_head') IS NOT NULL").fetchone()
+    return row == (True,)
 
 
-@contextmanager
-def _once(instance: Instance, name: str, target: str, paths: Iterable[Path]) -> Iterator[bool]:
-    """Say whether work is due: it is not when it was done for the same files and target."""
-    digest = _digest(target, paths)
-    due = _is_due(instance, name, digest)
-    yield due
-    if due:
-        (instance.run / f"{name}.stamp").write_text(digest)
+def _migrations(environment: dict[str, str]) -> str:
+    paths = [*ROOT.glob("*/migrations/*.py"), ROOT / "requirements.lock"]
+    return _digest(environment["DATABASE_URL"], paths)
 
 
 def _digest(target: str, paths: Iterable[Path]) -> str:
@@ -79,9 +77,14 @@ def _digest(target: str, paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _is_due(instance: Instance, name: str, digest: str) -> bool:
+def _is_stamped(instance: Instance, name: str, digest: str) -> bool:
+    """Whether work was done for the same files and target."""
     stamp = instance.run / f"{name}.stamp"
-    return not stamp.exists() or stamp.read_text() != digest
+    return stamp.exists() and stamp.read_text() == digest
+
+
+def _stamp(instance: Instance, name: str, digest: str) -> None:
+    (instance.run / f"{name}.stamp").write_text(digest)
 
 
 def _run(

@@ -9,6 +9,7 @@ A wish to stop ends it at each of these steps, the last started first.
 """
 
 import argparse
+import contextlib
 import errno
 import json
 import os
@@ -165,7 +166,7 @@ def _processes(
         Child("web", web, log=instance.logs / "web.log", cwd=ROOT, grace_seconds=12,
               pid_file=instance.pid_file("web"), env={**environment, "PORTAL_PROCESS": "web"}),
         # Its second signal makes a worker give a running task back.
-        Child("worker", worker, log=instance.logs / "worker.log", cwd=ROOT,
+        Child("worker", worker, log=instance.logs / "worker.log", cwd=ROOT, grace_seconds=5,
               last_signal=signal.SIGQUIT, pid_file=instance.pid_file("worker"),
               env={**environment, "PORTAL_PROCESS": "worker"}),
         Child("beat", beat, log=instance.logs / "beat.log", cwd=ROOT, grace_seconds=3,
@@ -237,7 +238,7 @@ def _reset(instance: Instance, *, sure: bool) -> None:
         instance.hold(wait_seconds=0.5)
         instance.end_leftovers()
         postgres.stop_leftover(instance.data / "postgres")
-        shutil.rmtree(instance.data)
+        _delete(instance.data)
     except OSError as error:
         raise LauncherError(
             f"{error.filename} cannot be deleted ({error.strerror}). Delete it yourself, or name "
@@ -245,6 +246,17 @@ def _reset(instance: Instance, *, sure: bool) -> None:
         ) from error
     finally:
         instance.release()
+
+
+def _delete(data: Path) -> None:
+    """Empty the directory so that an interruption leaves nothing that looks whole."""
+    with contextlib.suppress(FileNotFoundError):
+        (data / "postgres").rename(data / postgres.UNFINISHED)
+    for place in sorted(data.iterdir(), key=lambda place: place.name == "VERSION"):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
 
 
 def _says_yes(question: str) -> bool:

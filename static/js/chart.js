@@ -60,6 +60,8 @@ async function draw(place) {
     ...figure.layout,
     font,
   };
+  // As many dates as fit side by side, so that none is turned on a phone.
+  layout.xaxis = { ...layout.xaxis, tickangle: 0, nticks: Math.max(3, Math.floor(place.clientWidth / 95)) };
   await Plotly.react(place, figure.data, layout, { displayModeBar: false, responsive: true });
   place.dataset.drawn = "1";
 }

@@ -181,8 +181,8 @@ def test_pages_work_without_a_script(chromium: Browser, shop: Portal) -> None:
     page.press("main input[name=q]", "Enter")
     assert page.locator("main a.sn:has-text('refund_issued')").count() == 1
     plain.open("/streams/payments.refund_issued/")
-    page.click("text=Follow")
-    assert page.locator("text=Unfollow").count() == 1
+    page.click("main >> text=Follow")
+    assert page.locator("main >> text=Unfollow").count() == 1
     page.context.close()
 
 

@@ -249,6 +249,14 @@ def test_reset_deletes_nothing_that_is_not_a_portals(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_a_database_made_anew_under_its_address_is_prepared_again(tmp_path: Path) -> None:
+    name = f"anew_{os.getpid()}"
+    for _ in range(2):
+        variables = {"DATABASE_URL": outside_database(name)}
+        with live.running(tmp_path / "data", variables=variables) as portal:
+            assert portal.get("/api/v1/me")["roles"]
+
+
 def test_reset_begins_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with live.running(data) as portal:

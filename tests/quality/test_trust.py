@@ -99,6 +99,16 @@ def test_a_verdict_says_what_is_the_matter(facts: TrustFacts, say: str) -> None:
     assert verdict.because.endswith("One consumer relies on it.")
 
 
+def test_a_check_that_is_only_watched_does_not_contradict_the_signal_it_is_of() -> None:
+    parts = trust_of_facts(with_check("freshness", 0, "suspect")).parts
+    assert [(part.name, part.state) for part in parts[2:4]] == [
+        ("Fresh", State.FINE),
+        ("Clean", State.CARE),
+    ]
+    assert parts[3].sentence == "Its freshness was over a limit lately, and is watched."
+    assert trust_of_facts(with_check("volume", 1, "suspect")).parts[3].sentence == "Said so."
+
+
 def test_freshness_is_said_of_this_moment_while_all_is_well() -> None:
     seen = replace(FINE, last_event_at=NOW - timedelta(minutes=9))
     assert trust_of_facts(seen).parts[2].sentence == "Last event 9\u00a0min ago, within its rhythm."
