@@ -12,8 +12,9 @@ import pytest
 from django.db import connection
 
 from analytics.models import StreamCount
-from catalog.models import Consumer, Producer, Stream
+from catalog.models import Change, Consumer, Producer, Stream
 from catalog.selectors.search import vocabulary
+from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.producers import create_producer
 from experiments.models import Experiment, Metric
@@ -25,7 +26,7 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Team, User
+from governance.models import AccessRequest, Job, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.keys import create_key
@@ -59,6 +60,8 @@ ARGUMENTS = {
     "seq": "1",
     "key_id": "abcdefgh",
     "number": "1",
+    "first": "1",
+    "second": "2",
 }
 _EVENT = """
 INSERT INTO ingest_event (stream_id, track, occurred_at, event_id, received_at, producer_id,
@@ -88,6 +91,7 @@ class Secret:
     alarm: Alarm
     experiment: Experiment
     metric: Metric
+    change: Change
 
 
 @pytest.fixture
@@ -127,9 +131,13 @@ def secret(db: None) -> Secret:
     map_consumer(consumer, stream, actor=SYSTEM, fields=["zebra_code"], purpose="The zebra.")
     _send(stream, producer)
     metric, experiment = _experiment(stream, team)
-    return Secret(
-        team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric
+    change = propose_change(
+        stream, Proposal({**SCHEMA, "title": "Zebra"}, summary="More zebra"), actor=SYSTEM
     )
+    return Secret(
+        team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
+        change,
+    )  # fmt: skip
 
 
 def _send(stream: Stream, producer: Producer) -> None:
@@ -212,6 +220,8 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "grant_id": secret.grant.id,
             "alarm_id": str(secret.alarm.pk),
             "user_id": str(secret.owner.pk),
+            "change_id": str(secret.change.pk),
+            "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
         }
         while "<" in path:
             start, end = path.index("<"), path.index(">")

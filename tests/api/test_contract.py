@@ -164,7 +164,7 @@ def test_a_trailing_slash_changes_nothing(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/nothing", "/api/v1/streams/a/b/c", "/api", "/v1/nothing", "/registry/x",
+    "path", ["/api/v1/nothing", "/api/v1/streams/a/b/c", "/api", "/v1/nothing", "/ofrep/x",
              "/ofrep/v1/x", "/v1"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -193,7 +193,8 @@ def test_every_resource_has_an_etag_and_every_time_is_spelled_one_way(secret: Se
         again = client.get(f"{path}?{NEEDED.get(path, '')}")
         if "rollups" not in path:
             assert again["ETag"] == answer["ETag"], path
-        for text in _texts(answer.json()):
+        is_json = answer["Content-Type"].startswith("application/json")
+        for text in _texts(answer.json()) if is_json else ():
             if TIME.match(text):
                 assert SPELLED.fullmatch(text), (path, text)
                 times += 1

@@ -23,6 +23,7 @@ SPECIFICATION = json.loads(
     .read_text()
 )
 NEEDED = {
+    f"/api/v1/streams/{NAME}/code": "language=typescript",
     "/api/v1/rollups/stream_counts/query": f"stream={NAME}",
     "/api/v1/grants/explain": f"resource=stream:{NAME}",
 }
