@@ -33,6 +33,7 @@ MINUTE: Final = timedelta(minutes=1)
 # What lies further back is taken in by the hour, so its accounts stand in the hour's last minute;
 # the windows of the last hour's judgements, an hour long, must not reach back into that.
 BY_THE_MINUTE: Final = 3 * traffic.HOUR
+FOLLOW_FROM: Final = timedelta(minutes=30)
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
 
@@ -62,7 +63,9 @@ def follow(*, tell: Tell, is_stopped: Stop) -> None:
     """Keep new events coming until stopped; a database that is away costs time, not events."""
     publishers = _publishers()
     story = _story()
-    sent = clock.now() - timedelta(minutes=2)
+    # Where the history ended, which may be minutes ago; not before, if it was cut.
+    now = clock.now()
+    sent = max(_newest_before(now) or now, now - FOLLOW_FROM)
     while not is_stopped():
         now = clock.now()
         try:
@@ -77,7 +80,7 @@ def follow(*, tell: Tell, is_stopped: Stop) -> None:
 def _history(now: datetime, days: int, *, tell: Tell, is_stopped: Stop) -> int:
     """Send the past, oldest first, and judge it as if it were then."""
     first = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
-    newest = Event.objects.filter(occurred_at__lt=now).aggregate(at=Max("occurred_at"))["at"]
+    newest = _newest_before(now)
     start = max(first, newest.replace(minute=0, second=0, microsecond=0)) if newest else first
     story, publishers = _story(), _publishers()
     accepted = 0
@@ -102,6 +105,15 @@ def _look_at(moment: datetime) -> None:
     """Let the planner know of the day that was just loaded: analyses run while the next is."""
     with connect() as connection:
         partitions.refresh_statistics(connection, moment.date())
+
+
+def _newest_before(now: datetime) -> datetime | None:
+    """The time of the shop's newest stored event of the past; what others sent does not count."""
+    ours = list(Producer.objects.filter(name__in=PRODUCERS).values_list("pk", flat=True))
+    found: datetime | None = Event.objects.filter(
+        producer_id__in=ours, occurred_at__lt=now
+    ).aggregate(at=Max("occurred_at"))["at"]
+    return found
 
 
 def _slices(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
