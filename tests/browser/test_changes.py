@@ -17,7 +17,7 @@ STREAM = "checkout.order_placed"
 
 def story_change(shop: Portal) -> dict[str, Any]:
     """The change that the demo shop brings, measured."""
-    found: dict[str, Any] = shop.get(f"/api/v1/changes?stream={STREAM}")["items"][-1]
+    found: dict[str, Any] = shop.get(f"/api/v1/changes?stream={STREAM}")["items"][0]
     wait_until(
         lambda: shop.get(f"/api/v1/changes/{found['id']}/report")["progress"]["state"] == "done",
         "the report of the change",
@@ -97,7 +97,8 @@ def test_a_change_is_proposed_approved_by_another_and_activated(
         "default_version"
     ] == document_version(shop)
     for person in (author, boss):
-        assert person.faults == []
+        # The refused text was answered 422, which a browser's console notes.
+        assert [fault for fault in person.faults if "422" not in fault] == []
         person.page.context.close()
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def test_the_line_of_a_share_begins_before_the_alarm_and_knows_its_goal() -> None:
     stream = make_stream()
     opened = alarm(stream)
-    for minutes in range(7, 480, 5):
+    for minutes in range(7, 720, 5):
         account(stream, accepted=90, refused=10 if minutes < 140 else 0, minutes_ago=minutes)
     story = story_of(opened)
     assert story.is_share
