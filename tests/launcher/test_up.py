@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -39,18 +39,30 @@ def up(data: Path, *words: str, **variables: str) -> subprocess.CompletedProcess
     return manage("up", "--data", str(data), *port, *words, **variables)
 
 
-def outside_database(name: str) -> str:
-    """A fresh database on the tests' own server, as somebody else's server."""
-    base = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as db:
-        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        db.execute(f"CREATE DATABASE {name}")
-    return f"{base}/{name}"
+@pytest.fixture
+def outside() -> Iterator[Callable[[], str]]:
+    """Makes a database on the tests' own server, anew at each call: somebody else's server."""
+    base, name = os.environ["DATABASE_URL"].rsplit("/", 1)[0], f"outside_{os.getpid()}"
+
+    def run(*statements: str) -> None:
+        with psycopg.connect(f"{base}/postgres", autocommit=True) as db:
+            for statement in statements:
+                db.execute(statement)
+
+    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+
+    def make() -> str:
+        run(drop, f"CREATE DATABASE {name}")
+        return f"{base}/{name}"
+
+    yield make
+    run(drop)
 
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Portal]:
-    with live.running(tmp_path_factory.mktemp("up") / "data") as found:
+    place = tmp_path_factory.mktemp("up") / "data"
+    with live.running(place, words=("--workers", "3")) as found:
         yield found
 
 
@@ -59,6 +71,11 @@ def test_it_says_where_it_is_and_who_may_sign_in(portal: live.Portal) -> None:
     assert set(portal.said["logins"]) == ROLES
     assert portal.is_ready()
     assert "admin" in portal.get("/api/v1/me")["roles"]
+
+
+def test_workers_sets_the_number_of_worker_processes(portal: live.Portal) -> None:
+    # The parent and its three.
+    wait_until(lambda: len(portal.pids("portal.celery:app worker")) == 4, "four processes")
 
 
 def test_a_second_up_on_the_same_data_is_refused(portal: live.Portal) -> None:
@@ -130,9 +147,11 @@ def test_ctrl_c_stops_web_before_the_servers(tmp_path: Path) -> None:
     assert portal.pids("") == []
 
 
-def test_each_server_named_in_the_environment_replaces_an_embedded_one(tmp_path: Path) -> None:
+def test_each_server_named_in_the_environment_replaces_an_embedded_one(
+    tmp_path: Path, outside: Callable[[], str]
+) -> None:
     data = tmp_path / "data"
-    database = outside_database(f"outside_{os.getpid()}")
+    database = outside()
     redis = os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5"
     with live.running(data, variables={"DATABASE_URL": database}) as portal:
         assert portal.pids("bin/postgres") == []
@@ -146,8 +165,9 @@ def test_each_server_named_in_the_environment_replaces_an_embedded_one(tmp_path:
         assert db.execute(
             "SELECT count(*) FROM governance_key WHERE name = 'there'"
         ).fetchone() == (1,)
-    # Another database has other people: the logins that are printed are good for it.
-    with live.running(data, variables={"REDIS_URL": redis}) as portal:
+    # A database made anew under its address is prepared again, and its logins are its own.
+    variables = {"DATABASE_URL": outside(), "REDIS_URL": redis}
+    with live.running(data, variables=variables) as portal:
         assert portal.pids("valkey-server") == []
         assert portal.said["admin_token"] != first
         assert portal.get("/api/v1/me")["roles"]
@@ -247,14 +267,6 @@ def test_reset_deletes_nothing_that_is_not_a_portals(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not a portal's directory" in done.stderr
     assert (tmp_path / "thesis.txt").exists()
-
-
-def test_a_database_made_anew_under_its_address_is_prepared_again(tmp_path: Path) -> None:
-    name = f"anew_{os.getpid()}"
-    for _ in range(2):
-        variables = {"DATABASE_URL": outside_database(name)}
-        with live.running(tmp_path / "data", variables=variables) as portal:
-            assert portal.get("/api/v1/me")["roles"]
 
 
 def test_reset_begins_again(tmp_path: Path) -> None:
@@ -424,9 +436,3 @@ def test_an_option_that_makes_no_sense_is_refused(tmp_path: Path, word: str) -> 
     assert done.returncode == 2
     assert word.split("=", maxsplit=1)[0] in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_workers_sets_the_number_of_worker_processes(tmp_path: Path) -> None:
-    with live.running(tmp_path / "data", words=("--workers", "3")) as portal:
-        # The parent and its three.
-        wait_until(lambda: len(portal.pids("portal.celery:app worker")) == 4, "four processes")
