@@ -1,5 +1,6 @@
 """Django's commands as steps of a start: each can be stopped, and says one line when it fails."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -9,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from portal.launcher.errors import LauncherError, StoppedError
 from portal.launcher.instance import Instance
@@ -29,15 +30,14 @@ def prepare_database(
 ) -> dict[str, Any]:
     """Tables, partitions and the first people; gives their logins. Done work is not done again."""
 
-    def run(*words: str) -> str:
-        return _run(instance, environment, words, is_stopping)
-
     if not is_prepared(instance, environment):
         say("migrating the database")
-        run("migrate", "--verbosity", "0")
+        _run(instance, environment, ("migrate", "--verbosity", "0"), is_stopping=is_stopping)
         _stamp(instance, "migrated", _migrations(environment))
-    run("partitions")
-    logins: dict[str, Any] = json.loads(run("first_run", "--json"))
+    _, said = _run(
+        instance, environment, ("partitions",), ("first_run", "--json"), is_stopping=is_stopping
+    )
+    logins: dict[str, Any] = json.loads(said)
     return logins
 
 
@@ -49,7 +49,7 @@ def collect_static(instance: Instance, environment: dict[str, str], *, is_stoppi
     if not _is_stamped(instance, "collected", digest):
         say("collecting static files")
         words = ("collectstatic", "--no-input", "--verbosity", "0")
-        _run(instance, environment, words, is_stopping)
+        _run(instance, environment, words, is_stopping=is_stopping)
         _stamp(instance, "collected", digest)
 
 
@@ -88,28 +88,49 @@ def _stamp(instance: Instance, name: str, digest: str) -> None:
 
 
 def _run(
-    instance: Instance, environment: dict[str, str], words: tuple[str, ...], is_stopping: Stop
-) -> str:
-    """Run one command and give what it printed. What it complained of stays in the logs."""
-    log = instance.logs / f"{words[0]}.log"
-    with tempfile.TemporaryFile("w+") as output, log.open("w") as complaints:
-        process = subprocess.Popen(  # noqa: S603
+    instance: Instance,
+    environment: dict[str, str],
+    *commands: tuple[str, ...],
+    is_stopping: Stop,
+) -> list[str]:
+    """Run commands side by side and give what each printed. What they complained of is logged."""
+    with contextlib.ExitStack() as opened:
+        outputs = [opened.enter_context(tempfile.TemporaryFile("w+")) for _ in commands]
+        processes = [
+            _start(instance, environment, words, output)
+            for words, output in zip(commands, outputs, strict=True)
+        ]
+        while any(process.poll() is None for process in processes):
+            if is_stopping():
+                for process in processes:
+                    process.terminate()
+                for process in processes:
+                    process.wait()
+                raise StoppedError
+            time.sleep(0.02)
+        for words, process in zip(commands, processes, strict=True):
+            if process.returncode != 0:
+                log = _log(instance, words)
+                raise LauncherError(f"`{words[0]}` failed: {_reason(log)} ({log} says more.)")
+        for output in outputs:
+            output.seek(0)
+        return [output.read() for output in outputs]
+
+
+def _start(
+    instance: Instance, environment: dict[str, str], words: tuple[str, ...], output: IO[str]
+) -> subprocess.Popen[bytes]:
+    with _log(instance, words).open("w") as complaints:
+        return subprocess.Popen(  # noqa: S603
             django_command(*words), env=environment, cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=output, stderr=complaints,
             start_new_session=True,  # Ctrl-C is the launcher's to handle
             preexec_fn=die_with_parent,  # noqa: PLW1509  # no threads
         )  # fmt: skip
-        while process.poll() is None:
-            if is_stopping():
-                process.terminate()
-                process.wait()
-                raise StoppedError
-            time.sleep(0.02)
-        output.seek(0)
-        said = output.read()
-    if process.returncode != 0:
-        raise LauncherError(f"`{words[0]}` failed: {_reason(log)} ({log} says more.)")
-    return said
+
+
+def _log(instance: Instance, words: tuple[str, ...]) -> Path:
+    return instance.logs / f"{words[0]}.log"
 
 
 def _reason(log: Path) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Final, TextIO
 
 from portal.launcher.processes import Child, rotate
 
@@ -88,9 +88,17 @@ class Supervisor:
 
 
 def say(text: str) -> None:
-    """Progress for the person at the terminal; standard output is for results.
+    """Progress for the person at the terminal; standard output is for results."""
+    _write(sys.stderr, f"  {text}")
 
-    A terminal that is gone or a pipe nobody reads must not keep the portal from going on.
-    """
+
+def tell(text: str) -> None:
+    """A result, on standard output."""
+    _write(sys.stdout, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """One line. A terminal that is gone or a pipe nobody reads must not stop the portal midway."""
     with contextlib.suppress(OSError):
-        print(f"  {text}", file=sys.stderr, flush=True)  # noqa: T201  # the launcher's voice
+        stream.write(f"{text}\n")
+        stream.flush()

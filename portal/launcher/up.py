@@ -28,7 +28,7 @@ from portal.launcher.errors import LauncherError, StoppedError
 from portal.launcher.instance import Instance, free_bytes
 from portal.launcher.processes import Child
 from portal.launcher.steps import ROOT, collect_static, django_command, prepare_database
-from portal.launcher.supervisor import Supervisor, say
+from portal.launcher.supervisor import Supervisor, say, tell
 
 QUEUES: Final = "system,quality,analytics,experimental,bulk,delivery"
 # Long: two busy cores without compiled modules took a minute.
@@ -103,13 +103,15 @@ def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace
     environment.setdefault("PORTAL_URL", url)
     logins = prepare_database(instance, environment, is_stopping=supervisor.is_stopping)
     collect_static(instance, environment, is_stopping=supervisor.is_stopping)
-    for child in _processes(instance, environment, options):
+    *needed, beat = _processes(instance, environment, options)
+    for child in needed:
         supervisor.add(child)
     say("waiting for the first page")
     if not supervisor.wait_for(lambda: _is_ready(url), seconds=READY_SECONDS):
         if supervisor.stopping:
             raise StoppedError
         raise LauncherError(f"The web server did not get ready; {instance.logs}/web.log says why.")
+    supervisor.add(beat)  # the first page does not wait for it
     instance.announce(environment)
     _announce(url, logins, as_json=options.json)
     if not options.no_demo:
@@ -193,14 +195,13 @@ def _is_ready(url: str) -> bool:
 
 def _announce(url: str, logins: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        line = json.dumps({"url": url, **logins})
-        print(line, flush=True)  # noqa: T201  # the promised line
+        tell(json.dumps({"url": url, **logins}))
         return
     rows = [
         f"  {role:16} {who['email']:28} {who['password']}" for role, who in logins["logins"].items()
     ]
     text = "\n".join(["", f"The portal is at {url}", "Sign in as:", *rows, "", "Ctrl-C stops it."])
-    print(text, flush=True)  # noqa: T201  # what the person waited for
+    tell(text)
 
 
 def _refuse_port(port: int) -> None:
