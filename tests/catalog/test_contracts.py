@@ -114,3 +114,9 @@ def test_house_rules_report_and_do_not_refuse() -> None:
         ("money_minor_units", "price"),
         ("sunset", "old"),
     } <= rules
+
+
+def test_a_schema_of_more_than_1_mib_is_refused() -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_schema({"type": "object", "description": "x" * 1024 * 1024})
+    assert [error.code for error in refused.value.errors] == ["too_large"]
