@@ -6,7 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from catalog.exchange import OutsideStream, Unreadable, example_id, read_paths
+from catalog.exchange.documents import OutsideStream, Unreadable, example_id
+from catalog.exchange.files import read_paths
 from catalog.models import Producer
 from catalog.services.imports import Imported, import_stream
 from catalog.services.producers import create_producer

@@ -24,6 +24,7 @@ class SchemaVersion(models.Model):
     compatibility_group = models.PositiveIntegerField(default=1)
     note = models.TextField(blank=True, default="")
     findings = models.JSONField(default=list)
+    extensions = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     created_by = models.CharField(max_length=254, default="", blank=True)
     activated_at = models.DateTimeField(null=True, blank=True)

@@ -77,6 +77,8 @@ class Stream(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True)
     tags = models.ManyToManyField(Tag, through="StreamTag", related_name="streams")
+    # What files of other tools said of it and no column holds, under their own keys.
+    extensions = models.JSONField(default=dict, blank=True)
     search = SearchVectorField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     created_by = models.CharField(max_length=254, default="", blank=True)

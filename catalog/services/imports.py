@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from catalog import naming
-from catalog.exchange import OutsideStream, OutsideVersion, description_of
+from catalog.exchange.documents import OutsideStream, OutsideVersion, description_of
 from catalog.models import SchemaVersion, Stream, StreamAlias
 from catalog.schema_safety import fingerprint
 from catalog.services.schemas import add_version

@@ -18,7 +18,7 @@ from django.db.models import Max
 from catalog import naming
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy, Verdict
-from catalog.exchange import description_of
+from catalog.exchange.documents import description_of
 from catalog.models import (
     Change,
     ProducerStream,

@@ -8,40 +8,15 @@ is a version of its directory's. A `.json` file given by itself is a schema of t
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from portal.kernel import strict_json
 from portal.kernel.errors import PortalError
 
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 _VERSION_FILE: Final = re.compile(r"v?(\d+(?:\.\d+){0,3})")
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideVersion:
-    label: str
-    document: Any
-    examples: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideStream:
-    """A stream as a file names it, its versions in order. `where` says where it was read."""
-
-    name: str
-    where: str
-    description: str = ""
-    versions: tuple[OutsideVersion, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A line or file that could not be read, and why."""
-
-    where: str
-    why: str
 
 
 def read_paths(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
@@ -150,17 +125,3 @@ def _read_schemas(root: Path, paths: Iterable[Path]) -> Iterator[OutsideStream |
     for name, versions in sorted(found.items()):
         ordered = [version for _, version in sorted(versions, key=lambda item: item[0])]
         yield OutsideStream(name=name, where=name, versions=tuple(ordered))
-
-
-def description_of(document: Any) -> str:
-    """The first sentence or two of a schema's own description, else its title."""
-    for key in ("description", "title"):
-        text = document.get(key) if isinstance(document, dict) else None
-        if isinstance(text, str) and text.strip():
-            return " ".join(text.split())[:1000]
-    return ""
-
-
-def example_id(stream: str, version: int, place: int) -> str:
-    """The id of an example event: made of stream, version and place, so that it is the same again."""
-    return f"{stream}:{version}:{place}"[-128:]
