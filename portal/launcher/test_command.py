@@ -1,11 +1,17 @@
-"""`manage.py test`: the whole suite against servers of its own and a real browser."""
+"""`manage.py test`: the whole suite against servers of its own and a real browser.
 
+Without arguments it runs in two goes: what shares a machine well in two processes, each with servers
+of its own, then what measures time or starts whole portals, alone. Arguments are pytest's, for one go
+in one process.
+"""
+
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -18,42 +24,71 @@ from portal.launcher.supervisor import say
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 
+PROCESSES: Final = 2
+TOGETHER: Final = (
+    "-n",
+    str(PROCESSES),
+    "--dist",
+    "loadfile",
+    "--no-loadscope-reorder",
+    "-m",
+    "not alone",
+)
+ALONE: Final = ("-m", "alone")
+# Servers that somebody gave are one set, which two processes would share.
+GIVEN: Final = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run pytest with these arguments and give its exit code."""
+    """Run pytest with these arguments, or everything, and give the first exit code that is not 0."""
+    is_whole = not argv and not any(os.environ.get(name) for name in GIVEN)
+    goes = (TOGETHER, ALONE) if is_whole else (tuple(argv),)
     try:
         with ExitStack() as stack:
-            environment = _environment(stack)
-            command = [sys.executable, "-m", "pytest", *argv]
-            return subprocess.run(  # noqa: S603
-                command, cwd=ROOT, env=environment, check=False
-            ).returncode
+            environment = _environment(stack, PROCESSES if is_whole else 1)
+            codes = [_pytest(arguments, environment) for arguments in goes]
+            return next((code for code in codes if code), 0)
     except LauncherError as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command line speaks here
         return 1
 
 
-def _environment(stack: ExitStack) -> dict[str, str]:
+def _pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603
+
+
+def _environment(stack: ExitStack, processes: int) -> dict[str, str]:
     place = Path(tempfile.mkdtemp(prefix="portal-test-"))
     stack.callback(shutil.rmtree, place, ignore_errors=True)
+    say("starting servers for the tests")
+    sets = [_servers(stack, place / str(number)) for number in range(processes)]
     environment = {
         **os.environ,
-        "PORTAL_DATA": str(place / "data"),
         "PORTAL_SECRET_KEY": "a-secret-for-tests-only-that-is-long-enough-for-the-checks-0123456789",
         "PORTAL_STATIC_UNHASHED": "1",
         "PORTAL_DB_POOL": "0",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or _postgres(stack, place),
-        "REDIS_URL": os.environ.get("TEST_REDIS_URL") or _redis(stack, place),
+        "PORTAL_TEST_SERVERS": json.dumps(sets),
+        **sets[0],
     }
-    (place / "data").mkdir()
     found = browser.find_or_install()
     if found:
         environment["PORTAL_BROWSER"] = found
     return environment
 
 
+def _servers(stack: ExitStack, place: Path) -> dict[str, str]:
+    """The variables of one process: a PostgreSQL, a Redis and a data directory."""
+    (place / "data").mkdir(parents=True)
+    return {
+        "PORTAL_DATA": str(place / "data"),
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or _postgres(stack, place),
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL") or _redis(stack, place),
+    }
+
+
 def _postgres(stack: ExitStack, place: Path) -> str:
-    say("starting a PostgreSQL for the tests")
     server = postgres.Server(place / "postgres", free_port(), "test", unsafe=True)
     postgres.initialise(server)
     child = postgres.child(server, place / "postgres.log")

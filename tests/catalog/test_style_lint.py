@@ -198,6 +198,7 @@ def test_the_old_way_to_call_it_still_answers() -> None:
     assert lint([]) == [] or lint([], {})
 
 
+@pytest.mark.alone
 def test_a_contract_of_two_thousand_fields_is_judged_in_time() -> None:
     fields = {f"custField{n}": {"type": "number", "examples": ["x"]} for n in range(2_000)}
     document = contract(fields)

@@ -125,6 +125,7 @@ def test_lists_and_single_questions_agree() -> None:
         assert listed == {s for s in Stream.objects.all() if access.may(actor, permission, s)}
 
 
+@pytest.mark.alone
 def test_twenty_thousand_grants_are_judged_in_two_milliseconds() -> None:
     stream, person = make_stream(team=make_team()), make_person()
     row = PermissionRow.objects.get(codename="read_payload_stream")

@@ -641,6 +641,7 @@ def test_bodies_that_cannot_be_read_count_towards_the_quota(world: World, stream
 
 
 @pytest.mark.parametrize("odd", ["1e400", '"\\ud800"', '"\\u0000"'])
+@pytest.mark.alone
 def test_nobody_waits_for_long_behind_a_hostile_body(sender: Sender, odd: str) -> None:
     """5 MiB of small odd things took the process for five to ten seconds."""
     data = f"[{odd}{',1' * 2_400_000}]".encode()

@@ -52,6 +52,7 @@ def test_caps_hold_for_what_does_not_pack() -> None:
 @pytest.mark.parametrize(
     ("encoding", "piece"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))]
 )
+@pytest.mark.alone
 def test_a_flood_of_empty_pieces_is_refused_at_once(encoding: str, piece: bytes) -> None:
     """Each piece once cost a copy of all that followed it: ten seconds for one body."""
     started = time.monotonic()

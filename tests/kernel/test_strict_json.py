@@ -77,6 +77,7 @@ def test_a_key_twice_is_refused_however_it_is_spelled(body: bytes) -> None:
         b"[" * 201 + b'"\\ud800"' + b"]" * 201,
     ],
 )
+@pytest.mark.alone
 def test_deep_nesting_is_refused_fast(body: bytes) -> None:
     started = time.perf_counter()
     with pytest.raises(BadRequestError) as caught:
@@ -174,6 +175,7 @@ def test_broken_array_with_a_lone_surrogate_is_no_json(body: bytes) -> None:
 @pytest.mark.parametrize(
     "odd", [b"1e400", b'"\\u0000"', b'"\\ud800"', b"9" * 5000, b'{"\\ud800": 1, "\\ud801": 2}']
 )
+@pytest.mark.alone
 def test_text_beyond_the_size_of_an_event_is_read_without_the_slow_scan(odd: bytes) -> None:
     """Each of these once took the scan in Python: seconds for one body."""
     raw = b'{"id":"a","data":[' + odd + b",1" * 2_000_000 + b"]}"

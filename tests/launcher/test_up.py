@@ -125,6 +125,7 @@ def test_a_process_that_dies_comes_back(portal: live.Portal, words: str) -> None
     wait_until(portal.is_ready, "readiness")
 
 
+@pytest.mark.alone
 def test_the_second_start_takes_less_than_ten_seconds_and_keeps_everything(
     tmp_path: Path,
 ) -> None:

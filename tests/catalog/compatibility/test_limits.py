@@ -82,6 +82,7 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("policy", [Policy.STRICT, Policy.READER_WRITER])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.alone
 def test_a_schema_meant_to_hurt_is_answered_in_time(case: str, policy: Policy) -> None:
     old, new = CASES[case]
     started = time.process_time()
