@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from catalog import impact
+from catalog.compatibility.budget import Budget
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Direction, Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
@@ -71,8 +72,13 @@ def _keep(change: Change) -> None:
 
 
 @transaction.atomic
-def static_report(stream: Stream, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything about a candidate that needs no stored event, as JSON."""
+def static_report(
+    stream: Stream, document: Mapping[str, Any], *, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Everything about a candidate that needs no stored event, as JSON.
+
+    `budget` bounds what other modes and policies would say, where somebody waits for the answer.
+    """
     compared = compared_versions(stream)
     earlier = [version.document for version in compared]
     old = fields_of(earlier[-1]) if earlier else []
@@ -100,7 +106,7 @@ def static_report(stream: Stream, document: Mapping[str, Any]) -> dict[str, Any]
         },
         "differences": differences[:MAX_DIFFERENCES],
         "more_differences": max(len(differences) - MAX_DIFFERENCES, 0),
-        "others": _other_verdicts(document, earlier),
+        "others": _other_verdicts(document, earlier, budget),
         "fields": [item.as_dict() for item in touched],
         "consumers": _readers(stream, touched),
         "observed": _observed(stream, touched),
@@ -132,15 +138,20 @@ def _differences(
 
 
 def _other_verdicts(
-    document: Mapping[str, Any], earlier: list[dict[str, Any]]
+    document: Mapping[str, Any], earlier: list[dict[str, Any]], budget: Budget | None
 ) -> list[dict[str, Any]]:
     """What each mode would say under each policy."""
     found = []
     for policy in Policy:
         for mode in _OTHER_MODES:
-            verdict = compare(document, earlier, mode=mode, policy=policy)
+            verdict = compare(document, earlier, mode=mode, policy=policy, budget=budget)
             found.append(
-                {"mode": str(mode), "policy": str(policy), "compatible": verdict.compatible}
+                {
+                    "mode": str(mode),
+                    "policy": str(policy),
+                    "compatible": verdict.compatible,
+                    "undecided": verdict.undecided,
+                }
             )
     return found
 
