@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_register
+from catalog import views, views_changes, views_register, views_remedies
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("changes/<uuid:change_id>/", views_changes.change, name="change"),
     path("changes/<uuid:change_id>/report/", views_changes.change_report, name="change_report"),
     path("changes/<uuid:change_id>/decide/", views_changes.decide, name="change_decide"),
+    path("changes/<uuid:change_id>/remedy/", views_remedies.apply, name="change_remedy"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

@@ -21,16 +21,13 @@ def version_diff(stream: Stream, old: SchemaVersion, new: SchemaVersion) -> dict
     MAX_DIFFERENCES differences, with how many there are more."""
     mode = Mode(stream.compatibility_mode)
     verdicts = {
-        policy: compare(new.document, [old.document], mode=mode, policy=policy)
-        for policy in Policy
+        policy: compare(new.document, [old.document], mode=mode, policy=policy) for policy in Policy
     }
     mine = Policy(stream.compatibility_policy)
     differences = [
         difference_body(one, refuses=refuses(one, mode)) for one in verdicts[mine].differences
     ]
-    diff = field_diff(
-        fields_of(old.document), fields_of(new.document), from_check(differences)
-    )
+    diff = field_diff(fields_of(old.document), fields_of(new.document), from_check(differences))
     rows = [row for row in diff.rows if isinstance(row, DiffRow)]
     return {
         "stream": stream.name,

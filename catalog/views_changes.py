@@ -80,6 +80,9 @@ def change_report(request: HttpRequest, change_id: UUID) -> HttpResponse:
 def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
     base = _base_of(found)
     report, replay = found.report, found.replay
+    is_mine = found.asked_by_id == actor.id
+    may_edit = access.may(actor, Permission.EDIT, found.stream)
+    may_approve = access.may(actor, Permission.APPROVE, found.stream)
     context = {
         "change": found,
         "stream": found.stream,
@@ -102,10 +105,11 @@ def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
         "votes": list(found.votes.select_related("user")),
         "comments": list(found.comments.all()[:200]),
         "is_open": found.state in services.OPEN_STATES,
-        "may_edit": access.may(actor, Permission.EDIT, found.stream),
-        "may_decide": found.asked_by_id != actor.id
-        and access.may(actor, Permission.APPROVE, found.stream),
-        "is_mine": found.asked_by_id == actor.id,
+        "may_edit": may_edit,
+        "may_decide": may_approve and not is_mine,
+        "may_mend": may_edit and (may_approve or is_mine),
+        "is_mine": is_mine,
+        "revision": found.revisions.select_related("version").order_by("-opened_at").first(),
     }
     return context | _diff(base, found.version, view, report.get("differences", []))
 

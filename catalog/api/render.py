@@ -119,6 +119,7 @@ class ChangeBody(TypedDict):
     summary: str
     reason: str
     opens_group: bool
+    revises: UUID | None
     needed_approvals: int
     opened_by: str
     opened_at: Time
@@ -135,6 +136,7 @@ class VoteBody(TypedDict):
 
 class ChangeDetailBody(ChangeBody):
     votes: list[VoteBody]
+    revised_by: UUID | None
 
 
 class CommentBody(TypedDict):
@@ -224,6 +226,7 @@ def change(row: Change) -> ChangeBody:
         "summary": row.summary,
         "reason": row.reason,
         "opens_group": row.opens_group,
+        "revises": row.revises_id,
         "needed_approvals": row.needed_approvals,
         "opened_by": row.opened_by,
         "opened_at": row.opened_at,
@@ -238,7 +241,8 @@ def change_detail(row: Change) -> ChangeDetailBody:
         {"by": vote.user.email, "vote": vote.vote, "comment": vote.comment, "at": vote.at}
         for vote in row.votes.select_related("user")
     ]
-    return {**change(row), "votes": votes}
+    revisions = row.revisions.order_by("-opened_at").values_list("pk", flat=True)
+    return {**change(row), "votes": votes, "revised_by": revisions.first()}
 
 
 def comment(row: ChangeComment) -> CommentBody:

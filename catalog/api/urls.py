@@ -43,6 +43,7 @@ urlpatterns = [
     path("changes/<uuid:change_id>", changes.ChangeDetail.as_view()),
     path("changes/<uuid:change_id>/report", changes.ChangeReport.as_view()),
     path("changes/<uuid:change_id>/comments", changes.ChangeComments.as_view()),
+    path("changes/<uuid:change_id>/remedy", changes.ChangeRemedy.as_view()),
     path("changes/<uuid:change_id>/rerun", changes.ChangeRerun.as_view()),
     path("schemas/compatibility", compatibility.Compatibility.as_view()),
     path("schemas/infer", contracts.Infer.as_view()),

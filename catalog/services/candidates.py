@@ -25,9 +25,7 @@ OTHERS_SECONDS: Final = 2.0
 _PLURALS: Final = {kind: f"{kind}s" for kind in impact.KINDS}
 
 
-def check_candidate(
-    stream: Stream, document: Mapping[str, Any], *, actor: Actor
-) -> dict[str, Any]:
+def check_candidate(stream: Stream, document: Mapping[str, Any], *, actor: Actor) -> dict[str, Any]:
     """What proposing a document would show, for who may propose it; nothing is kept.
 
     What nobody measures is the text `not measured`. Raises InvalidError for a document that

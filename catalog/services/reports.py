@@ -1,7 +1,8 @@
 """The change report: what a proposed version would do, found out by workers and kept with it.
 
 First what the catalog knows (verdict, differences, readers, what depends on its fields, style and
-privacy), which takes a moment; then the replay of stored events, a stated sample first and then
+privacy), which takes a moment; then what a machine could do about each refused difference; then the
+replay of stored events, a stated sample first and then
 every event of the last seven days, step by step.
 """
 
@@ -17,6 +18,7 @@ from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Direction, Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import Change, ConsumerMapping, Stream
+from catalog.services.remedies import offer_remedies
 from catalog.services.schemas import compared_versions
 from catalog.style_lint import lint
 from catalog.touched import BREAKS, Touched, effect_on, touched_fields
@@ -44,14 +46,22 @@ def change_report_step(job: Job) -> Step:
     if change is None:
         raise InvalidStateError("The change is gone.")
     cursor = dict(job.cursor)
+    if change.revisions.exists():
+        return Step(cursor, job.done, job.total, "a revised candidate took its place", True)
     if not cursor:
         change.report = static_report(change.stream, change.version.document)
         change.replay = {}
         _keep(change)
+        return Step({"remedies": 0}, 0, None, "trying remedies")
+    if "remedies" in cursor:
+        place = offer_remedies(change, cursor["remedies"], budget_seconds=STEP_SECONDS)
+        _keep(change)
+        if place is not None:
+            return Step({"remedies": place}, 0, None, "trying remedies")
         is_finished = impact.replayer() is None
         return Step({"replay": {}}, 0, None, "replaying stored events", is_finished=is_finished)
     replayer = impact.replayer()
-    assert replayer is not None  # the first step ended the job without one
+    assert replayer is not None  # the step before ended the job without one
     step = replayer(
         change.stream,
         change.version.document,
