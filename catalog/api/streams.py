@@ -148,21 +148,22 @@ class Streams(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        body = self.said(request)
-        stream = services.register_stream(
-            services.NewStream(
-                name=body["name"],
-                document=body["schema"],
-                owner_team=find_team(body.get("owner")),
-                extra={name: body[name] for name in _EXTRA if name in body},
-                **{name: body[name] for name in _PLAIN if name in body},
-            ),
-            actor=api_actor(request),
-        )
-        return _answer(stream, status=201)
+        new = new_stream(self.said(request))
+        return stream_answer(services.register_stream(new, actor=api_actor(request)), status=201)
 
 
-def _answer(stream: Stream, *, status: int = 200) -> Response:
+def new_stream(body: dict[str, Any]) -> services.NewStream:
+    """What a body of NEW_STREAM asks to register."""
+    return services.NewStream(
+        name=body["name"],
+        document=body["schema"],
+        owner_team=find_team(body.get("owner")),
+        extra={name: body[name] for name in _EXTRA if name in body},
+        **{name: body[name] for name in _PLAIN if name in body},
+    )
+
+
+def stream_answer(stream: Stream, *, status: int = 200) -> Response:
     tags = list(stream.tags.order_by("slug").values_list("slug", flat=True))
     headers = {"ETag": etag(stream.revision)}
     if status == 201:
@@ -175,7 +176,7 @@ class StreamDetail(ApiView):
 
     @operation("One stream, by its name or an alias.", gives=render.StreamBody)
     def get(self, request: Request, name: str) -> Response:
-        return _answer(get_stream(api_actor(request), name))
+        return stream_answer(get_stream(api_actor(request), name))
 
     @operation("Change facts of a stream.", body=STREAM_CHANGES, gives=render.StreamBody)
     def patch(self, request: Request, name: str) -> Response:
@@ -188,7 +189,7 @@ class StreamDetail(ApiView):
         compatibility = changes.pop("compatibility", {})
         changes |= {f"compatibility_{part}": value for part, value in compatibility.items()}
         stream = services.change_stream(stream, changes, actor=actor, revision=stream.revision)
-        return _answer(get_stream(actor, stream.name))
+        return stream_answer(get_stream(actor, stream.name))
 
 
 class Schemas(ApiView):
@@ -219,19 +220,19 @@ class Schemas(ApiView):
     def post(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
         stream = get_stream(actor, name)
-        body = self.said(request)
-        change = propose_change(
-            stream,
-            Proposal(
-                body["schema"],
-                label=body.get("label", ""),
-                summary=body.get("summary", body.get("note", ""))[:200],
-                reason=body.get("reason", ""),
-                opens_group=body.get("opens_group", False),
-            ),
-            actor=actor,
-        )
+        change = propose_change(stream, proposal(self.said(request)), actor=actor)
         return change_answer(get_change(actor, change.pk), status=201)
+
+
+def proposal(body: dict[str, Any]) -> Proposal:
+    """What a body of NEW_VERSION proposes."""
+    return Proposal(
+        body["schema"],
+        label=body.get("label", ""),
+        summary=body.get("summary", body.get("note", ""))[:200],
+        reason=body.get("reason", ""),
+        opens_group=body.get("opens_group", False),
+    )
 
 
 class SchemaDetail(ApiView):

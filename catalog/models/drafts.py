@@ -16,7 +16,8 @@ class DraftKind(models.TextChoices):
 
 class Draft(models.Model):
     """What somebody has not published yet. `content` holds the members of the request it is to
-    become, valid or not; `revision` rises with each write and is its ETag.
+    become, valid or not; `page` what the page needs to go on with it (a contract that cannot be
+    read yet as text, what was seen in samples). `revision` rises with each write: its ETag.
 
     A draft of a change names its stream; one of a registration none.
     """
@@ -28,6 +29,7 @@ class Draft(models.Model):
     )
     title = models.CharField(max_length=200, blank=True, default="")
     content = models.JSONField(default=dict)
+    page = models.JSONField(default=dict)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="drafts")
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
