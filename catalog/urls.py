@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_register, views_remedies
+from catalog import views, views_changes, views_drafts, views_register, views_remedies
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
@@ -18,6 +18,11 @@ urlpatterns = [
     path("changes/<uuid:change_id>/report/", views_changes.change_report, name="change_report"),
     path("changes/<uuid:change_id>/decide/", views_changes.decide, name="change_decide"),
     path("changes/<uuid:change_id>/remedy/", views_remedies.apply, name="change_remedy"),
+    path("drafts/", views_drafts.overview, name="drafts"),
+    path("drafts/save/", views_drafts.save, name="draft_save"),
+    path("drafts/<uuid:draft_id>/", views_drafts.draft, name="draft"),
+    path("drafts/<uuid:draft_id>/share/", views_drafts.share, name="draft_share"),
+    path("drafts/<uuid:draft_id>/discard/", views_drafts.discard, name="draft_discard"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

@@ -9,16 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from catalog import draft_pages
 from catalog.change_verdict import change_verdict
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy
 from catalog.diff import field_diff, from_check, text_diff
+from catalog.draft_pages import Saved, saved_in
 from catalog.field_index import fields_of
 from catalog.forms import ChangeForm
-from catalog.models import Change, SchemaVersion, Vote
+from catalog.models import Change, SchemaVersion, Stream, Vote
 from catalog.selectors import changes as selectors
 from catalog.selectors.streams import get_stream, get_version
 from catalog.services import changes as services
+from catalog.services.drafts import publish_change
 from governance import access
 from governance.middleware import request_actor
 from governance.selectors.jobs import newest_job
@@ -249,27 +252,62 @@ def propose(request: HttpRequest, name: str) -> HttpResponse:
     current = get_version(stream, None) if stream.default_version else None
     text = json.dumps(current.document, indent=2, ensure_ascii=False) if current else "{}"
     form = ChangeForm(request.POST or None, initial={"document": text})
+    saved = saved_in(actor, request.POST.dict())
     if request.method == "POST" and form.is_valid():
         fields = form.cleaned_data
+        proposal = services.Proposal(
+            fields["document"],
+            summary=fields["summary"],
+            reason=fields["reason"],
+            opens_group=fields["opens_group"],
+        )
         try:
-            made = services.propose_change(
-                stream,
-                services.Proposal(
-                    fields["document"],
-                    summary=fields["summary"],
-                    reason=fields["reason"],
-                    opens_group=fields["opens_group"],
-                ),
-                actor=actor,
-            )
+            if saved is not None and saved.draft.stream_id == stream.pk:
+                made = publish_change(saved.draft, proposal, actor=actor, revision=saved.revision)
+            else:
+                made = services.propose_change(stream, proposal, actor=actor)
         except PortalError as error:
             places = [f"{item.pointer}: {item.detail}" for item in error.errors[:5]]
             form.add_error("document", "; ".join([error.detail, *places]))
         else:
             return redirect("change", change_id=made.pk)
     status = 422 if form.errors else 200
-    context = {"form": form, "stream": stream, "current": current}
-    return render(request, "catalog/change_new.html", context, status=status)
+    return _propose_page(request, form, stream, saved, status=status)
+
+
+def reopen(request: HttpRequest, actor: Actor, saved: Saved, frame: dict[str, Any]) -> HttpResponse:
+    """The page of proposing with a kept draft, and with whom it is shared."""
+    stream = saved.draft.stream
+    assert stream is not None  # a draft of a change has one, by constraint
+    initial = {
+        **draft_pages.texts_of(saved.draft),
+        "document": draft_pages.document_text(saved.draft),
+        "opens_group": saved.draft.content.get("opens_group") is True,
+    }
+    return _propose_page(request, ChangeForm(initial=initial), stream, saved, frame=frame)
+
+
+def keep_open(
+    request: HttpRequest, stream: Stream, saved: Saved | None, problem: str
+) -> HttpResponse:
+    """The page of proposing again with what was typed, because it could not be kept."""
+    form = ChangeForm(request.POST)
+    form.add_error(None, problem)
+    return _propose_page(request, form, stream, saved, status=409)
+
+
+def _propose_page(
+    request: HttpRequest,
+    form: ChangeForm,
+    stream: Stream,
+    saved: Saved | None,
+    *,
+    status: int = 200,
+    frame: dict[str, Any] | None = None,
+) -> HttpResponse:
+    current = get_version(stream, None) if stream.default_version else None
+    context = {"form": form, "stream": stream, "current": current, "saved": saved, "sharing": None}
+    return render(request, "catalog/change_new.html", context | (frame or {}), status=status)
 
 
 @require_GET
