@@ -2,11 +2,19 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_drafts, views_register, views_remedies
+from catalog import (
+    views,
+    views_changes,
+    views_drafts,
+    views_endings,
+    views_register,
+    views_remedies,
+)
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
+    path("streams/<str:name>/end/", views_endings.end, name="stream_end"),
     path("streams/<str:name>/change/", views_changes.propose, name="change_new"),
     path(
         "streams/<str:name>/versions/<int:first>..<int:second>/",

@@ -249,7 +249,7 @@ class PublishDraft(ApiView):
         if row.kind == DraftKind.REGISTRATION:
             new = new_stream(NEW_STREAM.read(row.content))
             stream = services.publish_registration(row, new, actor=actor)
-            answer = stream_answer(stream, status=201)
+            answer = stream_answer(stream, actor, status=201)
         else:
             wanted = proposal(NEW_VERSION.read(row.content))
             change = services.publish_change(row, wanted, actor=actor)

@@ -52,6 +52,22 @@ class StreamBody(TypedDict):
     revision: int
     tags: NotRequired[list[str]]
     aliases: NotRequired[list[str]]
+    deprecated_at: NotRequired[Time | None]
+    sunset_at: NotRequired[Time | None]
+    migration: NotRequired[str]
+    successor: NotRequired[str | None]
+    retired_at: NotRequired[Time | None]
+
+
+def ending(row: Stream, successor: Stream | None) -> dict[str, Any]:
+    """How a stream ends; `successor` as far as the reader may know of it."""
+    return {
+        "deprecated_at": row.deprecated_at,
+        "sunset_at": row.sunset_at,
+        "migration": row.migration_note,
+        "successor": successor.name if successor else None,
+        "retired_at": row.retired_at,
+    }
 
 
 def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:

@@ -17,6 +17,7 @@ from catalog.selectors.streams import (
     find_version,
     get_stream,
     is_following,
+    successor_of,
 )
 from catalog.services import streams as services
 from catalog.services.changes import MAX_COMMENT, Proposal, propose_change
@@ -38,6 +39,7 @@ from portal.http.conditional import etag, require_match
 from portal.http.described import Described
 from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
+from portal.kernel.actor import Actor
 
 SEARCH: Final[dict[str, parameters.Reader]] = {
     "q": parameters.text(200),
@@ -148,8 +150,9 @@ class Streams(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        new = new_stream(self.said(request))
-        return stream_answer(services.register_stream(new, actor=api_actor(request)), status=201)
+        actor = api_actor(request)
+        stream = services.register_stream(new_stream(self.said(request)), actor=actor)
+        return stream_answer(stream, actor, status=201)
 
 
 def new_stream(body: dict[str, Any]) -> services.NewStream:
@@ -163,12 +166,17 @@ def new_stream(body: dict[str, Any]) -> services.NewStream:
     )
 
 
-def stream_answer(stream: Stream, *, status: int = 200) -> Response:
+def stream_answer(stream: Stream, actor: Actor, *, status: int = 200) -> Response:
+    """A stream where it stands alone: with its tags, aliases and how it ends."""
     tags = list(stream.tags.order_by("slug").values_list("slug", flat=True))
     headers = {"ETag": etag(stream.revision)}
     if status == 201:
         headers["Location"] = f"/api/v1/streams/{stream.name}"
-    return Response(render.stream(stream, tags=tags), status=status, headers=headers)
+    body = {
+        **render.stream(stream, tags=tags),
+        **render.ending(stream, successor_of(actor, stream)),
+    }
+    return Response(body, status=status, headers=headers)
 
 
 class StreamDetail(ApiView):
@@ -176,7 +184,8 @@ class StreamDetail(ApiView):
 
     @operation("One stream, by its name or an alias.", gives=render.StreamBody)
     def get(self, request: Request, name: str) -> Response:
-        return stream_answer(get_stream(api_actor(request), name))
+        actor = api_actor(request)
+        return stream_answer(get_stream(actor, name), actor)
 
     @operation("Change facts of a stream.", body=STREAM_CHANGES, gives=render.StreamBody)
     def patch(self, request: Request, name: str) -> Response:
@@ -189,7 +198,7 @@ class StreamDetail(ApiView):
         compatibility = changes.pop("compatibility", {})
         changes |= {f"compatibility_{part}": value for part, value in compatibility.items()}
         stream = services.change_stream(stream, changes, actor=actor, revision=stream.revision)
-        return stream_answer(get_stream(actor, stream.name))
+        return stream_answer(get_stream(actor, stream.name), actor)
 
 
 class Schemas(ApiView):

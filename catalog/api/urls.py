@@ -9,6 +9,7 @@ from catalog.api import (
     contracts,
     differences,
     drafts,
+    endings,
     finder,
     groups,
     keys,
@@ -21,6 +22,9 @@ urlpatterns = [
     path("streams/<name:name>", streams.StreamDetail.as_view()),
     path("streams/<name:name>/code", contracts.StreamCode.as_view()),
     path("streams/<name:name>/follow", streams.FollowStream.as_view()),
+    path("streams/<name:name>/deprecate", endings.DeprecateStream.as_view()),
+    path("streams/<name:name>/reactivate", endings.ReactivateStream.as_view()),
+    path("streams/<name:name>/retire", endings.RetireStream.as_view()),
     path("streams/<name:name>/schemas", streams.Schemas.as_view()),
     path("streams/<name:name>/schemas/check", differences.CheckCandidate.as_view()),
     path(

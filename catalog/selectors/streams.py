@@ -38,6 +38,13 @@ def get_stream(actor: Actor, name: str) -> Stream:
     return found
 
 
+def successor_of(actor: Actor, stream: Stream) -> Stream | None:
+    """What to use instead of a stream at its end, as far as the actor may know of it."""
+    if stream.successor_id is None:
+        return None
+    return visible_streams(actor).filter(pk=stream.successor_id).first()
+
+
 def get_version(stream: Stream, version: int | None) -> SchemaVersion:
     """A version of a stream, the default one without a number; NotFoundError without it."""
     number = version if version is not None else stream.default_version
