@@ -24,7 +24,7 @@ from portal.kernel.json_schema import compile_schema
 
 MAX_OFFERED: Final = 3  # beside opening a group
 OPEN_GROUP: Final = "open-group"
-_PLACEHOLDERS: Final = ("", 0, False, [], {}, None)
+_PLACEHOLDERS: Final[tuple[Any, ...]] = ("", 0, False, [], {}, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,11 @@ def ben(team: Team) -> Person:
 
 
 def test_a_draft_keeps_what_no_rule_would_take_yet(ada: Person) -> None:
-    odd = {"name": "Not A Name", "schema": {"type": 5}, "anything": [None, {"deep": {}}]}
+    odd: dict[str, Any] = {
+        "name": "Not A Name",
+        "schema": {"type": 5},
+        "anything": [None, {"deep": {}}],
+    }
     made = ada.call("POST", "", {"kind": "registration", "content": odd}, 201)
     assert (made["title"], made["mine"], made["content"]) == ("Not A Name", True, odd)
     refused = ada.call("POST", f"/{made['id']}/publish", {}, 400)
