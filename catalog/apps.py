@@ -36,4 +36,8 @@ class CatalogConfig(AppConfig):
         from portal.http import problem  # noqa: PLC0415
 
         problem.shape_errors("/registry", registry_door.shape)
-        job_kinds.register(changes.REPORT, reports.change_report_step)
+        job_kinds.register(
+            changes.REPORT,
+            reports.change_report_step,
+            face=job_kinds.Face("Change report", "/changes/{key}/"),
+        )

@@ -111,3 +111,23 @@ class ChangeForm(forms.Form):
         if not isinstance(found, dict):
             raise forms.ValidationError("A contract is a JSON object.")
         return found
+
+
+class EndingForm(forms.Form):
+    """How a stream ends: its last day, how to move on, what to use instead."""
+
+    sunset_on = forms.DateField(
+        widget=forms.DateInput(attrs={"class": "in", "type": "date"}),
+        help_text="From 00:00 UTC of this day on its events are refused.",
+    )
+    migration = forms.CharField(
+        max_length=4000,
+        widget=forms.Textarea(attrs={"class": "in", "rows": 4}),
+        help_text="What its producers send and its readers read instead, and what differs.",
+    )
+    successor = forms.CharField(
+        required=False,
+        max_length=255,
+        widget=forms.TextInput(attrs={"class": "in mono", "autocomplete": "off"}),
+        help_text="The name of the stream that takes its place.",
+    )

@@ -95,3 +95,23 @@ def register_replayer(replayer: Replayer) -> None:
 
 def replayer() -> Replayer | None:
     return _replayers[0] if _replayers else None
+
+
+class Sampler(Protocol):
+    """Validates a bounded sample of the stored events of a stream against a candidate, at once."""
+
+    def __call__(
+        self, stream: Stream, document: Mapping[str, Any], *, budget_seconds: float
+    ) -> Mapping[str, Any]: ...
+
+
+_samplers: list[Sampler] = []
+
+
+def register_sampler(sampler: Sampler) -> None:
+    """Say how a sample of stored events is tried while somebody waits."""
+    _samplers[:] = [sampler]
+
+
+def sampler() -> Sampler | None:
+    return _samplers[0] if _samplers else None

@@ -2,11 +2,19 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_register
+from catalog import (
+    views,
+    views_changes,
+    views_drafts,
+    views_endings,
+    views_register,
+    views_remedies,
+)
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
+    path("streams/<str:name>/end/", views_endings.end, name="stream_end"),
     path("streams/<str:name>/change/", views_changes.propose, name="change_new"),
     path(
         "streams/<str:name>/versions/<int:first>..<int:second>/",
@@ -17,6 +25,12 @@ urlpatterns = [
     path("changes/<uuid:change_id>/", views_changes.change, name="change"),
     path("changes/<uuid:change_id>/report/", views_changes.change_report, name="change_report"),
     path("changes/<uuid:change_id>/decide/", views_changes.decide, name="change_decide"),
+    path("changes/<uuid:change_id>/remedy/", views_remedies.apply, name="change_remedy"),
+    path("drafts/", views_drafts.overview, name="drafts"),
+    path("drafts/save/", views_drafts.save, name="draft_save"),
+    path("drafts/<uuid:draft_id>/", views_drafts.draft, name="draft"),
+    path("drafts/<uuid:draft_id>/share/", views_drafts.share, name="draft_share"),
+    path("drafts/<uuid:draft_id>/discard/", views_drafts.discard, name="draft_discard"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

@@ -9,16 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from catalog import draft_pages
 from catalog.change_verdict import change_verdict
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy
 from catalog.diff import field_diff, from_check, text_diff
+from catalog.draft_pages import Saved, saved_in
 from catalog.field_index import fields_of
 from catalog.forms import ChangeForm
-from catalog.models import Change, SchemaVersion, Vote
+from catalog.models import Change, SchemaVersion, Stream, Vote
 from catalog.selectors import changes as selectors
 from catalog.selectors.streams import get_stream, get_version
 from catalog.services import changes as services
+from catalog.services.drafts import publish_change
 from governance import access
 from governance.middleware import request_actor
 from governance.selectors.jobs import newest_job
@@ -80,6 +83,9 @@ def change_report(request: HttpRequest, change_id: UUID) -> HttpResponse:
 def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
     base = _base_of(found)
     report, replay = found.report, found.replay
+    is_mine = found.asked_by_id == actor.id
+    may_edit = access.may(actor, Permission.EDIT, found.stream)
+    may_approve = access.may(actor, Permission.APPROVE, found.stream)
     context = {
         "change": found,
         "stream": found.stream,
@@ -102,10 +108,11 @@ def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
         "votes": list(found.votes.select_related("user")),
         "comments": list(found.comments.all()[:200]),
         "is_open": found.state in services.OPEN_STATES,
-        "may_edit": access.may(actor, Permission.EDIT, found.stream),
-        "may_decide": found.asked_by_id != actor.id
-        and access.may(actor, Permission.APPROVE, found.stream),
-        "is_mine": found.asked_by_id == actor.id,
+        "may_edit": may_edit,
+        "may_decide": may_approve and not is_mine,
+        "may_mend": may_edit and (may_approve or is_mine),
+        "is_mine": is_mine,
+        "revision": found.revisions.select_related("version").order_by("-opened_at").first(),
     }
     return context | _diff(base, found.version, view, report.get("differences", []))
 
@@ -245,27 +252,62 @@ def propose(request: HttpRequest, name: str) -> HttpResponse:
     current = get_version(stream, None) if stream.default_version else None
     text = json.dumps(current.document, indent=2, ensure_ascii=False) if current else "{}"
     form = ChangeForm(request.POST or None, initial={"document": text})
+    saved = saved_in(actor, request.POST.dict())
     if request.method == "POST" and form.is_valid():
         fields = form.cleaned_data
+        proposal = services.Proposal(
+            fields["document"],
+            summary=fields["summary"],
+            reason=fields["reason"],
+            opens_group=fields["opens_group"],
+        )
         try:
-            made = services.propose_change(
-                stream,
-                services.Proposal(
-                    fields["document"],
-                    summary=fields["summary"],
-                    reason=fields["reason"],
-                    opens_group=fields["opens_group"],
-                ),
-                actor=actor,
-            )
+            if saved is not None and saved.draft.stream_id == stream.pk:
+                made = publish_change(saved.draft, proposal, actor=actor, revision=saved.revision)
+            else:
+                made = services.propose_change(stream, proposal, actor=actor)
         except PortalError as error:
             places = [f"{item.pointer}: {item.detail}" for item in error.errors[:5]]
             form.add_error("document", "; ".join([error.detail, *places]))
         else:
             return redirect("change", change_id=made.pk)
     status = 422 if form.errors else 200
-    context = {"form": form, "stream": stream, "current": current}
-    return render(request, "catalog/change_new.html", context, status=status)
+    return _propose_page(request, form, stream, saved, status=status)
+
+
+def reopen(request: HttpRequest, actor: Actor, saved: Saved, frame: dict[str, Any]) -> HttpResponse:
+    """The page of proposing with a kept draft, and with whom it is shared."""
+    stream = saved.draft.stream
+    assert stream is not None  # a draft of a change has one, by constraint
+    initial = {
+        **draft_pages.texts_of(saved.draft),
+        "document": draft_pages.document_text(saved.draft),
+        "opens_group": saved.draft.content.get("opens_group") is True,
+    }
+    return _propose_page(request, ChangeForm(initial=initial), stream, saved, frame=frame)
+
+
+def keep_open(
+    request: HttpRequest, stream: Stream, saved: Saved | None, problem: str
+) -> HttpResponse:
+    """The page of proposing again with what was typed, because it could not be kept."""
+    form = ChangeForm(request.POST)
+    form.add_error(None, problem)
+    return _propose_page(request, form, stream, saved, status=409)
+
+
+def _propose_page(
+    request: HttpRequest,
+    form: ChangeForm,
+    stream: Stream,
+    saved: Saved | None,
+    *,
+    status: int = 200,
+    frame: dict[str, Any] | None = None,
+) -> HttpResponse:
+    current = get_version(stream, None) if stream.default_version else None
+    context = {"form": form, "stream": stream, "current": current, "saved": saved, "sharing": None}
+    return render(request, "catalog/change_new.html", context | (frame or {}), status=status)
 
 
 @require_GET

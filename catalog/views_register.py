@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from catalog import drafting, naming
+from catalog import draft_pages, drafting, naming
+from catalog.draft_pages import Saved, saved_in
 from catalog.drafting import Draft
 from catalog.forms import RegisterForm, SampleForm
 from catalog.inference import infer
@@ -17,9 +18,11 @@ from catalog.neighbours import Neighbours
 from catalog.samples import Discovered, Samples, discovered_samples, discovered_types
 from catalog.schema_safety import check_schema
 from catalog.selectors import search
+from catalog.selectors.drafts import visible_drafts
 from catalog.selectors.neighbours import neighbours_of
 from catalog.selectors.streams import visible_streams
 from catalog.services.domains import require_registrar
+from catalog.services.drafts import publish_registration
 from catalog.services.streams import NewStream, register_stream
 from catalog.style_lint import Finding
 from catalog.types import Enforcement
@@ -65,6 +68,7 @@ def _ask(
         "way": way if way in _WAYS else "paste",
         "types": discovered_types(actor),
         "discovered": kind,
+        "drafts": visible_drafts(actor).filter(kind="registration").count(),
     }
     return render(request, "catalog/register.html", context, status=status)
 
@@ -107,6 +111,26 @@ def _form(actor: Actor, draft: Draft, name: str) -> RegisterForm:
         },
         owners=_owners(actor),
     )
+
+
+def reopen(
+    request: HttpRequest, actor: Actor, saved: Saved, draft: Draft, frame: dict[str, Any]
+) -> HttpResponse:
+    """The review of a kept draft, with whom it is shared below it."""
+    initial = {"tier": "T3", "classification": "internal", **draft_pages.texts_of(saved.draft)}
+    form = RegisterForm(initial=initial, owners=_owners(actor))
+    return _review(request, actor, form, draft, saved=saved, frame=frame)
+
+
+def keep_open(request: HttpRequest, actor: Actor, problem: str) -> HttpResponse:
+    """The review again with what was typed, because it could not be kept as a draft."""
+    form = RegisterForm(request.POST, owners=_owners(actor))
+    form.is_valid()
+    if "document" not in form.cleaned_data:
+        return _ask(request, actor, SampleForm(), status=422)
+    form.add_error(None, problem)
+    draft = drafting.edited(Draft(form.cleaned_data["document"]), request.POST.dict())
+    return _review(request, actor, form, draft, status=409)
 
 
 def _confirm(request: HttpRequest, actor: Actor) -> HttpResponse:
@@ -153,7 +177,7 @@ def _publish(
         form.add_error(None, f"Decide first what is stored of {paths}.")
     if form.is_valid():
         try:
-            stream = _register(form, draft, actor)
+            stream = _register(form, draft, actor, saved_in(actor, request.POST.dict()))
         except PortalError as error:
             _place(form, error)
         else:
@@ -162,7 +186,7 @@ def _publish(
     return _review(request, actor, form, draft, status=422, around=around)
 
 
-def _register(form: RegisterForm, draft: Draft, actor: Actor) -> Stream:
+def _register(form: RegisterForm, draft: Draft, actor: Actor, saved: Saved | None) -> Stream:
     """A stream that began as a discovered type keeps that type as a name of its own, and only
     observes at first: its producers send already, and nobody shall lose an event."""
     given = form.cleaned_data
@@ -170,21 +194,21 @@ def _register(form: RegisterForm, draft: Draft, actor: Actor) -> Stream:
     document = draft.document
     if not document.get("description"):
         document = {**document, "description": given["description"]}
-    return register_stream(
-        NewStream(
-            name=given["name"],
-            document=document,
-            description=given["description"],
-            owner_team=Team.objects.filter(slug=given["owner"]).first(),
-            tier=given["tier"],
-            classification=given["classification"],
-            tags=given["tags"],
-            aliases=(discovered,) if discovered and discovered != given["name"] else (),
-            origin="ui",
-            extra={"enforcement": Enforcement.OBSERVE} if discovered else {},
-        ),
-        actor=actor,
+    new = NewStream(
+        name=given["name"],
+        document=document,
+        description=given["description"],
+        owner_team=Team.objects.filter(slug=given["owner"]).first(),
+        tier=given["tier"],
+        classification=given["classification"],
+        tags=given["tags"],
+        aliases=(discovered,) if discovered and discovered != given["name"] else (),
+        origin="ui",
+        extra={"enforcement": Enforcement.OBSERVE} if discovered else {},
     )
+    if saved is None:
+        return register_stream(new, actor=actor)
+    return publish_registration(saved.draft, new, actor=actor, revision=saved.revision)
 
 
 def _review(
@@ -195,6 +219,8 @@ def _review(
     *,
     status: int = 200,
     around: Neighbours | None = None,
+    saved: Saved | None = None,
+    frame: dict[str, Any] | None = None,
 ) -> HttpResponse:
     name = str(form["name"].value() or "")
     known = around if around is not None else neighbours_of(actor, but=name)
@@ -215,7 +241,10 @@ def _review(
             "accepts": any(not fix.changes_data for f in found for fix in f.fixes),
             "checks": _checks(form, found),
             "similar": _similar(actor, name, rows, known),
-        },
+            "saved": saved or saved_in(actor, request.POST.dict()),
+            "sharing": None,
+        }
+        | (frame or {}),
         status=status,
     )
 

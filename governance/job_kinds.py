@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from governance.models import Job
 
@@ -22,14 +23,31 @@ StepOf = Callable[[Job], Step]
 _kinds: dict[str, StepOf] = {}
 
 
-def register(kind: str, step: StepOf) -> None:
-    """Say how a step of a kind is done; called once by its app at start-up.
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How pages speak of a kind: its name, and where what it is about (or made) is looked at.
+
+    `address` holds `{key}`, the key of the thing; empty where the thing has no page.
+    """
+
+    name: str
+    address: str = ""
+
+
+_faces: dict[str, Face] = {}
+
+
+def register(kind: str, step: StepOf, *, face: Face | None = None) -> None:
+    """Say how a step of a kind is done, and how pages speak of it; called once by its app at
+    start-up.
 
     A step runs in a transaction of its own, which also keeps its cursor: what it writes counts
     exactly once. It takes a second or two, never more: a writing transaction holds back readers.
     It raises a PortalError when the work cannot be done, whose sentence people read.
     """
     _kinds[kind] = step
+    if face is not None:
+        _faces[kind] = face
 
 
 def forget(kind: str) -> None:
@@ -39,6 +57,17 @@ def forget(kind: str) -> None:
 
 def step_of(kind: str) -> StepOf:
     return _kinds[kind]
+
+
+def name_of(kind: str) -> str:
+    """A kind in words; its code where nobody said any."""
+    return _faces[kind].name if kind in _faces else kind
+
+
+def address_of(job: Job) -> str:
+    """Where what the work is about is looked at; empty where it has no page."""
+    face = _faces.get(job.kind)
+    return face.address.format(key=quote(job.object_key, safe="")) if face else ""
 
 
 def known_kinds() -> list[str]:

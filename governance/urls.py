@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance import views_access, views_audit, views_people
+from governance import views_access, views_audit, views_jobs, views_people
 
 urlpatterns = [
     path("access/", views_access.overview, name="access"),
@@ -14,6 +14,11 @@ urlpatterns = [
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
     path("audit/<int:seq>/", views_audit.entry, name="audit_entry"),
+    path("jobs/", views_jobs.overview, name="jobs"),
+    path("jobs/list/", views_jobs.listed, name="jobs_list"),
+    path("jobs/<uuid:job_id>/", views_jobs.job, name="job"),
+    path("jobs/<uuid:job_id>/state/", views_jobs.state, name="job_state"),
+    path("jobs/<uuid:job_id>/steer/", views_jobs.steer, name="job_steer"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
     path("people/<int:user_id>/", views_people.person, name="person"),

@@ -83,6 +83,7 @@ class StreamEntry:
     owner_team_id: int | None
     default_version: int | None
     versions: dict[int, VersionEntry]
+    sunset_us: int | None = None
     corrected_by: dict[int, int] = field(default_factory=dict)
     references: dict[str, int | None] = field(default_factory=dict)
 
@@ -90,6 +91,10 @@ class StreamEntry:
         """0 (production) or 1: events older than a promotion stay where they were."""
         since = self.production_since_us
         return 0 if self.is_production and (since is None or occurred_us > since) else 1
+
+    def has_ended(self, now_us: int) -> bool:
+        """Retired, or deprecated and past its sunset."""
+        return self.is_retired or (self.sunset_us is not None and self.sunset_us <= now_us)
 
     def version_of(self, dataschema: str | None) -> int | None:
         """The version that a `dataschema` names, or the default one; None when there is none."""
@@ -347,6 +352,7 @@ def _stream_entry(
     stream: Stream, versions: dict[int, VersionEntry], corrected_by: dict[int, int]
 ) -> StreamEntry:
     since = stream.production_since
+    sunset = stream.sunset_at if stream.lifecycle == Lifecycle.DEPRECATED else None
     return StreamEntry(
         id=stream.pk,
         name=stream.name,
@@ -362,6 +368,7 @@ def _stream_entry(
         owner_team_id=stream.owner_team_id,
         default_version=stream.default_version,
         versions=versions,
+        sunset_us=us_of(sunset) if sunset is not None else None,
         corrected_by=corrected_by,
     )
 
@@ -423,7 +430,7 @@ def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> R
     """
     version = stream.version_of(dataschema)
     entry = stream.versions.get(version) if version is not None else None
-    if stream.is_retired and (entry is not None or dataschema is None):
+    if stream.has_ended(now_us) and (entry is not None or dataschema is None):
         return Refusal(
             Reason.VERSION_RETIRED,
             (FieldError("/type", "version_retired", "is a stream that has been retired"),),

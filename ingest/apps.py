@@ -10,7 +10,8 @@ class IngestConfig(AppConfig):
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
         from ingest.selectors import discovered  # noqa: PLC0415
-        from ingest.services.replays import replay_step  # noqa: PLC0415
+        from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
 
         impact.register_replayer(replay_step)
+        impact.register_sampler(replay_sample)
         offer_discovered(discovered.samples_of, discovered.types_for)

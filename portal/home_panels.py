@@ -11,7 +11,8 @@ from typing import Any, Final
 from django.db.models import Count, Q, QuerySet
 
 from analytics.selectors import volume
-from catalog.models import ConsumerMapping, Follow, Producer, Stream
+from catalog.models import ConsumerMapping, Draft, Follow, Producer, Stream
+from catalog.selectors.drafts import visible_drafts
 from catalog.selectors.streams import visible_streams
 from experiments import pages as experiment_pages
 from experiments.models import AnalysisSnapshot, Experiment, ExperimentMetric
@@ -44,6 +45,7 @@ SOON: Final = timedelta(days=30)
 _FEW: Final = 5
 _MOST_READ: Final = 50
 _PRODUCERS: Final = 50
+_DRAFTS: Final = 2
 _ATTENTION_SECONDS: Final = 300
 _GROWTH: Final = 0.2
 _GROWTH_EVENTS: Final = 100
@@ -370,9 +372,11 @@ def signals_by_domain(actor: Actor) -> list[DomainCount]:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What an engineer works at: streams not yet in production, types nobody registered, producers."""
+    """What an engineer works at: drafts, streams not yet in production, types nobody registered,
+    producers."""
 
     may_register: bool
+    drafts: Sequence[Draft]
     young: Sequence[Stream]
     discovered: Sequence[DiscoveredStream]
     producers: int
@@ -392,6 +396,9 @@ def what_i_build(actor: Actor) -> Build:
     hours = health.hour_of(list(producers))
     return Build(
         may_register=may_register(actor),
+        drafts=list(
+            visible_drafts(actor).defer("content", "page").order_by("-updated_at")[:_DRAFTS]
+        ),
         young=list(young.order_by("-created_at")[:_FEW]),
         discovered=health.discovered(limit=3),
         producers=len(producers),

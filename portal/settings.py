@@ -167,6 +167,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "experiments": {"task": "experiments.analyse", "schedule": 60.0, "options": {"expires": 60}},
     "jobs": {"task": "governance.run_jobs", "schedule": 10.0, "options": {"expires": 10}},
     "versions-due": {"task": "catalog.retire_due_versions", "schedule": 300.0},
+    "untouched-drafts": {"task": "catalog.thin_drafts", "schedule": 3600.0},
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

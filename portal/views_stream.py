@@ -14,7 +14,12 @@ from analytics.selectors import volume
 from catalog.drawing import Node, lineage
 from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
 from catalog.selectors import parties
-from catalog.selectors.streams import fields_of_version, get_stream, get_version
+from catalog.selectors.streams import (
+    fields_of_version,
+    get_stream,
+    get_version,
+    successor_of,
+)
 from catalog.services import streams as services
 from governance import access
 from governance.middleware import request_actor
@@ -74,6 +79,8 @@ def _frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, di
             "follows": Follow.objects.filter(stream=stream, user_id=actor.id).exists(),
             "may_read": may_read,
             "may_edit": access.may(actor, Permission.EDIT, stream),
+            "may_approve": access.may(actor, Permission.APPROVE, stream),
+            "successor": successor_of(actor, stream),
         },
     )
 

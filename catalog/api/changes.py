@@ -14,6 +14,7 @@ from catalog.selectors import changes as selectors
 from catalog.selectors.streams import find_version, get_stream
 from catalog.services import changes as services
 from catalog.services import lifecycle
+from catalog.services.remedies import MAX_APPLIED, apply_remedies
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
@@ -33,6 +34,7 @@ APPROVAL: Final = Body(optional={"comment": _TEXT})
 WISH: Final = Body(required={"comment": _TEXT})
 REJECTION: Final = Body(required={"reason": _TEXT})
 ACTIVATION: Final = Body(optional={"opens_group": bodies.boolean, "default": bodies.boolean})
+REMEDIES: Final = Body(required={"remedies": bodies.texts(MAX_APPLIED, 60)})
 CORRECTION: Final = Body(required={"corrects": bodies.integer(1, 1_000_000)})
 
 
@@ -178,6 +180,26 @@ class ChangeRerun(ApiView):
         bodies.EMPTY.read(request.data)
         services.rerun_report(change, actor=actor)
         return change_answer(change, status=202)
+
+
+class ChangeRemedy(ApiView):
+    policy: ClassVar = {"POST": "stream.edit"}
+
+    @operation(
+        "Apply remedies of the report: a revised change in the place of this one (201), or this "
+        "one, where it only opens a compatibility group (200).",
+        body=REMEDIES,
+        gives=render.ChangeDetailBody,
+        status=201,
+        also=(200,),
+    )
+    @idempotent
+    def post(self, request: Request, change_id: UUID) -> Response:
+        actor = api_actor(request)
+        change = selectors.get_change(actor, change_id)
+        after = apply_remedies(change, self.said(request)["remedies"], actor=actor)
+        found = selectors.get_change(actor, after.pk)
+        return change_answer(found, status=200 if after.pk == change.pk else 201)
 
 
 def _version(actor: Actor, name: str, version: str) -> SchemaVersion:

@@ -52,6 +52,22 @@ class StreamBody(TypedDict):
     revision: int
     tags: NotRequired[list[str]]
     aliases: NotRequired[list[str]]
+    deprecated_at: NotRequired[Time | None]
+    sunset_at: NotRequired[Time | None]
+    migration: NotRequired[str]
+    successor: NotRequired[str | None]
+    retired_at: NotRequired[Time | None]
+
+
+def ending(row: Stream, successor: Stream | None) -> dict[str, Any]:
+    """How a stream ends; `successor` as far as the reader may know of it."""
+    return {
+        "deprecated_at": row.deprecated_at,
+        "sunset_at": row.sunset_at,
+        "migration": row.migration_note,
+        "successor": successor.name if successor else None,
+        "retired_at": row.retired_at,
+    }
 
 
 def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
@@ -119,6 +135,7 @@ class ChangeBody(TypedDict):
     summary: str
     reason: str
     opens_group: bool
+    revises: UUID | None
     needed_approvals: int
     opened_by: str
     opened_at: Time
@@ -135,6 +152,7 @@ class VoteBody(TypedDict):
 
 class ChangeDetailBody(ChangeBody):
     votes: list[VoteBody]
+    revised_by: UUID | None
 
 
 class CommentBody(TypedDict):
@@ -224,6 +242,7 @@ def change(row: Change) -> ChangeBody:
         "summary": row.summary,
         "reason": row.reason,
         "opens_group": row.opens_group,
+        "revises": row.revises_id,
         "needed_approvals": row.needed_approvals,
         "opened_by": row.opened_by,
         "opened_at": row.opened_at,
@@ -238,7 +257,8 @@ def change_detail(row: Change) -> ChangeDetailBody:
         {"by": vote.user.email, "vote": vote.vote, "comment": vote.comment, "at": vote.at}
         for vote in row.votes.select_related("user")
     ]
-    return {**change(row), "votes": votes}
+    revisions = row.revisions.order_by("-opened_at").values_list("pk", flat=True)
+    return {**change(row), "votes": votes, "revised_by": revisions.first()}
 
 
 def comment(row: ChangeComment) -> CommentBody:

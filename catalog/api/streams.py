@@ -17,6 +17,7 @@ from catalog.selectors.streams import (
     find_version,
     get_stream,
     is_following,
+    successor_of,
 )
 from catalog.services import streams as services
 from catalog.services.changes import MAX_COMMENT, Proposal, propose_change
@@ -38,6 +39,7 @@ from portal.http.conditional import etag, require_match
 from portal.http.described import Described
 from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
+from portal.kernel.actor import Actor
 
 SEARCH: Final[dict[str, parameters.Reader]] = {
     "q": parameters.text(200),
@@ -148,26 +150,33 @@ class Streams(ApiView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        body = self.said(request)
-        stream = services.register_stream(
-            services.NewStream(
-                name=body["name"],
-                document=body["schema"],
-                owner_team=find_team(body.get("owner")),
-                extra={name: body[name] for name in _EXTRA if name in body},
-                **{name: body[name] for name in _PLAIN if name in body},
-            ),
-            actor=api_actor(request),
-        )
-        return _answer(stream, status=201)
+        actor = api_actor(request)
+        stream = services.register_stream(new_stream(self.said(request)), actor=actor)
+        return stream_answer(stream, actor, status=201)
 
 
-def _answer(stream: Stream, *, status: int = 200) -> Response:
+def new_stream(body: dict[str, Any]) -> services.NewStream:
+    """What a body of NEW_STREAM asks to register."""
+    return services.NewStream(
+        name=body["name"],
+        document=body["schema"],
+        owner_team=find_team(body.get("owner")),
+        extra={name: body[name] for name in _EXTRA if name in body},
+        **{name: body[name] for name in _PLAIN if name in body},
+    )
+
+
+def stream_answer(stream: Stream, actor: Actor, *, status: int = 200) -> Response:
+    """A stream where it stands alone: with its tags, aliases and how it ends."""
     tags = list(stream.tags.order_by("slug").values_list("slug", flat=True))
     headers = {"ETag": etag(stream.revision)}
     if status == 201:
         headers["Location"] = f"/api/v1/streams/{stream.name}"
-    return Response(render.stream(stream, tags=tags), status=status, headers=headers)
+    body = {
+        **render.stream(stream, tags=tags),
+        **render.ending(stream, successor_of(actor, stream)),
+    }
+    return Response(body, status=status, headers=headers)
 
 
 class StreamDetail(ApiView):
@@ -175,7 +184,8 @@ class StreamDetail(ApiView):
 
     @operation("One stream, by its name or an alias.", gives=render.StreamBody)
     def get(self, request: Request, name: str) -> Response:
-        return _answer(get_stream(api_actor(request), name))
+        actor = api_actor(request)
+        return stream_answer(get_stream(actor, name), actor)
 
     @operation("Change facts of a stream.", body=STREAM_CHANGES, gives=render.StreamBody)
     def patch(self, request: Request, name: str) -> Response:
@@ -188,7 +198,7 @@ class StreamDetail(ApiView):
         compatibility = changes.pop("compatibility", {})
         changes |= {f"compatibility_{part}": value for part, value in compatibility.items()}
         stream = services.change_stream(stream, changes, actor=actor, revision=stream.revision)
-        return _answer(get_stream(actor, stream.name))
+        return stream_answer(get_stream(actor, stream.name), actor)
 
 
 class Schemas(ApiView):
@@ -219,19 +229,19 @@ class Schemas(ApiView):
     def post(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
         stream = get_stream(actor, name)
-        body = self.said(request)
-        change = propose_change(
-            stream,
-            Proposal(
-                body["schema"],
-                label=body.get("label", ""),
-                summary=body.get("summary", body.get("note", ""))[:200],
-                reason=body.get("reason", ""),
-                opens_group=body.get("opens_group", False),
-            ),
-            actor=actor,
-        )
+        change = propose_change(stream, proposal(self.said(request)), actor=actor)
         return change_answer(get_change(actor, change.pk), status=201)
+
+
+def proposal(body: dict[str, Any]) -> Proposal:
+    """What a body of NEW_VERSION proposes."""
+    return Proposal(
+        body["schema"],
+        label=body.get("label", ""),
+        summary=body.get("summary", body.get("note", ""))[:200],
+        reason=body.get("reason", ""),
+        opens_group=body.get("opens_group", False),
+    )
 
 
 class SchemaDetail(ApiView):

@@ -14,7 +14,8 @@ class Change(models.Model):
     """A proposal. Its state is its version's; `report` and `replay` are what workers found out.
 
     `opens_group` says that it breaks earlier versions on purpose: once active, only versions of
-    its own compatibility group are compared.
+    its own compatibility group are compared. `revises` is the change that this one replaced,
+    after a remedy.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -23,6 +24,9 @@ class Change(models.Model):
     summary = models.CharField(max_length=200, blank=True, default="")
     reason = models.TextField(blank=True, default="")
     opens_group = models.BooleanField(default=False)
+    revises = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="revisions"
+    )
     needed_approvals = models.PositiveSmallIntegerField(default=0)
     asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     opened_by = models.CharField(max_length=254)

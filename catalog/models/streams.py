@@ -74,6 +74,8 @@ class Stream(models.Model):
     successor = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="predecessors"
     )
+    migration_note = models.TextField(blank=True, default="")
+    retired_at = models.DateTimeField(null=True, blank=True)
     reviewed_at = models.DateTimeField(null=True, blank=True)
     last_event_at = models.DateTimeField(null=True, blank=True)
     tags = models.ManyToManyField(Tag, through="StreamTag", related_name="streams")

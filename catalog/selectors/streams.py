@@ -6,6 +6,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from catalog.models import Follow, SchemaField, SchemaVersion, Stream
+from catalog.types import VersionState
 from governance import access
 from governance.types import Permission
 from portal.kernel.actor import Actor
@@ -13,6 +14,7 @@ from portal.kernel.errors import NotFoundError
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 _LONGEST_LABEL: Final = 60
+LATEST: Final = "latest"
 
 
 def visible_streams(actor: Actor) -> QuerySet[Stream]:
@@ -36,6 +38,13 @@ def get_stream(actor: Actor, name: str) -> Stream:
     return found
 
 
+def successor_of(actor: Actor, stream: Stream) -> Stream | None:
+    """What to use instead of a stream at its end, as far as the actor may know of it."""
+    if stream.successor_id is None:
+        return None
+    return visible_streams(actor).filter(pk=stream.successor_id).first()
+
+
 def get_version(stream: Stream, version: int | None) -> SchemaVersion:
     """A version of a stream, the default one without a number; NotFoundError without it."""
     number = version if version is not None else stream.default_version
@@ -54,6 +63,18 @@ def find_version(stream: Stream, said: str) -> SchemaVersion:
     if found is None:
         raise NotFoundError
     return found
+
+
+def compared_version(stream: Stream, said: str) -> SchemaVersion:
+    """A version to compare: by number or label, or `latest`, the newest that is active."""
+    if said == LATEST:
+        active = stream.versions.filter(state=VersionState.ACTIVE)
+        rows = active if active.exists() else stream.versions.all()
+        found = rows.order_by("-version").first()
+        if found is None:
+            raise NotFoundError
+        return found
+    return find_version(stream, said)
 
 
 def is_following(actor: Actor, stream: Stream) -> bool:

@@ -82,7 +82,7 @@ def open_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Change:
         opened_at=clock.now(),
     )
     if change.needed_approvals == 0:
-        _move(version, VersionState.PROPOSED, VersionState.APPROVED)
+        move_version(version, VersionState.PROPOSED, VersionState.APPROVED)
     audit.record(
         actor,
         "schema.proposed",
@@ -165,7 +165,7 @@ def vote_on_change(change: Change, vote: Vote, *, actor: Actor, comment: str = "
     """
     _require_decider(change, actor)
     _check_text(comment, "/comment")
-    locked = _open_change(change)
+    locked = hold_open(change)
     if vote == Vote.ASK and not comment.strip():
         raise InvalidError(
             "Say what to change.", errors=[FieldError("/comment", "required", "say what to change")]
@@ -179,8 +179,8 @@ def vote_on_change(change: Change, vote: Vote, *, actor: Actor, comment: str = "
     is_approved = Vote.ASK not in votes and votes.count(Vote.APPROVE) >= locked.needed_approvals
     wanted = VersionState.APPROVED if is_approved else VersionState.PROPOSED
     if locked.version.state != wanted:
-        _move(locked.version, VersionState(locked.version.state), wanted)
-    _touch(locked)
+        move_version(locked.version, VersionState(locked.version.state), wanted)
+    touch(locked)
     audit.record(
         actor,
         "schema.approved" if vote == Vote.APPROVE else "schema.changes_asked",
@@ -203,10 +203,10 @@ def reject_change(change: Change, *, actor: Actor, reason: str) -> Change:
             "Say why.", errors=[FieldError("/reason", "required", "say why, in one line")]
         )
     _check_text(reason, "/reason")
-    locked = _open_change(change)
-    _move(locked.version, VersionState(locked.version.state), VersionState.REJECTED)
+    locked = hold_open(change)
+    move_version(locked.version, VersionState(locked.version.state), VersionState.REJECTED)
     locked.closed_at = clock.now()
-    _touch(locked)
+    touch(locked)
     audit.record(
         actor,
         "schema.withdrawn" if is_own else "schema.rejected",
@@ -235,7 +235,7 @@ def _activate(
     change: Change, actor: Actor, *, opens_group: bool | None, makes_default: bool
 ) -> Verdict:
     stream = lock(change.stream)
-    locked = _open_change(change)
+    locked = hold_open(change)
     if locked.version.state != VersionState.APPROVED:
         missing = locked.needed_approvals - locked.votes.filter(vote=Vote.APPROVE).count()
         raise InvalidStateError(
@@ -246,7 +246,7 @@ def _activate(
     verdict = make_active(stream, locked.version, opens_group=opens, makes_default=makes_default)
     locked.closed_at = clock.now()
     locked.opens_group = opens
-    _touch(locked)
+    touch(locked)
     audit.record(
         actor,
         "schema.published",
@@ -295,8 +295,8 @@ def _require_decider(change: Change, actor: Actor) -> None:
         raise NotPermittedError("Somebody else must decide on your own change.", code="own_change")
 
 
-def _open_change(change: Change) -> Change:
-    """The change's row, held, as it is now; InvalidStateError when it is not open any more."""
+def hold_open(change: Change) -> Change:
+    """Shared step: the change's row, held, as it is now; InvalidStateError when it is not open any more."""
     locked = (
         Change.objects.select_for_update(of=("self",))
         .select_related("version", "stream")
@@ -307,14 +307,16 @@ def _open_change(change: Change) -> Change:
     return locked
 
 
-def _move(version: SchemaVersion, old: VersionState, new: VersionState) -> None:
+def move_version(version: SchemaVersion, old: VersionState, new: VersionState) -> None:
+    """Shared step: from one state to the next; InvalidStateError when somebody was faster."""
     moved = SchemaVersion.objects.filter(pk=version.pk, state=old).update(state=new)
     if moved != 1:
         raise InvalidStateError(f"The version is no longer {old}.")
     version.state = new
 
 
-def _touch(change: Change) -> None:
+def touch(change: Change) -> None:
+    """Shared step: keep what became of a change, under a new revision."""
     change.updated_at = clock.now()
     change.revision += 1
     change.save(

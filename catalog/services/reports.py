@@ -1,7 +1,8 @@
 """The change report: what a proposed version would do, found out by workers and kept with it.
 
 First what the catalog knows (verdict, differences, readers, what depends on its fields, style and
-privacy), which takes a moment; then the replay of stored events, a stated sample first and then
+privacy), which takes a moment; then what a machine could do about each refused difference; then the
+replay of stored events, a stated sample first and then
 every event of the last seven days, step by step.
 """
 
@@ -12,10 +13,12 @@ from uuid import UUID
 from django.db import transaction
 
 from catalog import impact
+from catalog.compatibility.budget import Budget
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Direction, Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import Change, ConsumerMapping, Stream
+from catalog.services.remedies import offer_remedies
 from catalog.services.schemas import compared_versions
 from catalog.style_lint import lint
 from catalog.touched import BREAKS, Touched, effect_on, touched_fields
@@ -43,14 +46,22 @@ def change_report_step(job: Job) -> Step:
     if change is None:
         raise InvalidStateError("The change is gone.")
     cursor = dict(job.cursor)
+    if change.revisions.exists():
+        return Step(cursor, job.done, job.total, "a revised candidate took its place", True)
     if not cursor:
         change.report = static_report(change.stream, change.version.document)
         change.replay = {}
         _keep(change)
+        return Step({"remedies": 0}, 0, None, "trying remedies")
+    if "remedies" in cursor:
+        place = offer_remedies(change, cursor["remedies"], budget_seconds=STEP_SECONDS)
+        _keep(change)
+        if place is not None:
+            return Step({"remedies": place}, 0, None, "trying remedies")
         is_finished = impact.replayer() is None
         return Step({"replay": {}}, 0, None, "replaying stored events", is_finished=is_finished)
     replayer = impact.replayer()
-    assert replayer is not None  # the first step ended the job without one
+    assert replayer is not None  # the step before ended the job without one
     step = replayer(
         change.stream,
         change.version.document,
@@ -71,8 +82,13 @@ def _keep(change: Change) -> None:
 
 
 @transaction.atomic
-def static_report(stream: Stream, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything about a candidate that needs no stored event, as JSON."""
+def static_report(
+    stream: Stream, document: Mapping[str, Any], *, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Everything about a candidate that needs no stored event, as JSON.
+
+    `budget` bounds what other modes and policies would say, where somebody waits for the answer.
+    """
     compared = compared_versions(stream)
     earlier = [version.document for version in compared]
     old = fields_of(earlier[-1]) if earlier else []
@@ -100,7 +116,7 @@ def static_report(stream: Stream, document: Mapping[str, Any]) -> dict[str, Any]
         },
         "differences": differences[:MAX_DIFFERENCES],
         "more_differences": max(len(differences) - MAX_DIFFERENCES, 0),
-        "others": _other_verdicts(document, earlier),
+        "others": _other_verdicts(document, earlier, budget),
         "fields": [item.as_dict() for item in touched],
         "consumers": _readers(stream, touched),
         "observed": _observed(stream, touched),
@@ -132,15 +148,20 @@ def _differences(
 
 
 def _other_verdicts(
-    document: Mapping[str, Any], earlier: list[dict[str, Any]]
+    document: Mapping[str, Any], earlier: list[dict[str, Any]], budget: Budget | None
 ) -> list[dict[str, Any]]:
     """What each mode would say under each policy."""
     found = []
     for policy in Policy:
         for mode in _OTHER_MODES:
-            verdict = compare(document, earlier, mode=mode, policy=policy)
+            verdict = compare(document, earlier, mode=mode, policy=policy, budget=budget)
             found.append(
-                {"mode": str(mode), "policy": str(policy), "compatible": verdict.compatible}
+                {
+                    "mode": str(mode),
+                    "policy": str(policy),
+                    "compatible": verdict.compatible,
+                    "undecided": verdict.undecided,
+                }
             )
     return found
 

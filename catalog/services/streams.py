@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -352,39 +351,4 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
         raise InvalidStateError("The stream is on the production track already.")
     stream.refresh_from_db()
     audit.record(actor, "stream.promoted", stream.ref, summary=f"moved {stream.name} to production")
-    return stream
-
-
-@transaction.atomic
-def deprecate_stream(
-    stream: Stream, *, actor: Actor, sunset_at: datetime, successor: Stream | None = None
-) -> Stream:
-    """Say until when a stream will live and what to use instead.
-
-    Raises InvalidStateError unless it is active, InvalidError when the sunset does not lie ahead.
-    """
-    access.require(actor, Permission.APPROVE, stream)
-    if sunset_at <= clock.now():
-        raise InvalidError(
-            "The sunset must lie ahead.",
-            errors=[FieldError("/sunset_at", "past", "must lie ahead")],
-        )
-    moved = Stream.objects.filter(pk=stream.pk, lifecycle=Lifecycle.ACTIVE).update(
-        lifecycle=Lifecycle.DEPRECATED,
-        deprecated_at=clock.now(),
-        sunset_at=sunset_at,
-        successor=successor,
-        revision=F("revision") + 1,
-        updated_at=clock.now(),
-    )
-    if moved != 1:
-        raise InvalidStateError("Only an active stream can be deprecated.")
-    stream.refresh_from_db()
-    audit.record(
-        actor,
-        "stream.deprecated",
-        stream.ref,
-        summary=f"deprecated {stream.name} until {sunset_at:%Y-%m-%d}",
-        after={"successor": successor.name if successor else None},
-    )
     return stream

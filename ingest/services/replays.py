@@ -26,12 +26,41 @@ from portal.kernel.errors import FieldError
 SPAN: Final = timedelta(days=7)
 MOMENTS: Final = 20
 AT_EACH: Final = 100
+_STRIDE: Final = 7  # shares no divisor with MOMENTS, so each is visited once
 BATCH: Final = 2_000
 MAX_SAMPLES: Final = 10
 MAX_PLACES: Final = 200
 _READ: Final = sql.load("ingest", "read_for_replay")
 _COUNT: Final = sql.load("ingest", "count_for_replay")
 Rows = Sequence[Mapping[str, Any]]
+
+
+def replay_sample(
+    stream: Stream, document: Mapping[str, Any], *, budget_seconds: float
+) -> dict[str, Any]:
+    """The sample alone, while somebody waits: a tally with what of the sample was looked at.
+
+    `moments` of `of_moments` were read before the time was over; `total` is not counted.
+    """
+    now = clock.now()
+    since = now - SPAN
+    contract = _contract(stream, document)
+    tally = _Tally.empty("sample", since, now, 0)
+    names = _producer_names()
+    deadline = time.monotonic() + budget_seconds
+    read = 0
+    for rows in _moments(stream, _test_producers(), since, now):
+        tally.add(rows, contract, names)
+        read += 1
+        if time.monotonic() >= deadline:
+            break
+    return tally.as_dict() | {
+        "total": None,
+        "moments": read,
+        "of_moments": MOMENTS,
+        "at_most": MOMENTS * AT_EACH,
+        "budget_seconds": budget_seconds,
+    }
 
 
 def replay_step(
@@ -46,15 +75,32 @@ def replay_step(
 
     The tally is replaced when a phase begins, so the exact one does not add to the sample's.
     """
-    contract = Contract(
-        document,
-        version=0,
-        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER,
-    )
-    test_producers = list(Producer.objects.filter(is_test=True).values_list("pk", flat=True))
+    contract, test_producers = _contract(stream, document), _test_producers()
     if not cursor:
         return _sample(stream, contract, test_producers)
     return _exact(stream, contract, test_producers, cursor, tally, budget_seconds)
+
+
+def _contract(stream: Stream, document: Mapping[str, Any]) -> Contract:
+    sets_aside = stream.compatibility_policy == CompatibilityPolicy.READER_WRITER
+    return Contract(document, version=0, sets_aside=sets_aside)
+
+
+def _test_producers() -> list[int]:
+    return list(Producer.objects.filter(is_test=True).values_list("pk", flat=True))
+
+
+def _moments(
+    stream: Stream, test_producers: list[int], since: datetime, now: datetime
+) -> Iterator[Rows]:
+    """Up to AT_EACH events at each of the moments, in an order that is spread wherever it is cut."""
+    for place in (number * _STRIDE % MOMENTS for number in range(MOMENTS)):
+        begin, end = (since + SPAN / MOMENTS * number for number in (place, place + 1))
+        yield sql.fetch_all(
+            _READ,
+            {"stream_id": stream.pk, "after_at": begin, "after_id": "", "until": end,
+             "seen_by": now, "test_producers": test_producers, "batch": AT_EACH},
+        )  # fmt: skip
 
 
 def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> ReplayStep:
@@ -65,12 +111,7 @@ def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> Re
     total = int((sql.fetch_one(_COUNT, bounds | {"since": since}) or {"events": 0})["events"])
     tally = _Tally.empty("sample", since, now, total)
     names = _producer_names()
-    for place in range(MOMENTS):
-        begin, end = (since + SPAN / MOMENTS * number for number in (place, place + 1))
-        rows = sql.fetch_all(
-            _READ,
-            bounds | {"after_at": begin, "after_id": "", "until": end, "batch": AT_EACH},
-        )
+    for rows in _moments(stream, test_producers, since, now):
         tally.add(rows, contract, names)
     return ReplayStep(
         cursor={"at": since.isoformat(), "id": "", "since": since.isoformat(),

@@ -12,10 +12,10 @@ from catalog.models import Consumer, Producer, Stream
 from catalog.services.changes import publish_schema
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.domains import domain_for
+from catalog.services.endings import deprecate_stream
 from catalog.services.producers import create_producer
 from catalog.services.streams import (
     NewStream,
-    deprecate_stream,
     follow,
     promote_stream,
     register_stream,
@@ -145,6 +145,7 @@ def _endings(now: datetime) -> None:
                 old,
                 actor=SYSTEM,
                 sunset_at=now + timedelta(days=12),
+                migration="Send search.query_submitted: the words are in query, not in text.",
                 successor=Stream.objects.get(name="search.query_submitted"),
             )
 

@@ -36,6 +36,8 @@ POLICIES: Final[Mapping[str, str]] = {
     "experiment.write": "Its owner team, or an admin; drafts by managers, engineers, analysts.",
     "job.read": "Who started the work, its team, or an admin.",
     "job.steer": "Who started the work, its team, or an admin.",
+    "draft.read": "Its author, and whom they shared it with.",
+    "draft.write": "Its author, and whom they shared it with; its author alone shares, discards.",
     "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
     "registry.read": "A personal token with the scope read, or a producer key.",
     "registry.write": "A token with the scope write of who may edit the stream; a producer key.",

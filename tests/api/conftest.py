@@ -12,10 +12,11 @@ import pytest
 from django.db import connection
 
 from analytics.models import StreamCount
-from catalog.models import Change, Consumer, Producer, Stream
+from catalog.models import Change, Consumer, Draft, DraftKind, Producer, Stream
 from catalog.selectors.search import vocabulary
 from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer, map_consumer
+from catalog.services.drafts import create_draft, share_draft
 from catalog.services.producers import create_producer
 from experiments.models import Experiment, Metric
 from experiments.services.experiments import (
@@ -92,6 +93,7 @@ class Secret:
     experiment: Experiment
     metric: Metric
     change: Change
+    draft: Draft
 
 
 @pytest.fixture
@@ -134,9 +136,14 @@ def secret(db: None) -> Secret:
     change = propose_change(
         stream, Proposal({**SCHEMA, "title": "Zebra"}, summary="More zebra"), actor=SYSTEM
     )
+    draft = create_draft(
+        DraftKind.CHANGE, {"schema": SCHEMA, "summary": "A zebra to come"},
+        actor=actor_of(owner), stream=stream,
+    )  # fmt: skip
+    share_draft(draft, actor=actor_of(owner), teams=[team])
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change,
+        change, draft,
     )  # fmt: skip
 
 
@@ -221,6 +228,7 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "alarm_id": str(secret.alarm.pk),
             "user_id": str(secret.owner.pk),
             "change_id": str(secret.change.pk),
+            "draft_id": str(secret.draft.pk),
             "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
         }
         while "<" in path:

@@ -5,11 +5,11 @@ from catalog.models import SchemaField, Stream
 from catalog.selectors.streams import get_stream
 from catalog.services.changes import publish_schema
 from catalog.services.consumers import create_consumer, map_consumer
+from catalog.services.endings import deprecate_stream
 from catalog.services.producers import create_producer, create_producer_key
 from catalog.services.streams import (
     NewStream,
     change_stream,
-    deprecate_stream,
     promote_stream,
     register_stream,
 )

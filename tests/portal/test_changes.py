@@ -7,7 +7,8 @@ import pytest
 
 from catalog.models import Stream
 from catalog.services.changes import publish_schema
-from catalog.services.streams import change_stream, deprecate_stream
+from catalog.services.endings import deprecate_stream
+from catalog.services.streams import change_stream
 from governance.selectors.people import actor_of
 from governance.services.requests import approve_request, ask_for_access
 from governance.types import Role
