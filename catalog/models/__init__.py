@@ -1,6 +1,7 @@
 from catalog.models.changes import Change, ChangeComment, ChangeVote, Vote
 from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
+from catalog.models.enforcement import EnforcementRule, FieldExtension
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
 from catalog.models.registry import (
     RegistryMode,
@@ -29,6 +30,8 @@ __all__ = [
     "Domain",
     "DomainGroupPermission",
     "DomainUserPermission",
+    "EnforcementRule",
+    "FieldExtension",
     "Follow",
     "Producer",
     "ProducerSource",
