@@ -120,9 +120,7 @@ def test_a_request_that_names_a_deprecated_version_is_told_when_it_ends(
     assert told.headers["link"].endswith(
         f'/streams/{stream.name}/versions/>; rel="deprecation"; type="text/html"'
     )
-    both = send(
-        sender, event(stream, dataschema="1"), event(stream, dataschema="2"), road=road
-    )
+    both = send(sender, event(stream, dataschema="1"), event(stream, dataschema="2"), road=road)
     assert older.sunset_at is not None
     assert parsedate_to_datetime(both.headers["sunset"]) == older.sunset_at.replace(microsecond=0)
 
@@ -140,9 +138,7 @@ def test_a_deprecated_stream_is_told_of_too_without_a_day_when_none_was_said(
     assert "sunset" not in answer.headers
 
 
-def test_a_rehearsal_is_told_and_counts_nothing(
-    world: World, sender: tuple[Producer, str]
-) -> None:
+def test_a_rehearsal_is_told_and_counts_nothing(world: World, sender: tuple[Producer, str]) -> None:
     stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
     deprecate(stream, 1)
     answer = post(
