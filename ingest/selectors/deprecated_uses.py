@@ -1,9 +1,10 @@
 """Who still uses what is deprecated, from the counts that ingest keeps by day."""
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, Final
 
+from catalog.impact import OldUse
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
 from ingest.deprecations import FIELD, VERSION
@@ -15,30 +16,17 @@ MAX_USES: Final = 500
 _USES: Final = sql.load("ingest", "deprecated_uses")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Events of one producer that used one version (`name` its number) or field (its path)."""
-
-    stream_id: int
-    producer: str
-    name: str
-    events: int
-    last_at: datetime
-    stream: str = ""
-    kind: str = ""
-
-
 def since() -> date:
     """The first day that is counted."""
     return (clock.now() - SPAN).date()
 
 
-def uses_of_stream(stream: Stream, kind: str) -> list[Use]:
+def uses_of_stream(stream: Stream, kind: str) -> list[OldUse]:
     """Who used deprecated versions or fields of a stream in the last days, most events first."""
     return _uses({"stream_id": stream.pk, "producer_id": None, "kind": kind})
 
 
-def uses_of_producer(producer: Producer, actor: Actor) -> list[Use]:
+def uses_of_producer(producer: Producer, actor: Actor) -> list[OldUse]:
     """What a producer has still to move away from, of streams that the actor may know of."""
     found = [
         replace(use, kind=kind)
@@ -50,10 +38,10 @@ def uses_of_producer(producer: Producer, actor: Actor) -> list[Use]:
     return [replace(use, stream=names[use.stream_id]) for use in found if use.stream_id in names]
 
 
-def _uses(asked: dict[str, Any]) -> list[Use]:
+def _uses(asked: dict[str, Any]) -> list[OldUse]:
     rows = sql.fetch_all(_USES, asked | {"since": since()})
     return [
-        Use(
+        OldUse(
             row["stream_id"], row["producer"] or "unknown", row["name"], int(row["events"]),
             row["last_at"],
         )
