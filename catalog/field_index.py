@@ -150,6 +150,8 @@ def _resolve(index: _Index, schema: Mapping[str, Any], refs: tuple[str, ...]) ->
 
 
 _COMBINING: Final = ("allOf", "anyOf", "oneOf")
+# A deprecated alternative does not make the field deprecated: its other forms stay.
+_OF_ITS_BRANCH: Final = frozenset({"deprecated", "x-sunset"})
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any], *, optional: bool) -> None:
@@ -161,6 +163,8 @@ def _merge(into: dict[str, Any], other: Mapping[str, Any], *, optional: bool) ->
         into["required"] = [*(into.get("required") or []), *required]
     types = set(_types(into)) | set(_types(other)) if optional else set()
     for key, value in other.items():
+        if optional and key in _OF_ITS_BRANCH:
+            continue
         if key not in ("properties", "required"):
             into.setdefault(key, value)
     if types:

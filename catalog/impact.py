@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from catalog.models import Stream
+from catalog.models import Producer, Stream
+from portal.kernel.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,30 @@ def register_sampler(sampler: Sampler) -> None:
 
 def sampler() -> Sampler | None:
     return _samplers[0] if _samplers else None
+
+
+@dataclass(frozen=True, slots=True)
+class OldUse:
+    """Events of one producer that used a deprecated version (`name` its number) or field (path)."""
+
+    stream_id: int
+    producer: str
+    name: str
+    events: int
+    last_at: datetime
+    kind: str = ""
+    stream: str = ""
+
+
+OldUsesOf = Callable[[Producer, Actor], Sequence[OldUse]]
+_old_uses: list[OldUsesOf] = []
+
+
+def register_old_uses(of: OldUsesOf) -> None:
+    """Say who counts the uses of what is deprecated; events are counted above the catalog."""
+    _old_uses[:] = [of]
+
+
+def old_uses_of(producer: Producer, actor: Actor) -> list[OldUse]:
+    """What a producer has still to move away from, of streams that the actor may know of."""
+    return [use for of in _old_uses for use in of(producer, actor)]

@@ -45,6 +45,14 @@ class Enforcement(models.TextChoices):
     ENFORCE = "enforce"
 
 
+class LadderMode(models.TextChoices):
+    """Whether a stream's enforcement rises: not judged, by hand once it is due, or by itself."""
+
+    OFF = "off"
+    BY_HAND = "hand"
+    AUTOMATIC = "auto"
+
+
 class CompatibilityMode(models.TextChoices):
     NONE = "NONE"
     BACKWARD = "BACKWARD"

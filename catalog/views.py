@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from catalog import snippets
 from catalog.examples import example_of
+from catalog.impact import old_uses_of
 from catalog.models import SchemaVersion, Stream
 from catalog.selectors import parties
 from catalog.selectors.streams import get_stream, may_read_payload, visible_streams
@@ -149,6 +150,7 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
             "streams": visible_streams(actor).filter(permitted_producers__producer=found)[:200],
             "globs": found.permitted.exclude(glob="").values_list("glob", flat=True)[:50],
             "sources": found.sources.order_by("source")[:100],
+            "old_uses": old_uses_of(found, actor)[:50],
         },
     )
 

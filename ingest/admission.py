@@ -24,12 +24,20 @@ from django.db import connections
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from catalog.models import Producer, ProducerSource, ProducerStream, SchemaVersion, Stream
+from catalog.models import (
+    FieldExtension,
+    Producer,
+    ProducerSource,
+    ProducerStream,
+    SchemaVersion,
+    Stream,
+)
 from catalog.types import CompatibilityPolicy, Enforcement, Lifecycle, Track, VersionState
 from governance.models import Key, KeyKind
 from governance.services.keys import find_key
 from ingest.connection import connect
 from ingest.contract import Contract
+from ingest.deprecations import Ending, start_of
 from ingest.times import us_of
 from ingest.types import Envelope, Reason
 from portal.kernel import clock
@@ -55,6 +63,7 @@ class VersionEntry:
     schema_id: str
     sunset_us: int | None
     brownouts_us: tuple[tuple[int, int], ...] = ()
+    deprecated_us: int | None = None
 
     def is_retired(self, now_us: int) -> bool:
         """Retired, past its sunset, or refused for practice just now."""
@@ -67,7 +76,11 @@ class VersionEntry:
 
 @dataclass(slots=True)
 class StreamEntry:
-    """A stream as ingest sees it. `references` remembers what `dataschema` texts mean."""
+    """A stream as ingest sees it. `references` remembers what `dataschema` texts mean.
+
+    `ending` is set when the stream itself is deprecated; `extended_us` says until when a field may
+    be sent beyond its sunset.
+    """
 
     id: int
     name: str
@@ -85,6 +98,8 @@ class StreamEntry:
     versions: dict[int, VersionEntry]
     sunset_us: int | None = None
     corrected_by: dict[int, int] = field(default_factory=dict)
+    ending: Ending | None = None
+    extended_us: dict[str, int] = field(default_factory=dict)
     references: dict[str, int | None] = field(default_factory=dict)
 
     def track_of(self, occurred_us: int) -> int:
@@ -320,10 +335,10 @@ def _load_streams(names: set[str]) -> dict[str, StreamEntry]:
     versions: dict[int, dict[int, VersionEntry]] = {pk: {} for pk in by_id}
     rows = SchemaVersion.objects.filter(stream_id__in=by_id).values_list(
         "stream_id", "version", "state", "label", "schema_id", "sunset_at", "brownouts",
-        "supersedes",
+        "deprecated_at", "supersedes",
     )  # fmt: skip
     corrections: dict[int, dict[int, int]] = {pk: {} for pk in by_id}
-    for stream_id, version, state, label, schema_id, sunset_at, brownouts, corrects in rows:
+    for stream_id, version, state, label, schema_id, sunset_at, brownouts, since, corrects in rows:
         if state in _USABLE or state == VersionState.RETIRED:
             versions[stream_id][version] = VersionEntry(
                 version,
@@ -332,14 +347,37 @@ def _load_streams(names: set[str]) -> dict[str, StreamEntry]:
                 schema_id,
                 us_of(sunset_at) if sunset_at else None,
                 tuple(_window(window) for window in brownouts),
+                us_of(since) if since else None,
             )
-        if corrects is not None and state == VersionState.ACTIVE:
+        if corrects is not None and state in _USABLE:
             known = corrections[stream_id].get(corrects, 0)
             corrections[stream_id][corrects] = max(known, version)
+    extended: dict[int, dict[str, int]] = {pk: {} for pk in by_id}
+    for extension in FieldExtension.objects.filter(stream_id__in=by_id):
+        extended[extension.stream_id][extension.path] = start_of(extension.until_on)
     for stream in by_id.values():
-        entry = _stream_entry(stream, versions[stream.pk], corrections[stream.pk])
+        entry = _stream_entry(
+            stream,
+            versions[stream.pk],
+            _to_the_last(corrections[stream.pk]),
+            extended[stream.pk],
+        )
         for name in entry.names & usable:
             found[name] = entry
+    return found
+
+
+def _to_the_last(corrections: dict[int, int]) -> dict[int, int]:
+    """Each corrected version with the one that judges it, corrections of corrections followed.
+
+    A version corrects only older ones, so there is no way round.
+    """
+    found = {}
+    for version in corrections:
+        last = version
+        while last in corrections:
+            last = corrections[last]
+        found[version] = last
     return found
 
 
@@ -348,8 +386,18 @@ def _window(window: dict[str, str]) -> tuple[int, int]:
     return us_of(start), us_of(end)
 
 
+def _ending(stream: Stream) -> Ending | None:
+    since, sunset = stream.deprecated_at, stream.sunset_at
+    if since is None or stream.lifecycle not in (Lifecycle.DEPRECATED, Lifecycle.RETIRED):
+        return None
+    return Ending(us_of(since), us_of(sunset) if sunset else None, stream.name)
+
+
 def _stream_entry(
-    stream: Stream, versions: dict[int, VersionEntry], corrected_by: dict[int, int]
+    stream: Stream,
+    versions: dict[int, VersionEntry],
+    corrected_by: dict[int, int],
+    extended_us: dict[str, int],
 ) -> StreamEntry:
     since = stream.production_since
     sunset = stream.sunset_at if stream.lifecycle == Lifecycle.DEPRECATED else None
@@ -370,6 +418,8 @@ def _stream_entry(
         versions=versions,
         sunset_us=us_of(sunset) if sunset is not None else None,
         corrected_by=corrected_by,
+        ending=_ending(stream),
+        extended_us=extended_us,
     )
 
 
@@ -423,13 +473,16 @@ def check_window(
 _IMPORT_US: Final = 3653 * 86_400 * 1_000_000
 
 
-def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> Refusal | int:
-    """The version the event is judged by, or why there is none.
-
-    Where a later version corrects the one that is meant, it is that one.
-    """
+def named_version(stream: StreamEntry, dataschema: str | None) -> VersionEntry | None:
+    """The version that an event means, whatever its state; None when it names none."""
     version = stream.version_of(dataschema)
-    entry = stream.versions.get(version) if version is not None else None
+    return stream.versions.get(version) if version is not None else None
+
+
+def check_version(
+    stream: StreamEntry, entry: VersionEntry | None, dataschema: str | None, now_us: int
+) -> Refusal | None:
+    """Why no event is taken for the version it names (`entry`); None when it is."""
     if stream.has_ended(now_us) and (entry is not None or dataschema is None):
         return Refusal(
             Reason.VERSION_RETIRED,
@@ -445,7 +498,7 @@ def check_version(stream: StreamEntry, dataschema: str | None, now_us: int) -> R
             Reason.VERSION_RETIRED,
             (FieldError("/dataschema", "version_retired", "names a version that is retired"),),
         )
-    return stream.corrected_by.get(entry.version, entry.version)
+    return None
 
 
 ENFORCES: Final = Enforcement.ENFORCE.value

@@ -6,12 +6,14 @@ class IngestConfig(AppConfig):
 
     def ready(self) -> None:
         # Models exist only now; the catalog, below, learns here how stored events are replayed
-        # against a candidate, and who keeps events that nobody registered.
+        # against a candidate, who keeps events that nobody registered, and who still sends what
+        # is deprecated.
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
-        from ingest.selectors import discovered  # noqa: PLC0415
+        from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
 
         impact.register_replayer(replay_step)
         impact.register_sampler(replay_sample)
+        impact.register_old_uses(deprecated_uses.uses_of_producer)
         offer_discovered(discovered.samples_of, discovered.types_for)

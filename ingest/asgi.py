@@ -16,7 +16,8 @@ from psycopg_pool import PoolTimeout
 from ingest import admission, door
 from ingest.admission import Publisher, directory
 from ingest.door import Head, Reply, Visit
-from ingest.store import Item, writer
+from ingest.pipeline import Batch
+from ingest.store import writer
 from ingest.types import Envelope
 from portal.kernel import inflate
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
@@ -95,8 +96,7 @@ async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[s
         submission = door.unparsable_item(visit, body, error)
         await writer().write(submission)
         raise door.name_dead_letter(error, submission.items[0]) from error
-    items = await _accept(visit, envelopes)
-    return door.reply_to(visit, items)
+    return door.reply_to(visit, await _accept(visit, envelopes))
 
 
 async def _publisher(credential: str) -> Publisher | None:
@@ -145,7 +145,7 @@ async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
     return envelopes
 
 
-async def _accept(visit: Visit, envelopes: list[Envelope]) -> list[Item]:
+async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
     batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:
@@ -163,7 +163,7 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> list[Item]:
     if batch.items:
         await writer().write(batch.submission())
         batch.settle()
-    return batch.items
+    return batch
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:

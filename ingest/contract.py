@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from ingest import deprecations
+from ingest.deprecations import DeprecatedFields
 from ingest.drift import DriftPlan, plan_of
 from ingest.types import Envelope
 from portal.kernel.errors import FieldError
@@ -76,7 +78,7 @@ _MISSING: Final = FieldError("/data", "required", "must have data, as the contra
 class Contract:
     """A compiled schema version. Immutable, so one instance serves all threads."""
 
-    __slots__ = ("_drift", "_lists_cheaply", "_takes_null", "_validator", "version")
+    __slots__ = ("_drift", "_lists_cheaply", "_takes_null", "_validator", "deprecated", "version")
 
     def __init__(self, document: Any, *, version: int, sets_aside: bool) -> None:
         self.version = version
@@ -84,6 +86,7 @@ class Contract:
         self._takes_null = self._validator.is_valid(None)
         self._lists_cheaply = listing_cost(document) <= _MAX_LISTING_COST
         self._drift: DriftPlan | None = plan_of(document) if sets_aside else None
+        self.deprecated: DeprecatedFields | None = deprecations.plan_of(document)
 
     def check(self, envelope: Envelope) -> tuple[FieldError, ...]:
         """What of the event breaks the contract, at most 20 places; empty when it holds.

@@ -275,8 +275,14 @@ def name_dead_letter(error: BadRequestError, item: Item) -> BadRequestError:
     return error
 
 
-def reply_to(visit: Visit, items: list[Item]) -> Reply:
-    """The answer after the commit. A 422 is a problem document that carries the same fields."""
+def reply_to(visit: Visit, batch: pipeline.Batch) -> Reply:
+    """The answer after the commit. A 422 is a problem document that carries the same fields.
+
+    What the events name and is deprecated stands in `Deprecation`, `Sunset` and `Link`.
+    """
+    items = batch.items
+    if batch.ending is not None:
+        visit.headers.update(batch.ending.headers(settings.PUBLIC_URL))
     quotas.charge(visit.publisher.key_id, len(items))
     outcome = pipeline.answer(items, name_all=visit.name_all)
     status = pipeline.status_of(items)
@@ -307,7 +313,8 @@ def _cors(origin: str) -> dict[str, str]:
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": (
-            "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, traceparent"
+            "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, traceparent, Deprecation, "
+            "Sunset, Link"
         ),
         "Vary": "Origin",
     }

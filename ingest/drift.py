@@ -1,42 +1,58 @@
 """The writer form of a contract: what an event carries beyond it is set aside, not refused.
 
-Under the policy `reader_writer` the portal promises readers the closed form of each schema. An
-object that lists `properties` and leaves its content model open (`additionalProperties` absent or
-true) is closed for writers: other properties go to the event's `extra`. An object without
-`properties` is a free-form map and keeps everything; so does one whose other keywords decide on
-property names themselves (`patternProperties`, `propertyNames`, a schema as
-`additionalProperties`, `unevaluatedProperties`, a count of properties).
+Under the policy `reader_writer` the portal promises readers the closed form of each schema. Where
+that closes is decided by `catalog.compatibility.writer`, by which the engine compares versions too:
+an object that lists `properties` is closed for writers unless its author decided about other names,
+and what it does not list goes to the event's `extra`; an object that lists none is a free-form map
+and keeps everything.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from catalog.compatibility import texts
+from catalog.compatibility.budget import Budget, ExhaustedError
+from catalog.compatibility.documents import read_document
+from catalog.compatibility.joined import Joins
+from catalog.compatibility.nodes import Nodes, View
+from catalog.compatibility.writer import Group, Plan
+from portal.kernel.errors import InvalidError
 from portal.kernel.strict_json import pointer_part
 
-_OPEN_ENDED: Final = (
-    "patternProperties",
-    "propertyNames",
-    "unevaluatedProperties",
-    "minProperties",
-    "$dynamicRef",
-    "$recursiveRef",
-)
-_BRANCHES: Final = ("allOf", "anyOf", "oneOf")
-_SINGLE_BRANCHES: Final = ("if", "then", "else")
-_MAX_DEPTH: Final = 16
+_SECONDS: Final = 5.0  # to read one contract, once
 
 
 @dataclass(slots=True)
 class _Node:
-    """What is known of one object, or of the items of one array."""
+    """What is known of one value: which names it may have, and the values below that matter."""
 
     names: frozenset[str] | None = None  # None: keeps everything
+    patterns: tuple[str, ...] = ()
     children: dict[str, "_Node"] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
+    others: "_Node | None" = None  # of a name that is not declared
+    others_pattern: str | None = None
+    prefix: tuple["_Node | None", ...] = ()
     items: "_Node | None" = None
 
     @property
-    def matters(self) -> bool:
-        return self.names is not None or bool(self.children) or self.items is not None
+    def below(self) -> "list[_Node]":
+        found = [*self.children.values(), self.others, *self.prefix, self.items]
+        return [one for one in found if one is not None]
+
+    def is_known(self, name: str) -> bool:
+        return (
+            self.names is None
+            or name in self.names
+            or any(texts.matches(pattern, name) for pattern in self.patterns)
+        )
+
+    def child(self, name: str) -> "_Node | None":
+        found = self.children.get(name)
+        if found is None and self.others is not None and name not in self.declared:
+            pattern = self.others_pattern
+            return self.others if pattern is None or texts.matches(pattern, name) else None
+        return found
 
 
 class DriftPlan:
@@ -59,9 +75,56 @@ class DriftPlan:
 
 
 def plan_of(document: Any) -> DriftPlan | None:
-    """The plan of a schema; None when it sets nothing aside."""
-    root = _node(document, document, 0, ())
-    return DriftPlan(root) if root is not None else None
+    """The plan of a schema; None when it sets nothing aside, or can't be compared at all."""
+    try:
+        read = read_document(document)
+        joins = Joins(Nodes(), Budget(seconds=_SECONDS))
+        plan = joins.plan_of(joins.nodes.number(read, "", View.WRITER))
+    except (InvalidError, ExhaustedError, RecursionError):
+        return None
+    nodes = {group: _node_of(plan, group) for group in plan.below}
+    mattering = _mattering(plan, nodes)
+    for group in mattering:
+        _link(plan, nodes, group, mattering)
+    return DriftPlan(nodes[plan.root]) if plan.root in mattering else None
+
+
+def _node_of(plan: Plan, group: Group) -> _Node:
+    start = plan.start(group)
+    return _Node() if start is None else _Node(start.names, start.patterns)
+
+
+def _mattering(plan: Plan, nodes: dict[Group, _Node]) -> set[Group]:
+    """The groups at or below which something can be set aside."""
+    above: dict[Group, list[Group]] = {group: [] for group in nodes}
+    for group, below in plan.below.items():
+        for child in (*below.names.values(), below.others, *below.prefix, below.items):
+            if child in above:
+                above[child].append(group)
+    found = {group for group, node in nodes.items() if node.names is not None}
+    todo = list(found)
+    while todo:
+        for parent in above[todo.pop()]:
+            if parent not in found:
+                found.add(parent)
+                todo.append(parent)
+    return found
+
+
+def _link(plan: Plan, nodes: dict[Group, _Node], group: Group, mattering: set[Group]) -> None:
+    below, node = plan.below[group], nodes[group]
+
+    def known(child: Group) -> _Node | None:
+        return nodes[child] if child in mattering else None
+
+    for name, child in below.names.items():
+        found = known(child)
+        if found is not None:
+            node.children[name] = found
+    node.declared = frozenset(below.names)
+    node.others, node.others_pattern = known(below.others), below.pattern
+    node.prefix = tuple(known(child) for child in below.prefix)
+    node.items = known(below.items)
 
 
 def join(data: Any, extra: dict[str, Any]) -> Any:
@@ -79,103 +142,51 @@ def join(data: Any, extra: dict[str, Any]) -> Any:
 
 def _drifts(value: Any, node: _Node) -> bool:
     if isinstance(value, dict):
-        if node.names is not None and not value.keys() <= node.names:
+        names = node.names
+        if (
+            names is not None
+            and not value.keys() <= names
+            and not (node.patterns and all(node.is_known(name) for name in value))
+        ):
             return True
+        if node.others is None:
+            return any(
+                name in value and _drifts(value[name], child)
+                for name, child in node.children.items()
+            )
         return any(
-            name in value and _drifts(value[name], child) for name, child in node.children.items()
+            child is not None and _drifts(one, child)
+            for name, one in value.items()
+            for child in (node.child(name),)
         )
-    if isinstance(value, list) and node.items is not None:
-        items = node.items
-        return any(_drifts(item, items) for item in value)
+    if isinstance(value, list) and (node.items is not None or node.prefix):
+        return any(
+            child is not None and _drifts(one, child)
+            for at, one in enumerate(value)
+            for child in (_item(node, at),)
+        )
     return False
+
+
+def _item(node: _Node, at: int) -> _Node | None:
+    return node.prefix[at] if at < len(node.prefix) else node.items
 
 
 def _copy(value: Any, node: _Node, pointer: str, extra: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         kept: dict[str, Any] = {}
-        for name, child in value.items():
+        for name, one in value.items():
             place = f"{pointer}/{pointer_part(name)}"
-            if node.names is not None and name not in node.names:
-                extra[place] = child
-            elif name in node.children:
-                kept[name] = _copy(child, node.children[name], place, extra)
-            else:
-                kept[name] = child
+            if not node.is_known(name):
+                extra[place] = one
+                continue
+            child = node.child(name)
+            kept[name] = one if child is None else _copy(one, child, place, extra)
         return kept
-    if isinstance(value, list) and node.items is not None:
-        items = node.items
-        return [_copy(item, items, f"{pointer}/{index}", extra) for index, item in enumerate(value)]
+    if isinstance(value, list):
+        return [
+            one if child is None else _copy(one, child, f"{pointer}/{at}", extra)
+            for at, one in enumerate(value)
+            for child in (_item(node, at),)
+        ]
     return value
-
-
-def _node(schema: Any, root: Any, depth: int, seen: tuple[str, ...]) -> _Node | None:
-    """The plan of a schema's place; None when nothing can be set aside there."""
-    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
-        return None
-    found = _gather(schema, root, seen)
-    if found is None:
-        return None
-    properties, items, trail = found
-    node = _Node()
-    if properties:
-        node.names = frozenset(properties)
-    for name, subschemas in properties.items():
-        # A property described in several branches is left alone: which one holds is not known.
-        child = _node(subschemas[0], root, depth + 1, trail) if len(subschemas) == 1 else None
-        if child is not None:
-            node.children[name] = child
-    if isinstance(items, dict):
-        node.items = _node(items, root, depth + 1, trail)
-    return node if node.matters else None
-
-
-def _gather(
-    schema: dict[str, Any], root: Any, seen: tuple[str, ...]
-) -> tuple[dict[str, list[Any]], Any, tuple[str, ...]] | None:
-    """All property schemas that may describe this place, its items, and the references followed.
-
-    None when some part decides on names itself, or a reference can't be followed.
-    """
-    properties: dict[str, list[Any]] = {}
-    items: Any = None
-    trail = seen
-    todo: list[Any] = [schema]
-    while todo:
-        part = todo.pop()
-        if not isinstance(part, dict):
-            continue
-        additional = part.get("additionalProperties", True)
-        if any(word in part for word in _OPEN_ENDED) or additional is not True:
-            return None
-        reference = part.get("$ref")
-        if reference is not None:
-            if not isinstance(reference, str) or reference in trail:
-                return None
-            target = _resolve(reference, root)
-            if target is None:
-                return None
-            trail = (*trail, reference)
-            todo.append(target)
-        for name, subschema in part.get("properties", {}).items():
-            properties.setdefault(name, []).append(subschema)
-        if part is schema and "items" in part and "prefixItems" not in part:
-            items = part["items"]
-        for word in _BRANCHES:
-            todo.extend(part.get(word, ()))
-        todo.extend(part.get(word) for word in _SINGLE_BRANCHES)
-        for word in ("dependentSchemas", "dependencies"):
-            todo.extend(part.get(word, {}).values())
-    return properties, items, trail
-
-
-def _resolve(reference: str, root: Any) -> Any:
-    """The target of a pointer within the document; None for anything else."""
-    if not reference.startswith("#"):
-        return None
-    target = root
-    for step in reference.lstrip("#").split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(target, dict) or key not in target:
-            return None
-        target = target[key]
-    return target if reference == "#" or reference.startswith("#/") else None

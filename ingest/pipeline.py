@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from ingest import admission, rows
-from ingest.admission import Directory, Publisher, Refusal, StreamEntry
+from ingest.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.contract import Contract
+from ingest.deprecations import VERSION, Ending, Use
 from ingest.protocols import cloudevents
 from ingest.store import Item, Submission, writer
 from ingest.times import us_of, us_of_uuid7
@@ -29,6 +30,7 @@ from ingest.types import (
 )
 from portal.kernel import clock, strict_json
 from portal.kernel.errors import FieldError
+from portal.kernel.strict_json import MAX_FINDINGS
 
 _MAX_ERRORS_CHARACTERS: Final = 4096
 _NO_SCHEMA: Final = FieldError(
@@ -48,6 +50,7 @@ class Batch:
     items: list[Item] = field(default_factory=list)
     streams: dict[str, StreamEntry] = field(default_factory=dict)
     new_sources: set[str] = field(default_factory=set)
+    ending: Ending | None = None  # of what its events name, the one that ends first
 
     def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
         """The types that have to be looked up in the database before `take`."""
@@ -116,15 +119,27 @@ class Batch:
         if refusal is not None:
             self._refuse(envelope, stream, refusal)
             return
-        version = admission.check_version(stream, envelope.dataschema, self.received_us)
-        if isinstance(version, Refusal):
-            self._refuse(envelope, stream, version)
+        named = admission.named_version(stream, envelope.dataschema)
+        if stream.ending is not None or (named is not None and named.deprecated_us is not None):
+            self._note_ending(stream, named)
+        refusal = admission.check_version(stream, named, envelope.dataschema, self.received_us)
+        if refusal is not None or named is None:
+            self._refuse(envelope, stream, refusal)
             return
+        version = stream.corrected_by.get(named.version, named.version)
         contract = self.directory.contract(stream, version)
         if contract is None:
             self._refuse(envelope, stream, Refusal(Reason.SCHEMA_UNKNOWN, (_NO_SCHEMA,)))
             return
-        self._validate(envelope, stream, contract, occurred_us, marks)
+        self._validate(envelope, stream, named, contract, occurred_us, marks)
+
+    def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:
+        """Keep what the answer tells of the end of the stream or the version."""
+        if stream.ending is not None:
+            self.ending = stream.ending.sooner(self.ending)
+        if named is not None and named.deprecated_us is not None:
+            ending = Ending(named.deprecated_us, named.sunset_us, stream.name)
+            self.ending = ending.sooner(self.ending)
 
     def _refuse(
         self,
@@ -159,18 +174,39 @@ class Batch:
         self,
         envelope: Envelope,
         stream: StreamEntry,
+        named: VersionEntry,
         contract: Contract,
         occurred_us: int,
         marks: int,
     ) -> None:
         errors = contract.check(envelope)
+        uses: tuple[Use, ...] = ()
+        if contract.deprecated is not None and envelope.has_data:
+            carried = contract.deprecated.carried(envelope.data)
+            if carried:
+                uses = contract.deprecated.uses(carried)
+                ended = contract.deprecated.ended(
+                    envelope.data, carried, self.received_us, stream.extended_us
+                )
+                errors = (*errors, *ended)[:MAX_FINDINGS]
+        corrects = named.version if named.version != contract.version else 0
         if errors:
             if stream.enforcement == admission.ENFORCES:
                 self._refuse(envelope, stream, Refusal(Reason.SCHEMA_VIOLATION, errors))
+                self.items[-1].note = _corrected(corrects, contract)
                 return
             marks |= Mark.VIOLATION.value
             errors = _bounded(errors) if stream.enforcement == admission.WARNS else ()
-        self.items.append(self._packed(envelope, stream, contract, occurred_us, marks, errors))
+        if corrects:
+            marks |= Mark.CORRECTED.value
+        item = self._packed(envelope, stream, contract, occurred_us, marks, errors)
+        if named.deprecated_us is not None:
+            uses = (*uses, (VERSION, str(named.version)))
+        if uses:
+            item.uses = uses
+        if corrects:
+            item.note = _corrected(corrects, contract)
+        self.items.append(item)
         publisher = self.publisher
         if (
             not publisher.sources
@@ -249,6 +285,13 @@ class Batch:
             self.publisher.seen_sources |= self.new_sources
 
 
+def _corrected(named: int, contract: Contract) -> str:
+    """What the answer says of an event that was judged by another version than it names."""
+    if not named:
+        return ""
+    return f"names version {named}; judged by version {contract.version}, which corrects it"
+
+
 def _bounded(errors: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
     """As many of an event's errors as fit; places deep within it may be longer than the event."""
     room = _MAX_ERRORS_CHARACTERS
@@ -286,7 +329,7 @@ def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
         status = item.status
         if status is Status.ACCEPTED:
             accepted += 1
-            if not item.errors and not name_all:
+            if not item.errors and not item.note and not name_all:
                 continue
         elif status is Status.DUPLICATE:
             duplicate += 1
@@ -299,6 +342,8 @@ def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
                 result["dead_letter"] = str(item.dead_letter)
         if item.errors and status is not Status.DUPLICATE:
             result["errors"] = [error.as_dict() for error in item.errors]
+        if item.note:
+            result["note"] = item.note
         results.append(result)
     return {
         "received": len(items),

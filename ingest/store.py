@@ -8,8 +8,8 @@
 5. They go by binary COPY into the event table, on the hope that no identity is stored yet. On a
    unique violation the group is redone through a staging table, INSERT … ON CONFLICT DO NOTHING,
    and a comparison of contents: same is `duplicate`, other is a dead letter `id_conflict`.
-6. Dead letters, discovered types, new sources and the per-minute accounts follow in the same
-   transaction, in that fixed order of tables.
+6. Dead letters, discovered types, new sources, the per-minute accounts and the uses of what is
+   deprecated follow in the same transaction, in that fixed order of tables.
 7. Only after COMMIT are the submissions finished. When the outcome of a commit is not known, they
    end with `UnavailableError`: a retry converges, as identities are unique.
 """
@@ -23,6 +23,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import date
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -34,6 +35,7 @@ from psycopg import errors as pg
 
 from ingest import partitions, rows
 from ingest.connection import Connection, connect
+from ingest.deprecations import Use
 from ingest.times import moment_of
 from ingest.types import MAX_UNPARSABLE_BYTES, Envelope, Mark, Reason, Status
 from portal.kernel import sql
@@ -58,6 +60,7 @@ _LEDGER_CONTENTS: Final = sql.load("ingest", "ledger_contents")
 _ADD_TO_ACCOUNTS: Final = sql.load("ingest", "add_to_accounts")
 _RECORD_DISCOVERIES: Final = sql.load("ingest", "record_discoveries")
 _DEAD_LETTERS_KEPT_BEFORE: Final = sql.load("ingest", "dead_letters_kept_before")
+_ADD_DEPRECATED_USES: Final = sql.load("ingest", "add_deprecated_uses")
 _RECORD_SOURCES: Final = sql.load("ingest", "record_sources")
 _EVENT_COLUMNS: Final = (
     "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject, source,"
@@ -95,6 +98,8 @@ class Item(msgspec.Struct):
     reason: Reason | None = None
     errors: tuple[FieldError, ...] = ()
     is_discovery: bool = False
+    note: str = ""
+    uses: tuple[Use, ...] = ()
     status: Status = Status.ACCEPTED
     dead_letter: UUID | None = None
 
@@ -156,6 +161,7 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
     _record_discoveries(connection, group)
     _record_sources(connection, group)
     _add_to_accounts(connection, group)
+    _add_deprecated_uses(connection, group)
     return bool(stored)
 
 
@@ -382,6 +388,31 @@ def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> Non
             **{name: list(column) for name, column in zip(names, columns, strict=True)},
         },
     )
+
+
+def _add_deprecated_uses(connection: Connection, group: Sequence[Submission]) -> None:
+    """Count by day and producer which accepted events used a deprecated version or field."""
+    uses: dict[tuple[int, date, int, str, str], int] = {}
+    latest = 0
+    for submission in group:
+        for item in submission.items:
+            if item.uses and item.status is Status.ACCEPTED:
+                latest = max(latest, submission.received_us)
+                day = moment_of(submission.received_us).date()
+                for kind, name in item.uses:
+                    key = (item.stream_id, day, submission.producer_id, kind, name)
+                    uses[key] = uses.get(key, 0) + 1
+    if uses:
+        streams, days, producers, kinds, names = (
+            list(column) for column in zip(*uses, strict=True)
+        )
+        connection.execute(
+            _ADD_DEPRECATED_USES,
+            {
+                "streams": streams, "days": days, "producers": producers, "kinds": kinds,
+                "names": names, "events": list(uses.values()), "at": moment_of(latest),
+            },
+        )  # fmt: skip
 
 
 class Writer:

@@ -47,6 +47,7 @@ class Mark(IntFlag):
     TIME_FROM_RECEIPT = 4  # came without a time; identity is the ledger's
     TIME_FROM_ID = 8  # came without a time; taken from its UUIDv7 id
     IMPORTED = 16
+    CORRECTED = 32  # named an older version and was judged by the one that corrects it
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -87,6 +88,7 @@ class ResultDict(TypedDict):
     reason: NotRequired[str]
     dead_letter: NotRequired[str]
     errors: NotRequired[list[FieldErrorDict]]
+    note: NotRequired[str]
 
 
 class AnswerDict(TypedDict):

@@ -89,7 +89,7 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     if batch.items:
         writer().submit(batch.submission()).result()
         batch.settle()
-    return door.reply_to(visit, batch.items)
+    return door.reply_to(visit, batch)
 
 
 def _read(request: HttpRequest) -> bytes:

@@ -13,6 +13,7 @@ from django.db.models import Count, Min, QuerySet
 
 from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.selectors.streams import visible_streams
+from catalog.services.enforcement import ADVANCED, MOVED
 from experiments.selectors.experiments import visible_experiments
 from governance.models import AuditEntry
 from governance.models.access import RequestState
@@ -45,7 +46,7 @@ class Change:
 
 
 def what_changed(actor: Actor, *, limit: int = SHOWN) -> list[Change]:
-    """The newest changes that the actor may know of, newest first; eight queries."""
+    """The newest changes that the actor may know of, newest first; nine queries."""
     since = clock.now() - _WITHIN
     known = visible_streams(actor)
     found = [
@@ -53,6 +54,7 @@ def what_changed(actor: Actor, *, limit: int = SHOWN) -> list[Change]:
         *_registered(known, since),
         *_deprecated(known, since, limit),
         *_edited(known, since, limit),
+        *_moved(known, since, limit),
         *_alarms(actor, since),
         *_granted(actor, since, limit),
         *_experiments(actor, since, limit),
@@ -182,6 +184,28 @@ def _edited(known: QuerySet[Stream], since: datetime, limit: int) -> list[Change
             else f"changed the {_edited_facts(row)} of",
             stream=row.object_key,
             rest=" to production." if row.action == "stream.promoted" else _from_to(row),
+        )
+        for row in rows
+    ]
+
+
+def _moved(known: QuerySet[Stream], since: datetime, limit: int) -> list[Change]:
+    """Steps on the ladder of enforcement, by people and by itself."""
+    rows = AuditEntry.objects.filter(
+        object_kind="stream",
+        action__in=(MOVED, ADVANCED),
+        at__gte=since,
+        object_key__in=known.order_by().values("name"),
+    ).order_by("-seq")[:limit]
+    return [
+        Change(
+            at=row.at,
+            who=row.actor,
+            is_team=row.action == ADVANCED,
+            did="moved",
+            stream=row.object_key,
+            rest=f" from {row.detail['before']['enforcement']} to "
+            f"{row.detail['after']['enforcement']}.",
         )
         for row in rows
     ]

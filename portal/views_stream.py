@@ -32,6 +32,7 @@ from portal.http.policy import declare
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
+from portal.views_enforcement import ending_fields, ladder_context, version_uses
 from quality.models import Alarm, Baseline, Check
 from quality.selectors import checks
 from quality.selectors.trust import trust_of
@@ -240,6 +241,7 @@ def schema(request: HttpRequest, name: str) -> HttpResponse:
             "hits": hits,
             "versions": stream.versions.order_by("-version").defer("document")[:100],
             "text": text,
+            "ending": ending_fields(stream, rows),
         },
     )
 
@@ -264,7 +266,9 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
         stream.versions.defer("document"), order=("-version",), cursor=request.GET.get("cursor")
     )
     return render(
-        request, "catalog/stream_versions.html", frame | {"versions": page.items, "next": page.next}
+        request,
+        "catalog/stream_versions.html",
+        frame | {"versions": page.items, "next": page.next, "uses": version_uses(stream)},
     )
 
 
@@ -279,7 +283,8 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
         | {
             "checks": _check_rows(stream),
             "alarms": Alarm.objects.filter(stream=stream).order_by("-opened_at")[:20],
-        },
+        }
+        | ladder_context(stream),
     )
 
 

@@ -1,5 +1,6 @@
 """The JSON shapes of catalog objects, and the one function that makes each."""
 
+from datetime import date
 from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
@@ -204,6 +205,7 @@ class FieldBody(TypedDict):
     privacy: str
     unit: str
     deprecated: bool
+    sunset: date | None
 
 
 class SchemaDetailBody(SchemaBody):
@@ -302,6 +304,7 @@ def field(row: SchemaField) -> FieldBody:
         "privacy": row.privacy,
         "unit": row.unit,
         "deprecated": row.deprecated,
+        "sunset": row.sunset_on,
     }
 
 

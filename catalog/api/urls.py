@@ -10,6 +10,7 @@ from catalog.api import (
     differences,
     drafts,
     endings,
+    extensions,
     finder,
     groups,
     keys,
@@ -44,6 +45,8 @@ urlpatterns = [
     path(
         "streams/<name:name>/schemas/<name:version>/supersede", changes.SupersedeVersion.as_view()
     ),
+    path("streams/<name:name>/schemas/<name:version>/extend", extensions.ExtendVersion.as_view()),
+    path("streams/<name:name>/field-extensions", extensions.FieldExtensions.as_view()),
     path("changes", changes.Changes.as_view()),
     path("changes/<uuid:change_id>", changes.ChangeDetail.as_view()),
     path("changes/<uuid:change_id>/report", changes.ChangeReport.as_view()),

@@ -1,16 +1,14 @@
 """The forms actually compared, as documents: what the reader and writer views of a schema say.
 
-Written in draft 2020-12, one definition a node. A value that starts closed carries
-`unevaluatedProperties: false` beside its reference, so that all schemas in place count together.
-Where two schemas meet on one nested value each closes its own part, which refuses more than the
-form itself: an example valid under the document is valid under the form.
+Written in draft 2020-12, one definition a node. A value that starts closed carries the names that
+its start knows and `additionalProperties: false` beside its reference.
 """
 
 from fractions import Fraction
 from typing import Any, Final
 
 from catalog.compatibility.joined import Joins
-from catalog.compatibility.nodes import ALL_KINDS, NUMBERS, Node
+from catalog.compatibility.nodes import ALL_KINDS, NUMBERS, Node, View
 
 _TYPES: Final = ("null", "boolean", "string", "array", "object")
 
@@ -43,8 +41,20 @@ class _Writing:
         return {"$ref": f"#/$defs/n{number}"}
 
     def start(self, number: int) -> dict[str, Any]:
-        closed = self.joins.entry([number]).closed
-        return self.in_place(number) | ({"unevaluatedProperties": False} if closed else {})
+        """A value's start. A schema that is part of several closed starts gets the words of all:
+        an example valid under the document is valid under the form."""
+        found = self.in_place(number)
+        if self.joins.nodes.view_of(number) is not View.WRITER:
+            return found
+        closings = [
+            {
+                "properties": dict.fromkeys(sorted(start.names), True),
+                "patternProperties": dict.fromkeys(start.patterns, True),
+                "additionalProperties": False,
+            }
+            for start in self.joins.plan_of(number).starts_with(number)
+        ]
+        return found | ({"allOf": closings} if closings else {})
 
     def body(self, node: Node) -> Any:
         if self.joins.is_false(node.number):

@@ -1,4 +1,4 @@
-"""Which properties and items schemas in place evaluate: `unevaluated…` and the writer's closing.
+"""Which properties and items schemas in place evaluate, for `unevaluated…`; the writer's closing.
 
 What alternatives and conditions evaluate is only known once a proof has split them. Seen from the
 left, all they may evaluate counts (fewer constraints, never too many); seen from the right, only
@@ -27,9 +27,7 @@ class Evaluated:
     all_items: bool = False
 
 
-def evaluated(
-    prover: Prover, owners: frozenset[int], key: Key, *, certain: bool, open_counts: bool
-) -> Evaluated:
+def evaluated(prover: Prover, owners: frozenset[int], key: Key, *, certain: bool) -> Evaluated:
     """What the nodes `owners` evaluate in documents of the key."""
     found = Evaluated()
     seen: set[int] = set()
@@ -40,18 +38,16 @@ def evaluated(
             continue
         seen.add(number)
         node = prover.joins.nodes[number]
-        _note(prover, found, node, certain=certain, open_counts=open_counts)
+        _note(found, node, certain=certain)
         todo += node.parts
         todo += _certain(prover, node, key) if certain else _possible(prover, node, key)
     return found
 
 
-def _note(
-    prover: Prover, found: Evaluated, node: Node, *, certain: bool, open_counts: bool
-) -> None:
+def _note(found: Evaluated, node: Node, *, certain: bool) -> None:
     found.names.update(node.properties)
     found.patterns.update(node.patterns)
-    if node.additional is not None and (open_counts or not prover.joins.is_true(node.additional)):
+    if node.additional is not None:
         found.all_names = True
     found.length = max(found.length, len(node.prefix))
     if node.items is not None or (node.contains is not None and not certain):
@@ -92,10 +88,9 @@ def left_objects(prover: Prover, key: Key) -> list[ObjectShape]:
     """What the documents of a key meet in their properties, closings included."""
     joined = prover.joins[key]
     shapes = list(joined.objects)
-    if key.closed:
-        known = evaluated(prover, key.holds, key, certain=False, open_counts=False)
-        if not known.all_names:
-            shapes.append(_closing(known, None, None, forbids=True))
+    if key.closed is not None:
+        names: dict[str, int | None] = dict.fromkeys(sorted(key.closed.names))
+        shapes.append(ObjectShape(names, dict.fromkeys(key.closed.patterns), None, None, True))
     for node in joined.unevaluated:
         if node.unevaluated_properties is not None:
             shapes += properties_rest(prover, node, key, certain=False)
@@ -105,7 +100,7 @@ def left_objects(prover: Prover, key: Key) -> list[ObjectShape]:
 def properties_rest(prover: Prover, owner: Node, key: Key, *, certain: bool) -> list[ObjectShape]:
     """The shape that a node's `unevaluatedProperties` comes to for documents of the key."""
     holds = frozenset({owner.number})
-    known = evaluated(prover, holds, key, certain=certain, open_counts=True)
+    known = evaluated(prover, holds, key, certain=certain)
     if known.all_names:
         return []
     rest = owner.unevaluated_properties
@@ -131,7 +126,7 @@ def left_arrays(prover: Prover, key: Key) -> list[ArrayShape]:
 
 def items_rest(prover: Prover, owner: Node, key: Key, *, certain: bool) -> list[ArrayShape]:
     holds = frozenset({owner.number})
-    known = evaluated(prover, holds, key, certain=certain, open_counts=True)
+    known = evaluated(prover, holds, key, certain=certain)
     if known.all_items:
         return []
     rest = owner.unevaluated_items

@@ -21,12 +21,13 @@ from catalog.compatibility.nodes import (
     Sum,
     View,
 )
+from catalog.compatibility.writer import Plan, Start
 
 
 class Key(NamedTuple):
     """Nodes that hold, nodes that do not, groups already split, and what a split added.
 
-    `closed`: the value starts here in the writer view, so undeclared properties are absent.
+    `closed`: the start, when the value starts here in the writer's view and that closes it.
     """
 
     holds: frozenset[int]
@@ -34,7 +35,7 @@ class Key(NamedTuple):
     split: frozenset[tuple[int, str]] = frozenset()
     kinds: frozenset[str] | None = None
     needs: frozenset[str] = frozenset()
-    closed: bool = False
+    closed: Start | None = None
 
     def and_holds(self, *numbers: int) -> "Key":
         return self._replace(holds=self.holds.union(numbers))
@@ -131,6 +132,7 @@ class Joins:
         self._joined: dict[Key, Joined] = {}
         self._negating: set[int] = set()
         self._entries: dict[frozenset[int], Key] = {}
+        self._plans: dict[int, Plan] = {}
         self.least: dict[Key, tuple[Any, ...]] = {}  # a small document of a key, by samples.py
 
     def __getitem__(self, key: Key) -> Joined:
@@ -142,13 +144,24 @@ class Joins:
         return known
 
     def entry(self, numbers: Iterable[int]) -> Key:
-        """The key of a value's start: closed when its nodes are seen as a writer's."""
+        """The key of a value's start: closed where the writer's form of its document closes."""
         holds = frozenset(numbers)
         known = self._entries.get(holds)
         if known is None:
-            closed = any(self.nodes._nodes[one].view is View.WRITER for one in holds)
-            known = Key(holds, closed=closed and self._describes_objects(holds))
-            self._entries[holds] = known
+            known = self._entries[holds] = Key(holds, closed=self._start_of(holds))
+        return known
+
+    def _start_of(self, holds: frozenset[int]) -> Start | None:
+        writers = frozenset(n for n in holds if self.nodes.view_of(n) is View.WRITER)
+        return self.plan_of(next(iter(writers))).start(writers) if writers else None
+
+    def plan_of(self, number: int) -> Plan:
+        """Where the writer's form closes, of the document that a node of that view is part of."""
+        document = self.nodes.document_of(number)
+        known = self._plans.get(id(document))
+        if known is None:
+            root = self.nodes.number(document, "", View.WRITER)
+            known = self._plans[id(document)] = Plan(self, root)
         return known
 
     def in_place(self, numbers: Iterable[int], *, conditional: bool) -> Iterator[Node]:
@@ -168,16 +181,6 @@ class Joins:
                     todo += one.members
                 todo += [one for one in node.condition or () if one is not None]
                 todo += [one for _, one in node.dependent_schemas]
-
-    def _describes_objects(self, numbers: frozenset[int]) -> bool:
-        return any(
-            (node.kinds is not None and "object" in node.kinds)
-            or node.properties
-            or node.patterns
-            or node.additional is not None
-            or node.required
-            for node in self.in_place(numbers, conditional=True)
-        )
 
     def _join(self, key: Key) -> Joined:
         joined = Joined(key)

@@ -5,8 +5,8 @@ references to other nodes. The **view** says how content models are taken:
 
 - PLAIN: as written.
 - WRITER: as a producer may use it: closed. Where a value starts, nothing beyond what the schema
-  and all it applies in place declare (that is decided where nodes are joined, in `joined.py`);
-  here only an explicit `additionalProperties: true` loses its meaning.
+  and all it applies in place declare (where that is so is decided in `writer.py`); an explicit
+  `additionalProperties: true` says no more than its absence.
 - READER: as a consumer should take it: open. `additionalProperties: false` and
   `unevaluatedProperties: false` are dropped; `oneOf` over alternatives that this opens becomes
   `anyOf`, since opened alternatives overlap.
@@ -89,6 +89,7 @@ class Node:
     contains: tuple[int, int, int | None] | None = None
     properties: dict[str, int] = field(default_factory=dict)
     patterns: dict[str, int] = field(default_factory=dict)
+    lists_names: bool = False
     additional: int | None = None
     required: tuple[str, ...] = ()
     min_properties: int | None = None
@@ -122,6 +123,13 @@ class Nodes:
             if isinstance(node.raw, dict):
                 _Reading(self, node).read()
         return node
+
+    def view_of(self, number: int) -> View:
+        """The view a place is read under, without reading it."""
+        return self._nodes[number].view
+
+    def document_of(self, number: int) -> Document:
+        return self._nodes[number].document
 
     def number(self, document: Document, pointer: str, view: View) -> int:
         """The number of a place of a document under a view."""
@@ -302,6 +310,9 @@ class _Reading:
     def _objects(self) -> None:
         node = self.node
         node.properties, node.patterns = self._map("properties"), self._map("patternProperties")
+        node.lists_names = any(
+            isinstance(self.get(keyword), dict) for keyword in ("properties", "patternProperties")
+        )
         node.min_properties = self._count("minProperties")
         node.max_properties = self._count("maxProperties")
         required = self.get("required")

@@ -124,10 +124,9 @@ def _is_object(joins: Joins, joined: Joined, value: dict[str, Any]) -> bool:
         for trigger, number, _ in joined.dependent_schemas
     ):
         return False
-    if joined.key.closed:
-        known = evaluated_names(joins, joined.key.holds, value, open_counts=False)
-        if known is not None and any(name not in known for name in value):
-            return False
+    closed = joined.key.closed
+    if closed is not None and not all(closed.knows(name) for name in value):
+        return False
     return all(
         _names_evaluated(joins, node.number, node.unevaluated_properties, value)
         for node in joined.unevaluated
@@ -152,13 +151,12 @@ def _group_holds(joins: Joins, group: Group, value: Any) -> bool:
 
 
 def evaluated_names(
-    joins: Joins, numbers: frozenset[int], value: dict[str, Any], *, open_counts: bool
+    joins: Joins, numbers: frozenset[int], value: dict[str, Any]
 ) -> set[str] | None:
     """The names that schemas in place evaluate for a value; None means all."""
     found: set[str] = set()
     for node in joins.in_place(_applying(joins, numbers, value), conditional=False):
-        additional = node.additional
-        if additional is not None and (open_counts or not joins.is_true(additional)):
+        if node.additional is not None:
             return None
         for name in value:
             if name in node.properties or any(texts.matches(p, name) for p in node.patterns):
@@ -189,7 +187,7 @@ def _applying(joins: Joins, numbers: frozenset[int], value: Any) -> set[int]:
 
 
 def _names_evaluated(joins: Joins, owner: int, rest: int, value: dict[str, Any]) -> bool:
-    known = evaluated_names(joins, frozenset({owner}), value, open_counts=True)
+    known = evaluated_names(joins, frozenset({owner}), value)
     return known is None or all(
         name in known or accepts(joins, joins.entry([rest]), one) for name, one in value.items()
     )

@@ -2,6 +2,7 @@ from catalog.models.changes import Change, ChangeComment, ChangeVote, Vote
 from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
 from catalog.models.drafts import Draft, DraftKind, DraftShare
+from catalog.models.enforcement import EnforcementRule, FieldExtension
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
 from catalog.models.registry import (
     RegistryMode,
@@ -33,6 +34,8 @@ __all__ = [
     "Draft",
     "DraftKind",
     "DraftShare",
+    "EnforcementRule",
+    "FieldExtension",
     "Follow",
     "Producer",
     "ProducerSource",

@@ -3,17 +3,18 @@
 active ──deprecate──▶ deprecated ──on its day, or by hand──▶ retired
 
 Events that name a retired version become dead letters `version_retired`; ingest judges the sunset
-by itself, so the day needs no job to be effective.
+by itself, so the day needs no job to be effective. Who may approve for the stream may extend the
+day, of a version and of a field whose contract says `x-sunset`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 
-from catalog.models import SchemaVersion, Stream
+from catalog.models import FieldExtension, SchemaField, SchemaVersion, Stream
 from catalog.services.schemas import lock, make_default
 from catalog.types import VersionState
 from governance import access, audit
@@ -23,6 +24,7 @@ from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
 
 MAX_NOTE: Final = 4_000
+MAX_REASON: Final = 1_000
 MAX_BROWNOUTS: Final = 20
 LONGEST_BROWNOUT: Final = timedelta(hours=24)
 Window = tuple[datetime, datetime]
@@ -83,6 +85,97 @@ def deprecate_version(
 
 
 @transaction.atomic
+def extend_version(
+    version: SchemaVersion, *, actor: Actor, sunset_at: datetime, reason: str
+) -> SchemaVersion:
+    """Approve a later end of a deprecated version. Its brownouts stay.
+
+    Raises InvalidError unless the day lies ahead of the one that was said, InvalidStateError for
+    a version that is not deprecated: what is retired stays so.
+    """
+    access.require(actor, Permission.APPROVE, version.stream)
+    said = _checked_reason(reason)
+    stream = lock(version.stream)
+    version = stream.versions.select_related("stream").get(pk=version.pk)
+    if version.state != VersionState.DEPRECATED or version.sunset_at is None:
+        raise InvalidStateError("Only a deprecated version can be extended.")
+    if sunset_at <= max(version.sunset_at, clock.now()):
+        raise InvalidError(
+            "The new day must be later.",
+            errors=[FieldError("/sunset_at", "past", "must lie after the day that was said")],
+        )
+    before = version.sunset_at
+    version.sunset_at = sunset_at
+    version.save(update_fields=["sunset_at"])
+    _record(
+        actor,
+        stream,
+        "schema.extended",
+        f"extended v{version.version} until {sunset_at:%Y-%m-%d}",
+        sunset_at=sunset_at.isoformat(),
+        was=before.isoformat(),
+        reason=said,
+    )
+    return version
+
+
+@transaction.atomic
+def extend_field(
+    stream: Stream, path: str, *, actor: Actor, until_on: date, reason: str
+) -> FieldExtension:
+    """Approve that a deprecated field may be sent beyond its `x-sunset`, in every version.
+
+    Raises InvalidError for a field without a sunset in a version in use, and for a day that is not
+    later than what holds now.
+    """
+    access.require(actor, Permission.APPROVE, stream)
+    said = _checked_reason(reason)
+    stream = lock(stream)
+    ends = list(
+        SchemaField.objects.filter(
+            stream=stream,
+            path=path,
+            deprecated=True,
+            sunset_on__isnull=False,
+            schema_version__state__in=(VersionState.ACTIVE, VersionState.DEPRECATED),
+        ).values_list("sunset_on", flat=True)
+    )
+    if not ends:
+        raise InvalidError(
+            "No version in use says when this field ends.",
+            errors=[FieldError("/field", "unknown", "name a deprecated field with x-sunset")],
+        )
+    found = FieldExtension.objects.filter(stream=stream, path=path).first()
+    held = max([*(end for end in ends if end is not None), *([found.until_on] if found else [])])
+    if until_on <= max(held, clock.now().date()):
+        raise InvalidError(
+            "The new day must be later.",
+            errors=[FieldError("/until", "past", f"must lie after {held}")],
+        )
+    extension, _ = FieldExtension.objects.update_or_create(
+        stream=stream,
+        path=path,
+        defaults={
+            "until_on": until_on,
+            "reason": said,
+            "approved_at": clock.now(),
+            "approved_by": actor.label,
+        },
+    )
+    _record(
+        actor,
+        stream,
+        "schema.field_extended",
+        f"extended the field {path} until {until_on}",
+        field=path,
+        until=until_on.isoformat(),
+        was=held.isoformat(),
+        reason=said,
+    )
+    return extension
+
+
+@transaction.atomic
 def retire_version(version: SchemaVersion, *, actor: Actor) -> SchemaVersion:
     """End a deprecated version before its day; events that name it are refused from now on."""
     stream, version = _held(version, actor)
@@ -138,6 +231,16 @@ def _retire(stream: Stream, version: SchemaVersion, actor: Actor) -> None:
         raise InvalidStateError("Only a deprecated version can be retired.")
     version.refresh_from_db()
     _record(actor, stream, "schema.retired", f"retired v{version.version}")
+
+
+def _checked_reason(reason: str) -> str:
+    said = reason.strip()
+    if not said or len(said) > MAX_REASON:
+        raise InvalidError(
+            "The extension breaks a rule.",
+            errors=[FieldError("/reason", "required", "say why, in 1 to 1,000 characters")],
+        )
+    return said
 
 
 def _check_deprecation(sunset_at: datetime, migration: str, brownouts: Sequence[Window]) -> None:

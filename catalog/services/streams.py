@@ -11,6 +11,7 @@ from catalog import naming
 from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
 from catalog.services.domains import domain_for, require_registrar
+from catalog.services.enforcement import begin_rung
 from catalog.services.schemas import add_version, reindex
 from catalog.types import (
     Classification,
@@ -181,6 +182,8 @@ def change_stream(
         raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
     if "tags" in changes:
         set_tags_of(stream, changes["tags"])
+    if changes.get("enforcement", stream.enforcement) != stream.enforcement:
+        begin_rung(stream)
     stream.refresh_from_db()
     reindex(stream)
     audit.record(

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from ingest.api import views
+from ingest.api import enforcement, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
     path("streams/<name:name>/events/<name:event_id>", views.StreamEvent.as_view()),
+    path("streams/<name:name>/enforcement", enforcement.StreamEnforcement.as_view()),
+    path("streams/<name:name>/enforcement/move", enforcement.MoveEnforcement.as_view()),
+    path("streams/<name:name>/deprecated-uses", enforcement.DeprecatedUses.as_view()),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),

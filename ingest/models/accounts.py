@@ -36,3 +36,25 @@ class IngestMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.minute}"
+
+
+class DeprecatedUse(models.Model):
+    """Accepted events of one stream, producer and day (UTC) that used what is deprecated.
+
+    `kind` is `version` (the name its number) or `field` (the name its path); who still has to move.
+    """
+
+    pk = models.CompositePrimaryKey("stream_id", "day", "producer_id", "kind", "name")
+    stream_id = models.BigIntegerField()
+    day = models.DateField()
+    producer_id = models.BigIntegerField()
+    kind = models.CharField(max_length=7)
+    name = models.CharField(max_length=500, db_collation="C")
+    events = models.BigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["producer_id", "day"], name="ingest_use_producer")]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.kind} {self.name}"

@@ -10,7 +10,7 @@ for ten refused events where to find them.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -96,11 +96,9 @@ def _moments(
     """Up to AT_EACH events at each of the moments, in an order that is spread wherever it is cut."""
     for place in (number * _STRIDE % MOMENTS for number in range(MOMENTS)):
         begin, end = (since + SPAN / MOMENTS * number for number in (place, place + 1))
-        yield sql.fetch_all(
-            _READ,
-            {"stream_id": stream.pk, "after_at": begin, "after_id": "", "until": end,
-             "seen_by": now, "test_producers": test_producers, "batch": AT_EACH},
-        )  # fmt: skip
+        yield read_batch(
+            stream, begin, "", end, seen_by=now, without=test_producers, batch=AT_EACH
+        )
 
 
 def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> ReplayStep:
@@ -141,11 +139,7 @@ def _exact(
     deadline = time.monotonic() + budget_seconds
     is_finished = False
     while time.monotonic() < deadline and not is_finished:
-        rows = sql.fetch_all(
-            _READ,
-            {"stream_id": stream.pk, "after_at": at, "after_id": name, "until": until,
-             "seen_by": until, "test_producers": test_producers, "batch": BATCH},
-        )  # fmt: skip
+        rows = read_batch(stream, at, name, until, seen_by=until, without=test_producers)
         tally.add(rows, contract, names)
         is_finished = len(rows) < BATCH
         if rows:
@@ -158,6 +152,24 @@ def _exact(
         total=max(int(found["total"]), int(found["checked"])),
         is_finished=is_finished,
     )
+
+
+def read_batch(
+    stream: Stream,
+    after_at: datetime,
+    after_id: str,
+    until: datetime,
+    *,
+    seen_by: datetime,
+    without: Sequence[int],
+    batch: int | None = None,
+) -> Rows:
+    """Stored events after a place in the stream's order by time, as text; see the statement."""
+    return sql.fetch_all(
+        _READ,
+        {"stream_id": stream.pk, "after_at": after_at, "after_id": after_id, "until": until,
+         "seen_by": seen_by, "test_producers": list(without), "batch": batch or BATCH},
+    )  # fmt: skip
 
 
 def _producer_names() -> dict[int, str]:
@@ -189,22 +201,31 @@ class _Tally:
         )
 
     def add(self, rows: Rows, contract: Contract, names: Mapping[int, str]) -> None:
-        """Judge rows and count them."""
-        counts = self._counts
+        """Judge rows and count them: by what they have in common first, into the tally once."""
+        alike: dict[tuple[int, int, date], list[int]] = {}
         for row, data in _read(rows):
             errors = contract.check_data(
                 data, has_data=row["data"] is not None or bool(row["bytes"])
             )
-            counts["checked"] += 1
-            producer = names.get(row["producer_id"], "unknown")
-            version = str(row["version"] or 0)
-            day = row["occurred_at"].date().isoformat()
-            for group, key in (("producers", producer), ("versions", version), ("days", day)):
-                entry = counts[group].setdefault(key, {"checked": 0, "refused": 0})
-                entry["checked"] += 1
-                entry["refused"] += bool(errors)
+            key = (row["producer_id"], row["version"] or 0, row["occurred_at"].date())
+            found = alike.get(key)
+            if found is None:
+                found = alike[key] = [0, 0]
+            found[0] += 1
             if errors:
-                self._refuse(row, producer, version, errors)
+                found[1] += 1
+                producer = names.get(row["producer_id"], "unknown")
+                self._refuse(row, producer, str(row["version"] or 0), errors)
+        for (producer_id, version, day), (checked, refused) in alike.items():
+            self._count("producers", names.get(producer_id, "unknown"), checked, refused)
+            self._count("versions", str(version), checked, refused)
+            self._count("days", day.isoformat(), checked, refused)
+            self._counts["checked"] += checked
+
+    def _count(self, group: str, key: str, checked: int, refused: int) -> None:
+        entry = self._counts[group].setdefault(key, {"checked": 0, "refused": 0})
+        entry["checked"] += checked
+        entry["refused"] += refused
 
     def _refuse(
         self,

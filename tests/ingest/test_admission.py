@@ -6,7 +6,7 @@ import pytest
 
 from governance.models import Key
 from ingest import admission
-from ingest.admission import Directory, Refusal, StreamEntry, VersionEntry
+from ingest.admission import Directory, StreamEntry, VersionEntry
 from ingest.types import Reason
 from portal.kernel import clock
 from tests.ingest.conftest import World
@@ -79,8 +79,12 @@ def test_of_versions_with_one_id_the_default_is_meant_else_the_newest_in_use() -
 
 
 def reason_of(stream: StreamEntry, dataschema: str | None) -> Reason | int:
-    found = admission.check_version(stream, dataschema, NOW_US)
-    return found.reason if isinstance(found, Refusal) else found
+    named = admission.named_version(stream, dataschema)
+    refusal = admission.check_version(stream, named, dataschema, NOW_US)
+    if refusal is not None:
+        return refusal.reason
+    assert named is not None
+    return named.version
 
 
 def test_an_unknown_version_is_told_before_a_retired_one() -> None:

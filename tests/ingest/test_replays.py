@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
+from catalog import impact
 from catalog.impact import ReplayStep
 from catalog.models import Producer, Stream
+from catalog.services import reports
+from catalog.services.changes import Proposal, propose_change
 from catalog.services.producers import create_producer
+from governance.models import Job
+from governance.services import jobs
 from ingest.admission import directory, publisher_of
 from ingest.pipeline import accept_events
 from ingest.services import replays
 from ingest.store import close_writer
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
+from portal.kernel.errors import InvalidError
 from tests.support.factories import make_stream
 
 SCHEMA: dict[str, Any] = {
@@ -99,6 +105,43 @@ def test_a_replay_that_is_cut_after_each_batch_counts_the_same(
     assert len(cut) > 4, "each step read one batch"
     for name in ("checked", "refused", "producers", "places"):
         assert cut[-1].tally[name] == whole[name]
+
+
+def test_a_replay_that_is_paused_and_one_whose_step_died_count_each_event_once(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(stream, create_producer("web", actor=SYSTEM, streams=[stream]), range(30))
+    monkeypatch.setattr(replays, "BATCH", 4)
+    monkeypatch.setattr(reports, "STEP_SECONDS", 0.000001)
+    change = propose_change(stream, Proposal(BELOW_TEN), actor=SYSTEM)
+    job = Job.objects.get(kind="catalog.change_report")
+    while Job.objects.get(pk=job.pk).done < 8:
+        jobs.run_due_jobs(budget_seconds=0.000001)
+    jobs.pause_job(job, actor=SYSTEM)
+    assert jobs.run_due_jobs() == 0
+    at_rest = Job.objects.get(pk=job.pk)
+    assert 8 <= at_rest.done < 30
+    jobs.resume_job(job, actor=SYSTEM)
+    real = impact.replayer()
+    assert real is not None
+
+    def dies_after_counting(*args: Any, **options: Any) -> ReplayStep:
+        real(*args, **options)
+        raise InvalidError("The worker died.")
+
+    impact.register_replayer(dies_after_counting)
+    try:
+        jobs.run_due_jobs()
+    finally:
+        impact.register_replayer(real)
+    failed = Job.objects.get(pk=job.pk)
+    assert (failed.state, failed.done, failed.cursor) == ("failed", at_rest.done, at_rest.cursor)
+    jobs.resume_job(job, actor=SYSTEM)
+    while Job.objects.get(pk=job.pk).state != "done":
+        assert jobs.run_due_jobs() == 1
+    change.refresh_from_db()
+    assert (change.replay["checked"], change.replay["refused"]) == (30, 20)
+    assert change.replay["places"]["maximum /data/n"]["events"] == 20
 
 
 def test_test_producers_and_other_streams_are_left_out(stream: Stream) -> None:

@@ -8,6 +8,7 @@ import pytest
 from catalog.models import Stream
 from catalog.services.changes import publish_schema
 from catalog.services.endings import deprecate_stream
+from catalog.services.enforcement import move_enforcement
 from catalog.services.streams import change_stream
 from governance.selectors.people import actor_of
 from governance.services.requests import approve_request, ask_for_access
@@ -68,6 +69,16 @@ def test_a_change_of_one_short_fact_says_from_what_to_what() -> None:
     assert sentences(make_actor()) == [
         f"{engineer.label} changed the description of {stream.name}.",
         f"{engineer.label} changed the tier of {stream.name} from T2 to T1.",
+    ]
+
+
+def test_a_step_on_the_ladder_says_from_where_to_where() -> None:
+    team = make_team()
+    engineer = make_actor(Role.ENGINEER, team=team)
+    stream = old_stream(team=team)
+    move_enforcement(stream, to="warn", reason="A new app.", actor=engineer)
+    assert sentences(make_actor()) == [
+        f"{engineer.label} moved {stream.name} from enforce to warn."
     ]
 
 
