@@ -96,9 +96,7 @@ def _moments(
     """Up to AT_EACH events at each of the moments, in an order that is spread wherever it is cut."""
     for place in (number * _STRIDE % MOMENTS for number in range(MOMENTS)):
         begin, end = (since + SPAN / MOMENTS * number for number in (place, place + 1))
-        yield read_batch(
-            stream, begin, "", end, seen_by=now, without=test_producers, batch=AT_EACH
-        )
+        yield read_batch(stream, begin, "", end, seen_by=now, without=test_producers, batch=AT_EACH)
 
 
 def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> ReplayStep:
