@@ -1,0 +1,35 @@
+"""AsyncAPI 3 documents, read into streams and written from them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from catalog.exchange.documents import OutsideStream, Unreadable
+
+Role = Literal["catalog", "producer", "consumer"]
+
+
+def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unreadable]:
+    """The streams of a document: one per message of each channel, in the document's order.
+
+    A document of another version, a reference that leaves the document or a schema that is no JSON
+    Schema gives `Unreadable`s that name the place; nothing is raised and nothing is fetched.
+    """
+    raise NotImplementedError
+
+
+def write(
+    streams: Sequence[OutsideStream],
+    *,
+    title: str,
+    version: str = "1.0.0",
+    role: Role = "catalog",
+    party: str = "",
+    description: str = "",
+    extensions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An AsyncAPI document of the streams. `read` of it gives them again, but for `where`.
+
+    As a `producer` or `consumer` it describes what `party` sends or receives; as a `catalog` what
+    each known party does. `extensions` are keys put at the document's root.
+    """
+    raise NotImplementedError
