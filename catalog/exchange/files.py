@@ -19,22 +19,28 @@ LINES: Final = frozenset({".jsonl", ".ndjson"})
 _VERSION_FILE: Final = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 
 
-def read_paths(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
-    """Everything the paths hold, in a stable order; what cannot be read is said, not raised."""
+def read_paths(
+    paths: Iterable[Path], *, but: frozenset[Path] = frozenset()
+) -> Iterator[OutsideStream | Unreadable]:
+    """Everything the paths hold, in a stable order; what cannot be read is said, not raised.
+
+    `but` are files of a directory that others read.
+    """
     for path in paths:
         try:
-            yield from _read(path)
+            yield from _read(path, but)
         except OSError as error:
             yield Unreadable(str(error.filename or path), f"cannot be read: {error.strerror}")
 
 
-def _read(path: Path) -> Iterator[OutsideStream | Unreadable]:
+def _read(path: Path, but: frozenset[Path]) -> Iterator[OutsideStream | Unreadable]:
     if not path.exists():
         yield Unreadable(str(path), "there is no such file or directory")
     elif not path.is_dir():
         yield from _read_schemas(path.parent, [path]) if _is_schema(path) else _read_lines(path)
     else:
-        files = sorted(file for file in path.rglob("*") if not _is_hidden(file.relative_to(path)))
+        found = (file for file in path.rglob("*") if not is_hidden(file.relative_to(path)))
+        files = sorted(file for file in found if file not in but)
         lines = [file for file in files if file.suffix in LINES]
         schemas = [file for file in files if _is_schema(file)]
         if not lines and not schemas:
@@ -48,23 +54,29 @@ def _is_schema(path: Path) -> bool:
     return path.suffix == ".json"
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Whether a path within a directory is hidden, or in something hidden."""
     return any(part.startswith(".") for part in path.parts)
 
 
 def _read_lines(path: Path) -> Iterator[OutsideStream | Unreadable]:
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = raw.strip()
-            if not line:
-                continue
-            where = f"{path.name}:{number}"
-            try:
-                yield _stream(strict_json.decode_document(line), where)
-            except PortalError as error:
-                yield Unreadable(where, _said(error))
-            except ValueError:
-                yield Unreadable(where, "needs subject and versions, each with a schema")
+        yield from read_lines(file, name=path.name)
+
+
+def read_lines(lines: Iterable[bytes], *, name: str) -> Iterator[OutsideStream | Unreadable]:
+    """The streams of JSON lines, one each; `name` says where in reports."""
+    for number, raw in enumerate(lines, start=1):
+        line = raw.strip()
+        if not line:
+            continue
+        where = f"{name}:{number}"
+        try:
+            yield _stream(strict_json.decode_document(line), where)
+        except PortalError as error:
+            yield Unreadable(where, _said(error))
+        except ValueError:
+            yield Unreadable(where, "needs subject and versions, each with a schema")
 
 
 def _said(error: PortalError) -> str:

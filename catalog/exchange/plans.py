@@ -114,6 +114,11 @@ class StreamPlan:
         return f"{name} (from {self.original})" if self.name not in ("", self.original) else name
 
     @property
+    def why(self) -> str:
+        """Why it was refused, with what breaks, in one line."""
+        return " ".join([self.refused, *(one.detail for one in self.breaking)])
+
+    @property
     def new_versions(self) -> tuple[VersionPlan, ...]:
         return tuple(one for one in self.versions if one.step is not Step.KNOWN)
 

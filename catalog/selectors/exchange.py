@@ -111,8 +111,8 @@ def declared(actor: Actor, rows: QuerySet[Stream]) -> PortalFile:
     domain_entries = [_domain(one) for one in domains.order_by("slug")]
     producer_entries = [_producer(one, names) for one in producers.order_by("name")]
     consumer_entries = [_consumer(one, names) for one in consumers.order_by("name")]
-    slugs = {one.owner for one in (*streams, *domain_entries)}
-    slugs |= {one.team for one in (*producer_entries, *consumer_entries)}
+    slugs = {one.owner for one in streams} | {one.owner for one in domain_entries}
+    slugs |= {one.team for one in producer_entries} | {one.team for one in consumer_entries}
     teams = Team.objects.filter(slug__in=[slug for slug in slugs if slug]).order_by("slug")
     return PortalFile(
         domains=tuple(domain_entries),
@@ -149,10 +149,11 @@ def _check_bounds(rows: QuerySet[Stream]) -> None:
 def _outside(
     stream: Stream, versions: Iterable[SchemaVersion], *, with_parties: bool
 ) -> OutsideStream:
+    fresh = Stream()
     facts = {
         name: getattr(stream, name)
         for name in FACTS
-        if getattr(stream, name) != Stream._meta.get_field(name).get_default()
+        if getattr(stream, name) != getattr(fresh, name)
     }
     extensions = {**stream.extensions, **({PORTAL: facts} if facts else {})}
     producers, consumers = _parties(stream) if with_parties else ((), ())

@@ -3,32 +3,18 @@
 A dry run does the same work and rolls it back, so what it says is what would be done.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from django.db import transaction
 
 from catalog.exchange.documents import OutsideStream, Unreadable
-from catalog.exchange.plans import Action, FieldChange, Plan, StreamPlan
-from catalog.exchange.portal_yaml import (
-    ConsumerEntry,
-    DomainEntry,
-    PortalFile,
-    ProducerEntry,
-    TeamEntry,
-)
-from catalog.models import Consumer, ConsumerMapping, Domain, Producer, Stream
-from catalog.selectors.streams import get_stream
-from catalog.services.consumers import change_consumer, create_consumer, map_consumer
-from catalog.services.domains import change_domain, create_domain
-from catalog.services.imports import import_stream, refusal
-from catalog.services.producers import change_producer, create_producer
+from catalog.exchange.plans import Plan, StreamPlan
+from catalog.exchange.portal_yaml import PortalFile
+from catalog.services.declarations import Declaration
+from catalog.services.imports import import_or_refuse
 from governance import audit
-from governance.models import Team
-from governance.services.teams import change_team, create_team
 from portal.kernel.actor import Actor
-from portal.kernel.errors import InvalidError, NotFoundError, PortalError
 
 Tell = Callable[[str], None]
 
@@ -62,12 +48,26 @@ def apply_file(declared: PortalFile, *, actor: Actor, dry_run: bool = False) -> 
     plan = Plan(())
     try:
         with transaction.atomic(), audit.held_back():
-            plan = _Declaration(declared, actor).plan()
+            plan = Declaration(declared, actor).plan()
             if dry_run or plan.refused:
                 raise _UndoneError
     except _UndoneError:
         return plan
     return replace(plan, is_applied=True)
+
+
+def apply_files(files: Sequence[PortalFile], *, actor: Actor, dry_run: bool = False) -> list[Plan]:
+    """Apply one file after the other, each as a whole. A dry run undoes all of them at the end, so
+    that a file may build on one before it."""
+    if not dry_run:
+        return [apply_file(one, actor=actor) for one in files]
+    plans: list[Plan] = []
+    try:
+        with transaction.atomic(), audit.held_back():
+            plans = [replace(apply_file(one, actor=actor), is_applied=False) for one in files]
+            raise _UndoneError
+    except _UndoneError:
+        return plans
 
 
 def _tried(work: Callable[[], Plan]) -> Plan:
@@ -89,233 +89,3 @@ def _import_all(
         if tell is not None and number % 20 == 0:
             tell(f"{number} streams read, {Plan(tuple(plans)).new_versions} new versions")
     return Plan(tuple(plans))
-
-
-def import_or_refuse(
-    outside: OutsideStream | Unreadable, *, actor: Actor, domain: str, declared: bool = False
-) -> StreamPlan:
-    """One stream taken in, or the plan that says why it was not."""
-    if isinstance(outside, Unreadable):
-        return unreadable(outside)
-    try:
-        return import_stream(outside, actor=actor, domain=domain, declared=declared).plan
-    except PortalError as error:
-        return refusal(outside, error)
-
-
-def unreadable(found: Unreadable) -> StreamPlan:
-    return StreamPlan("", "", found.where, Action.REFUSED, refused=found.why)
-
-
-class _Declaration:
-    """A portal file on its way in, inside the caller's transaction."""
-
-    def __init__(self, declared: PortalFile, actor: Actor) -> None:
-        self.declared, self.actor = declared, actor
-
-    def plan(self) -> Plan:
-        if self.declared.unreadable:
-            return Plan(tuple(unreadable(one) for one in self.declared.unreadable))
-        rows = [self._entry("team", one.slug, one.where, self._team, one)
-                for one in self.declared.teams]  # fmt: skip
-        rows += [self._entry("domain", one.slug, one.where, self._domain, one)
-                 for one in self.declared.domains]  # fmt: skip
-        rows += [import_or_refuse(one, actor=self.actor, domain="", declared=True)
-                 for one in self.declared.streams]  # fmt: skip
-        rows += [self._entry("producer", one.name, one.where, self._producer, one)
-                 for one in self.declared.producers]  # fmt: skip
-        rows += [self._entry("consumer", one.name, one.where, self._consumer, one)
-                 for one in self.declared.consumers]  # fmt: skip
-        return Plan(tuple(rows))
-
-    def _entry(
-        self,
-        kind: str,
-        name: str,
-        where: str,
-        settle: Callable[[Any], tuple[bool, Sequence[FieldChange]]],
-        entry: object,
-    ) -> StreamPlan:
-        """One entry that is no stream: `settle` gives whether it is new and what changed."""
-        try:
-            with transaction.atomic():
-                is_new, changes = settle(entry)
-        except PortalError as error:
-            first = f" {error.errors[0].pointer}: {error.errors[0].detail}" if error.errors else ""
-            return StreamPlan(
-                name, name, where, Action.REFUSED, kind=kind, refused=f"{error.detail}{first}"
-            )
-        known = Action.CHANGE if changes else Action.UNCHANGED
-        action = Action.CREATE if is_new else known
-        return StreamPlan(
-            name, name, where, action, kind=kind, changes=() if is_new else tuple(changes)
-        )
-
-    def _team(self, entry: TeamEntry) -> tuple[bool, Sequence[FieldChange]]:
-        team = Team.objects.filter(slug=entry.slug).first()
-        if team is None:
-            create_team(
-                entry.slug,
-                actor=self.actor,
-                name=entry.name or entry.slug.replace("-", " ").capitalize(),
-                description=entry.description or "",
-            )
-            return True, ()
-        changes = _differing(team, {"name": entry.name, "description": entry.description})
-        if changes:
-            change_team(team, _values(changes), actor=self.actor, unless_after=team.updated_at)
-        return False, [_named(change) for change in changes]
-
-    def _domain(self, entry: DomainEntry) -> tuple[bool, Sequence[FieldChange]]:
-        owner = _team(entry.owner)
-        domain = Domain.objects.select_related("owner_team").filter(slug=entry.slug).first()
-        if domain is None:
-            create_domain(
-                entry.slug,
-                actor=self.actor,
-                name=entry.name or "",
-                description=entry.description or "",
-                owner_team=owner,
-            )
-            return True, ()
-        wanted = {"name": entry.name, "description": entry.description, "owner_team": owner}
-        changes = _differing(domain, wanted)
-        if changes:
-            change_domain(
-                domain, _values(changes), actor=self.actor, unless_after=domain.updated_at
-            )
-        return False, [_named(change) for change in changes]
-
-    def _producer(self, entry: ProducerEntry) -> tuple[bool, Sequence[FieldChange]]:
-        team = _team(entry.team)
-        streams = [self._stream(name) for name in entry.streams or ()]
-        producer = Producer.objects.select_related("team").filter(name=entry.name).first()
-        if producer is None:
-            create_producer(
-                entry.name,
-                actor=self.actor,
-                title=entry.title or "",
-                description=entry.description or "",
-                team=team,
-                default_domain=entry.default_domain or "",
-                streams=streams,
-                globs=entry.globs or (),
-                sources=entry.sources or (),
-                is_test=bool(entry.is_test),
-            )
-            return True, ()
-        if entry.is_test is not None and entry.is_test != producer.is_test:
-            raise InvalidError("Whether a producer is a test is said when it is made.")
-        wanted = {
-            "title": entry.title,
-            "description": entry.description,
-            "team": team,
-            "default_domain": entry.default_domain,
-        }
-        changes = _differing(producer, wanted)
-        held = producer.permitted.select_related("stream")
-        added = {
-            "streams": (
-                [row.stream for row in held if row.stream is not None],
-                streams,
-            ),
-            "globs": ([row.glob for row in held if row.glob], list(entry.globs or ())),
-            "sources": (
-                list(producer.sources.filter(declared=True).values_list("source", flat=True)),
-                list(entry.sources or ()),
-            ),
-        }
-        for name, (old, new) in added.items():
-            if more := [one for one in new if one not in old]:
-                changes.append(FieldChange(name, old, [*old, *more]))
-        if changes:
-            change_producer(
-                producer, _values(changes), actor=self.actor, revision=producer.revision
-            )
-        return False, [_named(change) for change in changes]
-
-    def _consumer(self, entry: ConsumerEntry) -> tuple[bool, Sequence[FieldChange]]:
-        team = _team(entry.team)
-        consumer = Consumer.objects.select_related("team").filter(name=entry.name).first()
-        is_new = consumer is None
-        changes: list[FieldChange] = []
-        if consumer is None:
-            consumer = create_consumer(
-                entry.name,
-                actor=self.actor,
-                title=entry.title or "",
-                description=entry.description or "",
-                kind=entry.kind or "service",
-                team=team,
-            )
-        else:
-            wanted = {
-                "title": entry.title,
-                "description": entry.description,
-                "kind": entry.kind,
-                "team": team,
-            }
-            changes = _differing(consumer, wanted)
-            if changes:
-                change_consumer(
-                    consumer, _values(changes), actor=self.actor, revision=consumer.revision
-                )
-        for mapping in entry.mappings or ():
-            stream = self._stream(mapping.stream)
-            row = ConsumerMapping.objects.filter(consumer=consumer, stream=stream).first()
-            old = (row.fields, row.version, row.purpose) if row is not None else None
-            new = (list(mapping.fields), mapping.version, mapping.purpose)
-            if old != new:
-                map_consumer(
-                    consumer,
-                    stream,
-                    actor=self.actor,
-                    fields=mapping.fields,
-                    version=mapping.version,
-                    purpose=mapping.purpose,
-                )
-                changes.append(
-                    FieldChange(f"reads {stream.name}", old and old[0], list(mapping.fields))
-                )
-        return is_new, [_named(change) for change in changes]
-
-    def _stream(self, name: str) -> Stream:
-        try:
-            return get_stream(self.actor, name)
-        except NotFoundError as error:
-            raise InvalidError(f"There is no stream {name} here.") from error
-
-
-def _team(slug: str | None) -> Team | None:
-    if not slug:
-        return None
-    found = Team.objects.filter(slug=slug).first()
-    if found is None:
-        raise InvalidError(f"There is no team {slug} here. Declare it in the file too.")
-    return found
-
-
-def _differing(row: object, wanted: Mapping[str, Any]) -> list[FieldChange]:
-    """The stated values that a row does not have."""
-    return [
-        FieldChange(name, getattr(row, name), new)
-        for name, new in wanted.items()
-        if new is not None and getattr(row, name) != new
-    ]
-
-
-def _values(changes: Iterable[FieldChange]) -> dict[str, Any]:
-    return {change.name: change.new for change in changes}
-
-
-def _named(change: FieldChange) -> FieldChange:
-    """A change with names instead of rows."""
-    return FieldChange(change.name, _name(change.old), _name(change.new))
-
-
-def _name(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_name(one) for one in value]
-    if isinstance(value, Stream):
-        return value.name
-    return value.slug if isinstance(value, Team) else value

@@ -22,7 +22,7 @@ from django.db import transaction
 from catalog import naming
 from catalog.classified import SENSITIVITY
 from catalog.compatibility.types import Mode
-from catalog.exchange.documents import OutsideStream, OutsideVersion, description_of
+from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable, description_of
 from catalog.exchange.plans import (
     Action,
     Breaking,
@@ -424,6 +424,22 @@ class _Import:
             stream.ref,
             summary=f"imported {added} versions of {stream.name}",
         )
+
+
+def import_or_refuse(
+    outside: OutsideStream | Unreadable, *, actor: Actor, domain: str, declared: bool = False
+) -> StreamPlan:
+    """One stream taken in, or the plan that says why it was not."""
+    if isinstance(outside, Unreadable):
+        return unreadable(outside)
+    try:
+        return import_stream(outside, actor=actor, domain=domain, declared=declared).plan
+    except PortalError as error:
+        return refusal(outside, error)
+
+
+def unreadable(found: Unreadable) -> StreamPlan:
+    return StreamPlan("", "", found.where, Action.REFUSED, refused=found.why)
 
 
 def slug_of(said: str) -> str:
