@@ -175,7 +175,8 @@ def junit(checks: Sequence[ContractCheck]) -> bytes:
         node.text = _plain("\n".join(rest))
     root = ElementTree.Element("testsuites")
     root.append(suite)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
 
 
 def _reads(reader: Reader) -> str:

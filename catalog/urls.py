@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_register
+from catalog import views, views_changes, views_import, views_register
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
+    path("import/", views_import.import_page, name="import"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
     path("streams/<str:name>/change/", views_changes.propose, name="change_new"),
     path(

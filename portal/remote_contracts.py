@@ -174,6 +174,6 @@ def _detail(answer: httpx2.Response) -> str:
     problem = answer.json()
     if not isinstance(problem, dict):
         return answer.reason_phrase
-    first = next(iter(problem.get("errors") or []), {})
+    first: dict[str, str] = next(iter(problem.get("errors") or []), {})
     more = f" {first.get('pointer', '')}: {first.get('detail', '')}" if first else ""
     return f"{problem.get('detail', answer.reason_phrase)}{more}"
