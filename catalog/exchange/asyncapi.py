@@ -1,11 +1,11 @@
 """AsyncAPI 3 documents, read into streams and written from them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
+from catalog.exchange import asyncapi_reading, asyncapi_writing
+from catalog.exchange.asyncapi_writing import Role
 from catalog.exchange.documents import OutsideStream, Unreadable
-
-Role = Literal["catalog", "producer", "consumer"]
 
 
 def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unreadable]:
@@ -14,7 +14,7 @@ def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unr
     A document of another version, a reference that leaves the document or a schema that is no JSON
     Schema gives `Unreadable`s that name the place; nothing is raised and nothing is fetched.
     """
-    raise NotImplementedError
+    return asyncapi_reading.read(document, where=where)
 
 
 def write(
@@ -27,9 +27,17 @@ def write(
     description: str = "",
     extensions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """An AsyncAPI document of the streams. `read` of it gives them again, but for `where`.
+    """An AsyncAPI 3.1 document of the streams. `read` of it gives them again, but for `where`.
 
     As a `producer` or `consumer` it describes what `party` sends or receives; as a `catalog` what
-    each known party does. `extensions` are keys put at the document's root.
+    each known party does. `extensions` are keys put at the document's root where it has none such.
     """
-    raise NotImplementedError
+    return asyncapi_writing.write(
+        streams,
+        title=title,
+        version=version,
+        role=role,
+        party=party,
+        description=description,
+        extensions=extensions,
+    )
