@@ -113,6 +113,7 @@ class _Import:
 
     def run(self, domain: str) -> Imported:
         name = naming.from_outside(self.outside.name, domain=_domain(self.outside.domain, domain))
+        self._check_domain(name)
         stream = self._known(name)
         owner = self._owner()
         rest = self.outside.versions
@@ -144,6 +145,14 @@ class _Import:
             versions=tuple(self.versions),
             notes=tuple(self.notes),
         )
+
+    def _check_domain(self, name: str) -> None:
+        said = self.outside.domain
+        if self.declared and said and said != naming.domain_of(name):
+            raise InvalidError(
+                f"The domain of {name} is {naming.domain_of(name)}, its first part, not {said}.",
+                code="domain",
+            )
 
     # --- The stream itself --------------------------------------------------------------------
 
