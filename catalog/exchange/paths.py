@@ -23,7 +23,7 @@ def read_contracts(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable
     Of portal YAML the streams alone.
     """
     for path in paths:
-        if path.is_dir():
+        if _is_directory(path):
             yield from _directory(path)
         elif path.suffix in _YAML or _is_document(path):
             yield from _document(path, path.name)
@@ -46,6 +46,13 @@ def _directory(root: Path) -> Iterator[OutsideStream | Unreadable]:
         if documents and isinstance(found, Unreadable) and found.where == str(root):
             continue  # nothing beside the documents
         yield found
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file system takes; said by who reads it
+        return False
 
 
 def _is_document(path: Path) -> bool:
