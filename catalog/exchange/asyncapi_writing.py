@@ -149,7 +149,7 @@ class _Writing:
     def _channel(self, stream: OutsideStream, kept: Mapping[str, Any], number: int | None) -> str:
         raw = dict(_object(kept.get("channel")))
         wished = raw.pop("id", None)
-        origin = (number, raw)
+        origin: tuple[Any, Any] = (number, raw)
         if number is None or not isinstance(wished, str) or not wished:
             wished = stream.name
             own = {"address": stream.name, "title": stream.title, "description": stream.description}
