@@ -12,6 +12,7 @@ from catalog.exchange.schema_references import (
     is_reference,
     leaves_document,
     points_at_nothing,
+    put_at,
     tokens_of,
 )
 
@@ -65,12 +66,17 @@ def follow(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
     return found, here
 
 
-def follow_schema(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
-    """The same for a schema, whose `$ref` with neighbours is a part of it and no reference."""
+def follow_schema(
+    root: Mapping[str, Any], place: Tokens, kept: Any = None
+) -> tuple[Any, Tokens]:
+    """The same for a schema, whose `$ref` with neighbours is a part of it and no reference.
+
+    Where `kept` stands, put in at its place, it is the schema, even if it is but a reference.
+    """
     seen: set[Tokens] = set()
     here = place
     found = at(root, here)
-    while is_reference(found):
+    while is_reference(found) and not (is_reference(kept) and put_at(kept, here) == found):
         reference = found["$ref"]
         onward = tokens_of(reference)
         if onward is None:

@@ -468,7 +468,8 @@ class _Reading:
         """The schema of a message's payload as a document of its own, and its stated format."""
         if "payload" not in message:
             raise FaultError(place, "has no payload, so no schema")
-        value, there = follow_schema(self.root, (*place, "payload"))
+        kept = message.get(SCHEMA)
+        value, there = follow_schema(self.root, (*place, "payload"), kept)
         stated: str | None = None
         dialect: str | None = None
         if isinstance(value, Mapping) and "schema" in value:
@@ -476,10 +477,9 @@ class _Reading:
             if stated is not None and not isinstance(stated, str):
                 raise FaultError((*there, "schemaFormat"), "must be text")
             dialect = dialect_of(stated, there) if stated is not None else None
-            value, there = follow_schema(self.root, (*there, "schema"))
+            value, there = follow_schema(self.root, (*there, "schema"), kept)
         if not isinstance(value, Mapping | bool):
             raise FaultError(there, "is no JSON Schema: it must be an object or true or false")
-        kept = message.get(SCHEMA)
         if isinstance(kept, Mapping) and put_at(kept, there) == value:
             return kept, stated or ""
         if there not in self.schemas:
