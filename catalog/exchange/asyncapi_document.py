@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from catalog.exchange.schema_references import (
-    Fault,
+    FaultError,
     Tokens,
     at,
     goes_in_circle,
     is_reference,
     leaves_document,
     points_at_nothing,
+    put_at,
     tokens_of,
 )
 
@@ -44,7 +45,7 @@ _OTHER_FORMATS: Final = (
 def follow(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
     """What stands at a place once references are followed, and where it really stands.
 
-    Raises Fault when a reference leaves the document, points at nothing or never arrives.
+    Raises FaultError when a reference leaves the document, points at nothing or never arrives.
     """
     seen: set[Tokens] = set()
     here = place
@@ -53,41 +54,46 @@ def follow(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
         reference = found["$ref"]
         onward = tokens_of(reference)
         if onward is None:
-            raise Fault(place, leaves_document(reference))
+            raise FaultError(place, leaves_document(reference))
         if onward in seen:
-            raise Fault(place, goes_in_circle(reference))
+            raise FaultError(place, goes_in_circle(reference))
         seen.add(onward)
         try:
             found = at(root, onward)
         except KeyError:
-            raise Fault(place, points_at_nothing(reference)) from None
+            raise FaultError(place, points_at_nothing(reference)) from None
         here = onward
     return found, here
 
 
-def follow_schema(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
-    """The same for a schema, whose `$ref` with neighbours is a part of it and no reference."""
+def follow_schema(
+    root: Mapping[str, Any], place: Tokens, kept: Any = None
+) -> tuple[Any, Tokens]:
+    """The same for a schema, whose `$ref` with neighbours is a part of it and no reference.
+
+    Where `kept` stands, put in at its place, it is the schema, even if it is but a reference.
+    """
     seen: set[Tokens] = set()
     here = place
     found = at(root, here)
-    while is_reference(found):
+    while is_reference(found) and not (is_reference(kept) and put_at(kept, here) == found):
         reference = found["$ref"]
         onward = tokens_of(reference)
         if onward is None:
-            raise Fault(place, leaves_document(reference))
+            raise FaultError(place, leaves_document(reference))
         if onward in seen:
-            raise Fault(place, goes_in_circle(reference))
+            raise FaultError(place, goes_in_circle(reference))
         seen.add(onward)
         try:
             found = at(root, onward)
         except KeyError:
-            raise Fault(place, points_at_nothing(reference)) from None
+            raise FaultError(place, points_at_nothing(reference)) from None
         here = onward
     return found, here
 
 
 def dialect_of(schema_format: str, place: Tokens) -> str | None:
-    """The `$schema` that a format means; None for AsyncAPI's own. Raises Fault for no JSON Schema."""
+    """The `$schema` that a format means; None for AsyncAPI's own. Raises FaultError for no JSON Schema."""
     if _OWN_FORMAT.fullmatch(schema_format):
         return None
     match = _JSON_SCHEMA.fullmatch(schema_format)
@@ -96,7 +102,7 @@ def dialect_of(schema_format: str, place: Tokens) -> str | None:
         return _DIALECTS[draft]
     named = next((name for word, name in _OTHER_FORMATS if word in schema_format.lower()), "")
     what = f"in {named} ({schema_format[:80]})" if named else f"of the format {schema_format[:80]}"
-    raise Fault(place, f"has a schema {what}; the catalog holds JSON Schema alone")
+    raise FaultError(place, f"has a schema {what}; the catalog holds JSON Schema alone")
 
 
 def with_traits(root: Mapping[str, Any], value: Mapping[str, Any], place: Tokens) -> dict[str, Any]:
@@ -106,12 +112,12 @@ def with_traits(root: Mapping[str, Any], value: Mapping[str, Any], place: Tokens
     if traits is None:
         return own
     if not isinstance(traits, list):
-        raise Fault((*place, "traits"), "must be a list of traits")
+        raise FaultError((*place, "traits"), "must be a list of traits")
     merged: dict[str, Any] = {}
     for number in range(len(traits)):
         trait, there = follow(root, (*place, "traits", str(number)))
         if not isinstance(trait, Mapping):
-            raise Fault(there, "is no trait (an object)")
+            raise FaultError(there, "is no trait (an object)")
         merged = _patched(merged, trait)
     return _patched(merged, own)
 
@@ -144,7 +150,7 @@ class Needs:
     def of(self, values: list[Any], place: Tokens) -> dict[str, dict[str, dict[str, Any]]]:
         """`{"components": {section: {key: …}}, "servers": {"": {key: …}}}` that the values need.
 
-        Raises Fault when that is more than a stream may carry along.
+        Raises FaultError when that is more than a stream may carry along.
         """
         found: dict[str, dict[str, dict[str, Any]]] = {"components": {}, "servers": {}}
         todo, size = _look_through(values)
@@ -163,7 +169,7 @@ class Needs:
             onward, more = self._through(base, part)
             size += more
             if size > self.MOST or self.left < 0:
-                raise Fault(place, "needs more of the document's components than can be kept")
+                raise FaultError(place, "needs more of the document's components than can be kept")
             section = base[1] if base[0] == "components" else ""
             found[base[0]].setdefault(section, {})[base[-1]] = part
             waiting += onward

@@ -31,7 +31,7 @@ from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from catalog.exchange.facts import STREAM_FACTS, VERSION_FACTS, facts_in
 from catalog.exchange.schema_references import (
     Budget,
-    Fault,
+    FaultError,
     Tokens,
     pointer_of,
     put_at,
@@ -81,7 +81,7 @@ def read_ours(document: Mapping[str, Any]) -> dict[tuple[str, int], OutsideStrea
     for key in document["channels"] if not faults else ():
         channel = reading.channel(key)
         for number, entry in enumerate(channel.raw[STREAMS]):
-            with suppress(Fault):
+            with suppress(FaultError):
                 found[key, number] = reading.ours(channel, entry)
     return found
 
@@ -134,19 +134,19 @@ class _Reading:
             return
         for name in ("components", "servers", "operations"):
             if not isinstance(self.root.get(name, {}), Mapping):
-                yield self._said(Fault((name,), "must be an object"))
+                yield self._said(FaultError((name,), "must be an object"))
                 return
         yield from self.read_operations()
         for key in channels:
             try:
                 channel = self.channel(str(key))
                 entries = self._entries(channel)
-            except Fault as fault:
+            except FaultError as fault:
                 yield self._said(fault)
                 continue
             yield from self._streams(channel, entries)
 
-    def _said(self, fault: Fault) -> Unreadable:
+    def _said(self, fault: FaultError) -> Unreadable:
         return Unreadable(f"{self.where}{pointer_of(fault.place)}", fault.why)
 
     # Operations
@@ -155,7 +155,7 @@ class _Reading:
         for key in self.root.get("operations", {}):
             try:
                 operation = self._operation(str(key))
-            except Fault as fault:
+            except FaultError as fault:
                 yield self._said(fault)
                 continue
             self.operations.setdefault(operation.channel, []).append(operation)
@@ -164,18 +164,18 @@ class _Reading:
         place = ("operations", key)
         raw, there = follow(self.root, place)
         if not isinstance(raw, Mapping):
-            raise Fault(place, "is no operation (an object)")
+            raise FaultError(place, "is no operation (an object)")
         action = raw.get("action")
         if action not in ("send", "receive"):
-            raise Fault((*place, "action"), "must be send or receive")
+            raise FaultError((*place, "action"), "must be send or receive")
         if not isinstance(raw.get("channel"), Mapping) or "$ref" not in raw["channel"]:
-            raise Fault((*place, "channel"), "must be a reference to a channel")
+            raise FaultError((*place, "channel"), "must be a reference to a channel")
         channel, channel_place = follow(self.root, (*there, "channel"))
         if not isinstance(channel, Mapping):
-            raise Fault((*place, "channel"), "refers to what is no channel")
+            raise FaultError((*place, "channel"), "refers to what is no channel")
         messages = raw.get("messages")
         if messages is not None and not isinstance(messages, list):
-            raise Fault((*place, "messages"), "must be a list of references")
+            raise FaultError((*place, "messages"), "must be a list of references")
         named = (
             None
             if messages is None
@@ -208,13 +208,13 @@ class _Reading:
     def channel(self, key: str) -> _Channel:
         raw, place = follow(self.root, ("channels", key))
         if not isinstance(raw, Mapping):
-            raise Fault(("channels", key), "is no channel (an object)")
+            raise FaultError(("channels", key), "is no channel (an object)")
         address = raw.get("address")
         if address is not None and not isinstance(address, str):
-            raise Fault(("channels", key, "address"), "must be text or null")
+            raise FaultError(("channels", key, "address"), "must be text or null")
         messages = raw.get("messages", {})
         if not isinstance(messages, Mapping):
-            raise Fault(("channels", key, "messages"), "must be an object")
+            raise FaultError(("channels", key, "messages"), "must be an object")
         return _Channel(
             key, raw, place, {str(name): (*place, "messages", str(name)) for name in messages}
         )
@@ -223,17 +223,19 @@ class _Reading:
         entries = channel.raw.get(STREAMS, [])
         place = ("channels", channel.key, STREAMS)
         if not isinstance(entries, list):
-            raise Fault(place, "must be a list")
+            raise FaultError(place, "must be a list")
         for number, entry in enumerate(entries):
             if not (
                 isinstance(entry, Mapping)
                 and isinstance(entry.get("name"), str)
                 and isinstance(entry.get("messages"), list)
             ):
-                raise Fault((*place, str(number)), "must have a name and a list of messages")
+                raise FaultError((*place, str(number)), "must have a name and a list of messages")
             for name in entry["messages"]:
                 if not isinstance(name, str) or name not in channel.messages:
-                    raise Fault((*place, str(number)), "names a message that the channel lacks")
+                    raise FaultError(
+                        (*place, str(number)), "names a message that the channel lacks"
+                    )
         return entries
 
     def _streams(
@@ -244,14 +246,16 @@ class _Reading:
             taken.update(entry["messages"])
             try:
                 yield self.ours(channel, entry)
-            except Fault as fault:
+            except FaultError as fault:
                 yield self._said(fault)
             except ValueError as error:
                 name, must = error.args
-                yield self._said(Fault(("channels", channel.key, STREAMS, str(number), name), must))
+                yield self._said(
+                    FaultError(("channels", channel.key, STREAMS, str(number), name), must)
+                )
         others = [name for name in channel.messages if name not in taken]
         if not others and not entries:
-            yield self._said(Fault(("channels", channel.key), "has no messages, so no stream"))
+            yield self._said(FaultError(("channels", channel.key), "has no messages, so no stream"))
         address = _text(channel.raw.get("address")) or channel.key
         for name in others:
             self.left -= 1
@@ -261,7 +265,7 @@ class _Reading:
             called = address if len(channel.messages) == 1 else f"{address}/{name}"
             try:
                 yield self._foreign(channel, name, called)
-            except Fault as fault:
+            except FaultError as fault:
                 yield self._said(fault)
 
     # Streams
@@ -312,15 +316,16 @@ class _Reading:
         documents = self.root.get(DOCUMENTS)
         if not isinstance(number, int) or not isinstance(documents, list):
             return None
-        if not 0 <= number < len(documents) or not isinstance(documents[number], Mapping):
-            return None
-        return documents[number]
+        document = documents[number] if 0 <= number < len(documents) else None
+        return document if isinstance(document, Mapping) else None
 
     def _kept(self, channel: _Channel, keys: tuple[str, ...]) -> dict[str, Any]:
         """The channel and the operations as they stand, but for what is written anew each time."""
         raw = {name: item for name, item in channel.raw.items() if name != "messages"}
         parts: dict[str, Any] = {"channel": {"id": channel.key, **_without_ours(raw)}}
-        places = [follow(self.root, channel.messages[key])[1] for key in keys] or [None]
+        places: list[Tokens | None] = [
+            follow(self.root, channel.messages[key])[1] for key in keys
+        ] or [None]
         operations = {
             one.key: {
                 name: item
@@ -412,7 +417,7 @@ class _Reading:
                 found = follow({**self.root, "x-tag": tag}, ("x-tag",))[0]
             name = found.get("name") if isinstance(found, Mapping) else None
             if not isinstance(name, str) or not name:
-                raise Fault((*place, "tags"), "must be a list of tags, each with a name")
+                raise FaultError((*place, "tags"), "must be a list of tags, each with a name")
             names.append(name)
         return names
 
@@ -421,7 +426,7 @@ class _Reading:
     def _message(self, channel: _Channel, key: str) -> tuple[Mapping[str, Any], Tokens]:
         raw, place = follow(self.root, channel.messages[key])
         if not isinstance(raw, Mapping):
-            raise Fault(channel.messages[key], "is no message (an object)")
+            raise FaultError(channel.messages[key], "is no message (an object)")
         return raw, place
 
     def _version(
@@ -436,7 +441,7 @@ class _Reading:
         document, schema_format = self._schema(raw, place)
         examples = merged.get("examples", [])
         if not isinstance(examples, list):
-            raise Fault((*place, "examples"), "must be a list")
+            raise FaultError((*place, "examples"), "must be a list")
         label = merged.get(_LABEL, self.info.get("version"))
         version = OutsideVersion(
             label=str(label) if isinstance(label, str | int | float) else "",
@@ -462,26 +467,26 @@ class _Reading:
     def _schema(self, message: Mapping[str, Any], place: Tokens) -> tuple[Any, str]:
         """The schema of a message's payload as a document of its own, and its stated format."""
         if "payload" not in message:
-            raise Fault(place, "has no payload, so no schema")
-        value, there = follow_schema(self.root, (*place, "payload"))
+            raise FaultError(place, "has no payload, so no schema")
+        kept = message.get(SCHEMA)
+        value, there = follow_schema(self.root, (*place, "payload"), kept)
         stated: str | None = None
         dialect: str | None = None
         if isinstance(value, Mapping) and "schema" in value:
             stated = value.get("schemaFormat")
             if stated is not None and not isinstance(stated, str):
-                raise Fault((*there, "schemaFormat"), "must be text")
+                raise FaultError((*there, "schemaFormat"), "must be text")
             dialect = dialect_of(stated, there) if stated is not None else None
-            value, there = follow_schema(self.root, (*there, "schema"))
+            value, there = follow_schema(self.root, (*there, "schema"), kept)
         if not isinstance(value, Mapping | bool):
-            raise Fault(there, "is no JSON Schema: it must be an object or true or false")
-        kept = message.get(SCHEMA)
+            raise FaultError(there, "is no JSON Schema: it must be an object or true or false")
         if isinstance(kept, Mapping) and put_at(kept, there) == value:
             return kept, stated or ""
         if there not in self.schemas:
             try:
                 self.schemas[there] = taken_from(self.root, there, self.budget)
-            except Fault as fault:
-                raise Fault(fault.place or there, fault.why) from None
+            except FaultError as fault:
+                raise FaultError(fault.place or there, fault.why) from None
         return _in_dialect(self.schemas[there], dialect), stated or ""
 
 
@@ -492,11 +497,11 @@ def _with_stated(
     if stated is None:
         stated = {}
     if not isinstance(stated, Mapping):
-        raise Fault((*place, VERSION), "must be an object")
+        raise FaultError((*place, VERSION), "must be an object")
     try:
         facts = facts_in(stated, VERSION_FACTS)
     except ValueError as error:
-        raise Fault((*place, VERSION, error.args[0]), error.args[1]) from None
+        raise FaultError((*place, VERSION, error.args[0]), error.args[1]) from None
     extensions = dict(facts.pop("extensions", {}))
     if EXTENSION not in extensions:
         if kept:

@@ -35,7 +35,7 @@ _NEW_WORDS: Final = frozenset(
         "unevaluatedItems", "unevaluatedProperties",
     }
 )  # fmt: skip
-_INFO: Final = ("title", "version", "description")
+_FORMAT_7: Final = "application/schema+json;version=draft-07"
 
 
 def write(
@@ -149,7 +149,7 @@ class _Writing:
     def _channel(self, stream: OutsideStream, kept: Mapping[str, Any], number: int | None) -> str:
         raw = dict(_object(kept.get("channel")))
         wished = raw.pop("id", None)
-        origin = (number, raw)
+        origin: tuple[Any, Any] = (number, raw)
         if number is None or not isinstance(wished, str) or not wished:
             wished = stream.name
             own = {"address": stream.name, "title": stream.title, "description": stream.description}
@@ -157,8 +157,8 @@ class _Writing:
                 **{name: text for name, text in own.items() if text},
                 **{name: item for name, item in raw.items() if name not in own},
             }
-            if stream.tags and "tags" not in raw:
-                raw["tags"] = [{"name": tag} for tag in dict.fromkeys(stream.tags)]
+            if any(stream.tags) and "tags" not in raw:
+                raw["tags"] = [{"name": tag} for tag in dict.fromkeys(stream.tags) if tag]
             origin = (stream.name, None)
         key = _free(wished, lambda name: self.origins.get(name, origin) != origin)
         if key not in self.channels:
@@ -184,7 +184,10 @@ class _Writing:
         if not isinstance(wished, str) or not wished:
             wished = f"v{place}"
         key = _free(wished, lambda name: name in messages)
-        message = raw or {"name": stream.name, "contentType": "application/json"}
+        if isinstance(kept.get("message"), Mapping):
+            message = raw
+        else:
+            message = {"name": stream.name, "contentType": "application/json"}
         examples = message.get("examples")
         payloads = [
             one["payload"]
@@ -313,13 +316,13 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _format_for(document: Any) -> str:
     """The format to name where AsyncAPI's own would read the schema otherwise; "" where not."""
     if not isinstance(document, Mapping):
-        return ""
+        return _FORMAT_7  # AsyncAPI's schema takes true and false there alone
     dialect = document.get("$schema")
     if isinstance(dialect, str) and "draft-04" in dialect:
         return "application/schema+json;version=draft-04"
     if _is_taken_for_format(document):
         is_old = isinstance(dialect, str) and "draft-0" in dialect
-        return "application/schema+json;version=draft-07" if is_old else FORMAT_2020
+        return _FORMAT_7 if is_old else FORMAT_2020
     if isinstance(dialect, str) and "/draft-0" in dialect:
         return ""
     return FORMAT_2020 if _has_new_words(document) else ""
@@ -327,7 +330,7 @@ def _format_for(document: Any) -> str:
 
 def _is_taken_for_format(document: Any) -> bool:
     """AsyncAPI takes whatever has a key `schema` for a schema with its format."""
-    return isinstance(document, Mapping) and "schema" in document
+    return not isinstance(document, Mapping) or "schema" in document
 
 
 def _has_new_words(document: Any) -> bool:
@@ -348,8 +351,8 @@ def _complete(
 ) -> None:
     """Put beside each stream what reading the document as it is does not give back."""
     found = reading.read_ours(document)
-    restated = [_restate(document, place, found.get(place), wanted) for place, wanted in written]
-    if any(restated):
+    mended = [_mend(document, place, found.get(place), wanted) for place, wanted in written]
+    if any(mended):
         found = reading.read_ours(document)
     for place, wanted in written:
         entry, messages = _entry_of(document, place)
@@ -363,15 +366,20 @@ def _entry_of(
     return channel[reading.STREAMS][place[1]], channel["messages"]
 
 
-def _restate(
+def _mend(
     document: Mapping[str, Any],
     place: tuple[str, int],
     seen: OutsideStream | None,
     wanted: OutsideStream,
 ) -> bool:
-    """Say title and description in the message where its own document says others."""
+    """Say title and description in the message where its own document says others, and keep the
+    schemas whole where following their references finds a fault; gives whether anything changed."""
     entry, messages = _entry_of(document, place)
-    if seen is None or "document" not in entry or not entry["messages"]:
+    if seen is None:
+        for key, version in zip(entry["messages"], wanted.versions, strict=True):
+            messages[key][reading.SCHEMA] = version.document
+        return True
+    if "document" not in entry or not entry["messages"]:
         return False
     stale = {
         name: text

@@ -34,21 +34,21 @@ _MERGE: Final = "<<"
 _PLAIN: Final = (None, "")  # pure Python says the one, libyaml the other
 
 
-class YamlFault(ValueError):
+class YamlFaultError(ValueError):
     """Why a text is not taken, as a sentence with its line."""
 
 
 def load_all(text: str) -> list[Any]:
-    """The documents of a text. Raises YamlFault."""
+    """The documents of a text. Raises YamlFaultError."""
     loader = yaml.CSafeLoader(text)
     try:
         return _Builder(loader).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise YamlFault(f"is not YAML: {error.problem or error.context}{line}") from error
+        raise YamlFaultError(f"is not YAML: {error.problem or error.context}{line}") from error
     except (yaml.YAMLError, UnicodeError) as error:
-        raise YamlFault("is not YAML: it holds characters that YAML does not allow") from error
+        raise YamlFaultError("is not YAML: it holds characters that YAML does not allow") from error
     finally:
         loader.dispose()
 
@@ -103,11 +103,11 @@ class _Builder:
         if isinstance(event, events.DocumentStartEvent):
             self.anchors = {}
             if len(self.found) >= MAX_DOCUMENTS:
-                raise YamlFault(f"holds more than {MAX_DOCUMENTS} documents")
+                raise YamlFaultError(f"holds more than {MAX_DOCUMENTS} documents")
         elif isinstance(event, events.ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, events.AliasEvent):
-            self._alias(event.anchor, line)
+            self._alias(str(event.anchor), line)
         elif isinstance(event, events.SequenceStartEvent):
             self._begin(event, [], "seq", line)
         elif isinstance(event, events.MappingStartEvent):
@@ -117,11 +117,13 @@ class _Builder:
 
     def _begin(self, event: Any, value: list[Any] | dict[str, Any], kind: str, line: int) -> None:
         if event.tag not in (None, "!", _TAG + kind):
-            raise YamlFault(f"has a tag that JSON knows nothing of: {event.tag[:80]} (line {line})")
+            raise YamlFaultError(
+                f"has a tag that JSON knows nothing of: {event.tag[:80]} (line {line})"
+            )
         if self.stack and self._awaits_key():
-            raise YamlFault(f"has a key that is no text (line {line})")
+            raise YamlFaultError(f"has a key that is no text (line {line})")
         if len(self.stack) >= MAX_DEPTH:
-            raise YamlFault(f"is nested deeper than {MAX_DEPTH} levels (line {line})")
+            raise YamlFaultError(f"is nested deeper than {MAX_DEPTH} levels (line {line})")
         if event.anchor is not None:
             self.anchors[event.anchor] = None  # an alias before its end would be a circle
         self.stack.append(_Open(value, event.anchor, line))
@@ -140,7 +142,7 @@ class _Builder:
     def _scalar(self, event: Any, line: int) -> None:
         text: str = event.value
         if storable_text(text) != text:
-            raise YamlFault(f"holds a NUL character or a lone surrogate (line {line})")
+            raise YamlFaultError(f"holds a NUL character or a lone surrogate (line {line})")
         weight = _Weight(1, len(text), 0)
         if self.stack and self._awaits_key():
             self._key(text, line, is_plain=event.style in _PLAIN)
@@ -156,11 +158,11 @@ class _Builder:
         known = self.anchors.get(anchor)
         if known is None:
             what = "a circle of aliases" if anchor in self.anchors else "an alias of nothing"
-            raise YamlFault(f"has {what}: *{anchor[:80]} (line {line})")
+            raise YamlFaultError(f"has {what}: *{anchor[:80]} (line {line})")
         value, weight = known
         if self.stack and self._awaits_key():
             if not isinstance(value, str):
-                raise YamlFault(f"has a key that is no text (line {line})")
+                raise YamlFaultError(f"has a key that is no text (line {line})")
             self._key(value, line, is_plain=False)
             return
         self.spent.values += weight.values
@@ -179,7 +181,7 @@ class _Builder:
             top.line = -line  # a negative line marks that the value is to be merged in
             return
         if text in top.value:
-            raise YamlFault(f"has the key {text[:80]!r} twice (line {line})")
+            raise YamlFaultError(f"has the key {text[:80]!r} twice (line {line})")
         top.value[text] = None
         top.key = text
         top.weight.characters += len(text)
@@ -196,7 +198,7 @@ class _Builder:
         ):
             raise _too_many()
         if len(self.stack) + weight.depth > MAX_DEPTH:
-            raise YamlFault(f"is nested deeper than {MAX_DEPTH} levels (line {line})")
+            raise YamlFaultError(f"is nested deeper than {MAX_DEPTH} levels (line {line})")
         if isinstance(top.value, list):
             top.value.append(value)
         elif top.line < 0:
@@ -211,12 +213,12 @@ class _Builder:
 def _bases(value: Any, line: int) -> list[dict[str, Any]]:
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(one, dict) for one in found):
-        raise YamlFault(f"merges (<<) what is no mapping (line {line})")
+        raise YamlFaultError(f"merges (<<) what is no mapping (line {line})")
     return found
 
 
-def _too_many() -> YamlFault:
-    return YamlFault(
+def _too_many() -> YamlFaultError:
+    return YamlFaultError(
         f"is too large once its aliases are written out: at most {MAX_VALUES:,} values and "
         f"{MAX_CHARACTERS // 1024 // 1024} MiB of text"
     )
@@ -227,12 +229,12 @@ def _scalar_of(text: str, tag: str | None, line: int, *, is_plain: bool) -> Any:
     if tag == "!" or kind == "str" or (not tag and not is_plain):
         return text
     if tag and kind not in {"int", "float", "bool", "null"}:
-        raise YamlFault(f"has a tag that JSON knows nothing of: {tag[:80]} (line {line})")
+        raise YamlFaultError(f"has a tag that JSON knows nothing of: {tag[:80]} (line {line})")
     value = _plain(text, line)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if kind and not _is_kind(value, kind):
-        raise YamlFault(f"has a value that is no {kind} (line {line})")
+        raise YamlFaultError(f"has a value that is no {kind} (line {line})")
     return value
 
 
@@ -248,17 +250,19 @@ def _plain(text: str, line: int) -> Any:
     if text[0] not in "+-.0123456789":
         return text
     if _NOT_FINITE.fullmatch(text):
-        raise YamlFault(f"has a number that JSON has no word for: {text} (line {line})")
+        raise YamlFaultError(f"has a number that JSON has no word for: {text} (line {line})")
     is_number = _INTEGER.fullmatch(text) or _BASED.fullmatch(text) or _FLOAT.fullmatch(text)
     if not is_number:
         return text
     if len(text) > MAX_NUMBER_CHARACTERS:
-        raise YamlFault(f"has a number of more than {MAX_NUMBER_CHARACTERS} digits (line {line})")
+        raise YamlFaultError(
+            f"has a number of more than {MAX_NUMBER_CHARACTERS} digits (line {line})"
+        )
     if _INTEGER.fullmatch(text):
         return int(text)
     if _BASED.fullmatch(text):
         return int(text, 0)
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise YamlFault(f"has a number beyond what a double holds (line {line})")
+        raise YamlFaultError(f"has a number beyond what a double holds (line {line})")
     return number

@@ -36,8 +36,8 @@ def is_list(value: object) -> bool:
 
 Rule = tuple[Callable[[object], bool], str]
 RULES: Final[dict[str, Rule]] = {
-    **{name: (is_text, "must be text") for name in (*TEXTS, "label", "note")},
-    **{name: (is_texts, "must be a list of texts") for name in LISTS},
+    **dict.fromkeys((*TEXTS, "label", "note"), (is_text, "must be text")),
+    **dict.fromkeys(LISTS, (is_texts, "must be a list of texts")),
     "retention_days": (
         lambda value: value is None or is_whole(value),
         "must be a whole number of days",

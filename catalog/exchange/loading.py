@@ -13,6 +13,7 @@ from portal.kernel import strict_json
 from portal.kernel.errors import BadRequestError
 
 MAX_BYTES: Final = 5 * 1024 * 1024
+TOO_LARGE: Final = f"is larger than {MAX_BYTES // 1024 // 1024} MiB"
 YAML_FILES: Final = frozenset({".yaml", ".yml"})
 JSON_FILES: Final = frozenset({".json"})
 
@@ -33,6 +34,12 @@ class Loaded:
 
     documents: tuple[Any, ...]
 
+    def named(self, name: str) -> list[tuple[str, Any]]:
+        """Each document with where it stands: `name`, or `name[2]` for the second of several."""
+        if len(self.documents) == 1:
+            return [(name, self.documents[0])]
+        return [(f"{name}[{place}]", one) for place, one in enumerate(self.documents, start=1)]
+
 
 def load(raw: bytes, *, name: str) -> Loaded | Unreadable:
     """Parse a JSON or YAML text; `name` (a file's) says which, else the text itself.
@@ -41,7 +48,7 @@ def load(raw: bytes, *, name: str) -> Loaded | Unreadable:
     twice is refused.
     """
     if len(raw) > MAX_BYTES:
-        return Unreadable(name, f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        return Unreadable(name, TOO_LARGE)
     suffix = PurePath(name).suffix.lower()
     if suffix in JSON_FILES:
         return _load_json(raw, name)
@@ -69,7 +76,7 @@ def _load_yaml(raw: bytes, name: str) -> Loaded | Unreadable:
         documents = bounded_yaml.load_all(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return Unreadable(name, "is not text in UTF-8")
-    except bounded_yaml.YamlFault as fault:
+    except bounded_yaml.YamlFaultError as fault:
         return Unreadable(name, str(fault))
     return Loaded(tuple(documents)) if documents else Unreadable(name, "is empty")
 
@@ -120,8 +127,7 @@ def read_bytes(
     if isinstance(loaded, Unreadable):
         return [loaded]
     found: list[OutsideStream | Unreadable] = []
-    for place, document in enumerate(loaded.documents, start=1):
-        where = name if len(loaded.documents) == 1 else f"{name}[{place}]"
+    for where, document in loaded.named(name):
         if format_ is not None and format_of(document) is not format_:
             found.append(Unreadable(where, f"is not {_CALLED[format_]}"))
         else:

@@ -17,7 +17,7 @@ from catalog.exchange.bounded_yaml import MAX_DEPTH
 from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from catalog.exchange.facts import STREAM_FACTS, VERSION_FACTS, facts_in, value_of
 from catalog.exchange.odcs_schema import object_of, outline, overlaid, schema_of
-from catalog.exchange.schema_references import Fault, pointer_of
+from catalog.exchange.schema_references import FaultError, pointer_of
 from portal.kernel.strict_json import depth_of
 
 EXTENSION: Final = "odcs"
@@ -40,13 +40,13 @@ def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unr
         objects = document.get("schema", [])
         if not objects:
             return [_without_versions(document, where)]
-    except Fault as fault:
+    except FaultError as fault:
         return [_said(where, fault)]
     found: list[OutsideStream | Unreadable] = []
     for number in range(len(objects)):
         try:
             found.append(_stream(document, number, where))
-        except Fault as fault:
+        except FaultError as fault:
             found.append(_said(where, fault))
     return found
 
@@ -67,20 +67,20 @@ def write(stream: OutsideStream, *, status: str = "active") -> dict[str, Any]:
 
 def _check(document: Any) -> None:
     if not isinstance(document, Mapping):
-        raise Fault((), "is no data contract: it must be an object")
+        raise FaultError((), "is no data contract: it must be an object")
     version = document.get("apiVersion")
     if "dataContractSpecification" in document:
-        raise Fault((), "is of the Data Contract Specification; convert it to ODCS 3.1 first")
+        raise FaultError((), "is of the Data Contract Specification; convert it to ODCS 3.1 first")
     if not isinstance(version, str) or not version.startswith(READ):
         said = version[:40] if isinstance(version, str) else "nothing"
-        raise Fault(("apiVersion",), f"says {said}; ODCS is read from v3.0 to v3.2")
+        raise FaultError(("apiVersion",), f"says {said}; ODCS is read from v3.0 to v3.2")
     if depth_of(document) > MAX_DEPTH:
-        raise Fault((), f"is nested deeper than {MAX_DEPTH} levels")
+        raise FaultError((), f"is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(document.get("id"), str) or not document["id"]:
-        raise Fault(("id",), "must be text")
+        raise FaultError(("id",), "must be text")
     objects = document.get("schema", [])
     if not isinstance(objects, list):
-        raise Fault(("schema",), "must be a list of objects")
+        raise FaultError(("schema",), "must be a list of objects")
     for key, kind, must in (
         ("tags", list, "a list"), ("slaProperties", list, "a list"),
         ("customProperties", list, "a list"), ("domain", str, "text"), ("name", str, "text"),
@@ -88,13 +88,13 @@ def _check(document: Any) -> None:
         ("description", Mapping | str, "an object"),
     ):  # fmt: skip
         if document.get(key) is not None and not isinstance(document[key], kind):
-            raise Fault((key,), f"must be {must}")
+            raise FaultError((key,), f"must be {must}")
 
 
 def _without_versions(document: Mapping[str, Any], where: str) -> OutsideStream:
     stated = _custom(document).get(STREAM)
     if not isinstance(stated, Mapping):
-        raise Fault(("schema",), "has no objects, so no stream")
+        raise FaultError(("schema",), "has no objects, so no stream")
     kept = _kept_contract(document, stated)
     plain = OutsideStream(name=document["id"], **_facts(document, {}))
     return _stated_stream(plain, document, stated, kept, where)
@@ -104,9 +104,9 @@ def _stream(document: Mapping[str, Any], number: int, where: str) -> OutsideStre
     place = ("schema", str(number))
     element = document["schema"][number]
     if not isinstance(element, Mapping) or not isinstance(element.get("name"), str):
-        raise Fault(place, "must be an object with a name")
+        raise FaultError(place, "must be an object with a name")
     if not isinstance(element.get("customProperties", []), list):
-        raise Fault((*place, "customProperties"), "must be a list")
+        raise FaultError((*place, "customProperties"), "must be a list")
     is_only = len(document["schema"]) == 1
     custom = _custom(document) if is_only else {}
     stated = custom.get(STREAM)
@@ -222,11 +222,11 @@ def _kept_contract(document: Mapping[str, Any], stated: Mapping[str, Any]) -> di
 def _versions_before(custom: Mapping[str, Any]) -> tuple[OutsideVersion, ...]:
     before = custom.get(VERSIONS, [])
     if not isinstance(before, list):
-        raise Fault(("customProperties", VERSIONS), "must be a list of versions")
+        raise FaultError(("customProperties", VERSIONS), "must be a list of versions")
     found = []
     for one in before:
         if not isinstance(one, Mapping) or not isinstance(one.get("schema"), Mapping | bool):
-            raise Fault(("customProperties", VERSIONS), "must be versions, each with a schema")
+            raise FaultError(("customProperties", VERSIONS), "must be versions, each with a schema")
         plain = OutsideVersion(label="", document=one["schema"])
         found.append(_stated_version(plain, one, {}, VERSIONS))
     return tuple(found)
@@ -249,17 +249,17 @@ def _stated_stream(
     facts = _stated(stated, STREAM_FACTS, STREAM)
     name = stated.get("name", document["id"])
     if not isinstance(name, str):
-        raise Fault(("customProperties", STREAM, "name"), "must be text")
+        raise FaultError(("customProperties", STREAM, "name"), "must be text")
     return replace(plain, **facts, name=name, where=where, extensions=_with_kept(stated, kept))
 
 
 def _stated(stated: Any, names: tuple[str, ...], name: str) -> dict[str, Any]:
     if not isinstance(stated, Mapping):
-        raise Fault(("customProperties", name), "must be an object")
+        raise FaultError(("customProperties", name), "must be an object")
     try:
         facts = facts_in(stated, names)
     except ValueError as error:
-        raise Fault(("customProperties", name, error.args[0]), error.args[1]) from None
+        raise FaultError(("customProperties", name, error.args[0]), error.args[1]) from None
     facts.pop("extensions", None)
     return facts
 
@@ -271,7 +271,7 @@ def _with_kept(stated: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, 
     return {key: one for key, one in extensions.items() if key != EXTENSION or one is not None}
 
 
-def _said(where: str, fault: Fault) -> Unreadable:
+def _said(where: str, fault: FaultError) -> Unreadable:
     return Unreadable(f"{where}{pointer_of(fault.place) if fault.place else ''}", fault.why)
 
 
@@ -300,7 +300,7 @@ def _contract(stream: OutsideStream, status: str) -> dict[str, Any]:
         contract["version"] = stream.versions[-1].label
     try:
         _check(contract)
-    except Fault:  # somebody wrote into what was kept; the facts are ours
+    except FaultError:  # somebody wrote into what was kept; the facts are ours
         contract = {key: contract[key] for key in _WORDS} | {
             "apiVersion": WRITTEN,
             "kind": "DataContract",
@@ -359,8 +359,8 @@ def _object(stream: OutsideStream) -> dict[str, Any]:
 def _says(own: Mapping[str, Any], document: Any) -> bool:
     """Whether the object that was read says the schema that the version has."""
     try:
-        return schema_of(own, ()) == document
-    except Fault:
+        return bool(schema_of(own, ()) == document)
+    except FaultError:
         return False
 
 
@@ -370,7 +370,7 @@ def _complete(contract: dict[str, Any], stream: OutsideStream) -> None:
     kept = stream.extensions.get(EXTENSION)
     if isinstance(kept, Mapping) and isinstance(kept.get("contract"), Mapping):
         entry["contract"] = True
-    stated = [{"property": STREAM, "value": entry}]
+    stated: list[dict[str, Any]] = [{"property": STREAM, "value": entry}]
     if len(stream.versions) > 1:
         before = [_version_entry(one) for one in stream.versions[:-1]]
         stated.append({"property": VERSIONS, "value": before})

@@ -7,7 +7,7 @@ whole (`catalog.exchange.odcs`). `schema_of` makes a schema of what a contract o
 from collections.abc import Mapping
 from typing import Any, Final
 
-from catalog.exchange.schema_references import Fault, Tokens
+from catalog.exchange.schema_references import FaultError, Tokens
 from catalog.references import target_of
 from catalog.types import Classification
 
@@ -16,6 +16,7 @@ MAX_PROPERTIES: Final = 10_000
 
 _TEXT_TYPES: Final = {"date": "date", "timestamp": "date-time", "time": "time"}
 _LOGICAL: Final = {format_: logical for logical, format_ in _TEXT_TYPES.items()}
+_NEW_TYPES: Final = {"map": "object", "vector": "array"}  # of ODCS 3.2
 _BOUNDS: Final = ("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
 _OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("minLength", "maxLength", "pattern", "format"),
@@ -97,13 +98,14 @@ def _property(
         made["logicalType"] = logical
         if options := _options(schema, logical):
             made["logicalTypeOptions"] = options
-    if logical == "object" and not is_circle:
-        if properties := _properties(root, schema, depth + 1, (*above, schema), count):
-            made["properties"] = properties
+    if is_circle or depth >= MAX_DEPTH:
+        return made
+    inside = (*above, schema)
+    if logical == "object" and (members := _properties(root, schema, depth + 1, inside, count)):
+        made["properties"] = members
     items = schema.get("items")
-    if logical == "array" and isinstance(items, Mapping) and not is_circle and depth < MAX_DEPTH:
-        if count.spend():
-            made["items"] = _property(root, items, depth + 1, (*above, schema), count)
+    if logical == "array" and isinstance(items, Mapping) and count.spend():
+        made["items"] = _property(root, items, depth + 1, inside, count)
     return made
 
 
@@ -158,30 +160,23 @@ def _is_option(word: str, value: Any) -> bool:
 
 
 def schema_of(element: Mapping[str, Any], place: Tokens) -> dict[str, Any]:
-    """The schema of a contract's object. Raises Fault where it is not what ODCS says."""
+    """The schema of a contract's object. Raises FaultError where it is not what ODCS says."""
     return _schema({"logicalType": "object", **element}, place, 1, _Count())
 
 
 def _schema(element: Mapping[str, Any], place: Tokens, depth: int, count: _Count) -> dict[str, Any]:
     if depth > MAX_DEPTH or not count.spend():
-        raise Fault(place, f"is nested deeper than {MAX_DEPTH} levels or has too many properties")
+        raise FaultError(
+            place, f"is nested deeper than {MAX_DEPTH} levels or has too many properties"
+        )
     schema: dict[str, Any] = {}
     if isinstance(element.get("businessName"), str):
         schema["title"] = element["businessName"]
     if isinstance(element.get("description"), str):
         schema["description"] = element["description"]
-    logical = element.get("logicalType")
-    if logical is not None and not isinstance(logical, str):
-        raise Fault((*place, "logicalType"), "must be text")
-    if logical in _TEXT_TYPES:
-        schema |= {"type": "string", "format": _TEXT_TYPES[logical]}
-    elif logical in _OPTIONS or logical == "boolean":
-        schema["type"] = logical
-    elif logical in ("map", "vector"):  # of ODCS 3.2
-        schema |= {"map": {"type": "object"}, "vector": {"type": "array"}}[logical]
-    elif logical:
-        raise Fault((*place, "logicalType"), f"is no type that ODCS knows: {logical[:60]}")
-    schema |= _constraints(element, logical or "", place)
+    logical, typed = _typed(element, place)
+    schema |= typed
+    schema |= _constraints(element, logical, place)
     if element.get("classification") in Classification.values:
         schema["x-classification"] = element["classification"]
     if isinstance(element.get("examples"), list):
@@ -191,9 +186,23 @@ def _schema(element: Mapping[str, Any], place: Tokens, depth: int, count: _Count
     if "items" in element:
         items = element["items"]
         if not isinstance(items, Mapping):
-            raise Fault((*place, "items"), "must be an object")
+            raise FaultError((*place, "items"), "must be an object")
         schema["items"] = _schema(items, (*place, "items"), depth + 1, count)
     return schema
+
+
+def _typed(element: Mapping[str, Any], place: Tokens) -> tuple[str, dict[str, Any]]:
+    """The logical type of an element, "" for none, and the words of JSON Schema for it."""
+    logical = element.get("logicalType", "")
+    if not isinstance(logical, str):
+        raise FaultError((*place, "logicalType"), "must be text")
+    if logical in _TEXT_TYPES:
+        return logical, {"type": "string", "format": _TEXT_TYPES[logical]}
+    if logical in _NEW_TYPES:
+        return logical, {"type": _NEW_TYPES[logical]}
+    if logical and logical not in {*_OPTIONS, "boolean"}:
+        raise FaultError((*place, "logicalType"), f"is no type that ODCS knows: {logical[:60]}")
+    return logical, {"type": logical} if logical else {}
 
 
 def _members(
@@ -201,15 +210,15 @@ def _members(
 ) -> dict[str, Any]:
     properties = element["properties"]
     if not isinstance(properties, list):
-        raise Fault((*place, "properties"), "must be a list of properties")
+        raise FaultError((*place, "properties"), "must be a list of properties")
     made: dict[str, Any] = {}
     required = []
     for number, one in enumerate(properties):
         there = (*place, "properties", str(number))
         if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
-            raise Fault(there, "must be a property with a name")
+            raise FaultError(there, "must be a property with a name")
         if one["name"] in made:
-            raise Fault(there, f"has the name {one['name'][:80]} of a property before it")
+            raise FaultError(there, f"has the name {one['name'][:80]} of a property before it")
         made[one["name"]] = _schema(one, there, depth + 1, count)
         if one.get("required") is True:
             required.append(one["name"])
@@ -223,7 +232,7 @@ def _members(
 def _constraints(element: Mapping[str, Any], logical: str, place: Tokens) -> dict[str, Any]:
     options = element.get("logicalTypeOptions")
     if options is not None and not isinstance(options, Mapping):
-        raise Fault((*place, "logicalTypeOptions"), "must be an object")
+        raise FaultError((*place, "logicalTypeOptions"), "must be an object")
     options = options or {}
     made = {
         word: options[word]

@@ -137,7 +137,7 @@ def read(text: bytes | str, *, where: str) -> PortalFile:
         documents = bounded_yaml.load_all(decoded)
     except UnicodeDecodeError:
         return _refused(where, "is not text in UTF-8")
-    except bounded_yaml.YamlFault as fault:
+    except bounded_yaml.YamlFaultError as fault:
         return _refused(where, str(fault))
     if not documents:
         return _refused(where, "is empty")
@@ -196,7 +196,7 @@ def _is_slug(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) and len(value) <= 255
+    return isinstance(value, str) and len(value.strip()) > 0 and len(value) <= 255
 
 
 _TEXT: Final = _Key(is_text, "must be text (a number or a word such as true needs quotes)")

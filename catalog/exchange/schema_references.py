@@ -27,7 +27,7 @@ _IDENTITY: Final = frozenset({"$id", "$schema"})
 _LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
 
 
-class Fault(ValueError):
+class FaultError(ValueError):
     """Why a part of a document cannot be read: a sentence, and the place as tokens."""
 
     def __init__(self, place: Tokens, why: str) -> None:
@@ -74,7 +74,7 @@ class Budget:
     def spend(self) -> None:
         self.parts -= 1
         if self.parts < 0:
-            raise Fault((), "becomes too large once its references are followed")
+            raise FaultError((), "becomes too large once its references are followed")
 
 
 def with_references(schema: Any, change: Callable[[str], str], budget: Budget | None = None) -> Any:
@@ -121,7 +121,7 @@ def put_at(schema: Any, place: Tokens) -> Any:
 def taken_from(root: Any, place: Tokens, budget: Budget | None = None) -> Any:
     """The schema at a place of a document as a document of its own, with what it refers to.
 
-    Raises Fault for references that leave the document, point at nothing or go in a circle.
+    Raises FaultError for references that leave the document, point at nothing or go in a circle.
     """
     return _Taking(root, place, budget or Budget()).run()
 
@@ -157,7 +157,7 @@ class _Taking:
         if tokens is None:
             if reference.startswith("#"):
                 return reference  # an anchor; whoever compiles the schema judges it
-            raise Fault(self.place, leaves_document(reference))
+            raise FaultError(self.place, leaves_document(reference))
         if tokens[: len(self.place)] == self.place:
             self._require(tokens, reference)
             return pointer_of(tokens[len(self.place) :])
@@ -171,12 +171,12 @@ class _Taking:
             try:
                 found = at(self.root, tokens)
             except KeyError:
-                raise Fault(self.place, points_at_nothing(reference)) from None
+                raise FaultError(self.place, points_at_nothing(reference)) from None
             onward = tokens_of(found["$ref"]) if is_reference(found) else None
             if onward is None:
                 return
             if onward in seen:
-                raise Fault(self.place, goes_in_circle(reference))
+                raise FaultError(self.place, goes_in_circle(reference))
             seen.add(onward)
             tokens = onward
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from catalog.exchange.bounded_yaml import MAX_DEPTH
 from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
-from catalog.exchange.schema_references import Fault, Tokens, pointer_of, with_references
+from catalog.exchange.schema_references import FaultError, Tokens, pointer_of, with_references
 from portal.kernel.strict_json import depth_of
 
 EXTENSION: Final = "segment"
@@ -46,8 +46,10 @@ class _Rule:
         return own if self.key.lower() in ("", own) else f"{own} {self.key}"
 
 
-def is_plan(document: Mapping[str, Any]) -> bool:
+def is_plan(document: Any) -> bool:
     """Whether a parsed document is a tracking plan, in one of the shapes that are read."""
+    if not isinstance(document, Mapping):
+        return False
     inner, _ = _unwrapped(document)
     rules = inner.get("rules")
     if isinstance(rules, Mapping):
@@ -61,7 +63,7 @@ def is_plan(document: Mapping[str, Any]) -> bool:
 def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unreadable]:
     """A stream per event of the plan; its document is the schema of the event's `properties` or
     `traits`, which is what becomes `data`. Nothing is raised."""
-    if not isinstance(document, Mapping) or not is_plan(document):
+    if not is_plan(document):
         return [Unreadable(where, "is no Segment tracking plan: it needs rules")]
     if depth_of(document) > MAX_DEPTH:
         return [Unreadable(where, f"is nested deeper than {MAX_DEPTH} levels")]
@@ -69,7 +71,7 @@ def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unr
     rules: list[_Rule] = []
     found: list[OutsideStream | Unreadable] = []
     for one in _rules(inner, base):
-        if isinstance(one, Fault):
+        if isinstance(one, FaultError):
             found.append(Unreadable(f"{where}{pointer_of(one.place)}", one.why))
         else:
             rules.append(one)
@@ -88,7 +90,8 @@ def read(document: Mapping[str, Any], *, where: str) -> list[OutsideStream | Unr
 
 def _unwrapped(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], Tokens]:
     """The plan inside of an API's answer (`{"data": …}`, `{"trackingPlan": {…, "rules": …}}`)."""
-    inner, place = document, ()
+    inner: Mapping[str, Any] = document
+    place: Tokens = ()
     for key in ("data", "trackingPlan", "tracking_plan"):
         held = inner.get(key)
         if isinstance(held, Mapping) and "rules" not in inner:
@@ -103,7 +106,7 @@ def _plan(inner: Mapping[str, Any]) -> dict[str, Any]:
     return {**(held if isinstance(held, Mapping) else {}), **own}
 
 
-def _rules(inner: Mapping[str, Any], base: Tokens) -> Iterator[_Rule | Fault]:
+def _rules(inner: Mapping[str, Any], base: Tokens) -> Iterator[_Rule | FaultError]:
     rules = inner["rules"]
     if isinstance(rules, list):
         for number, raw in enumerate(rules):
@@ -112,7 +115,7 @@ def _rules(inner: Mapping[str, Any], base: Tokens) -> Iterator[_Rule | Fault]:
     place = (*base, "rules")
     events = rules.get("events", [])
     if not isinstance(events, list):
-        yield Fault((*place, "events"), "must be a list of events")
+        yield FaultError((*place, "events"), "must be a list of events")
         events = []
     for number, raw in enumerate(events):
         yield _checked(raw, (*place, "events", str(number)), "TRACK")
@@ -123,27 +126,27 @@ def _rules(inner: Mapping[str, Any], base: Tokens) -> Iterator[_Rule | Fault]:
             yield _checked(wrapped, (*place, word), kind)
 
 
-def _checked(raw: Any, place: Tokens, kind: str) -> _Rule | Fault:
+def _checked(raw: Any, place: Tokens, kind: str) -> _Rule | FaultError:
     try:
         return _rule(raw, place, kind)
-    except Fault as fault:
+    except FaultError as fault:
         return fault
 
 
 def _rule(raw: Any, place: Tokens, kind: str) -> _Rule:
     if not isinstance(raw, Mapping):
-        raise Fault(place, "must be an object")
+        raise FaultError(place, "must be an object")
     is_old = bool(kind)
     schema_key, name_key = ("rules", "name") if is_old else ("jsonSchema", "key")
     stated = kind or raw.get("type")
     if stated not in _TYPES:
-        raise Fault((*place, "type"), f"must be one of {', '.join(sorted(_TYPES))}")
+        raise FaultError((*place, "type"), f"must be one of {', '.join(sorted(_TYPES))}")
     key = raw.get(name_key, "")
     if not isinstance(key, str) or (stated == "TRACK" and not key.strip()):
-        raise Fault((*place, name_key), "must be the event's name")
+        raise FaultError((*place, name_key), "must be the event's name")
     schema = raw.get(schema_key)
     if not isinstance(schema, Mapping):
-        raise Fault((*place, schema_key), "must be a JSON Schema as an object")
+        raise FaultError((*place, schema_key), "must be a JSON Schema as an object")
     description = raw.get("description") or schema.get("description")
     return _Rule(
         kind=str(stated),
@@ -171,7 +174,7 @@ def _stream(
     for rule in rules:
         try:
             versions.append(_version(rule, common if rule.kind == "TRACK" else []))
-        except Fault as fault:
+        except FaultError as fault:
             return Unreadable(f"{where}{pointer_of(fault.place)}", fault.why)
     newest = rules[-1]
     return OutsideStream(
@@ -225,7 +228,7 @@ def _taken(rule: _Rule) -> tuple[dict[str, Any], dict[str, Any]]:
     part = _PART.get(rule.kind, "properties")
     members = rule.schema.get("properties", {})
     if not isinstance(members, Mapping):
-        raise Fault((*rule.place, "properties"), "must be an object of schemas")
+        raise FaultError((*rule.place, "properties"), "must be an object of schemas")
     inner = members.get(part)
     if inner is None and rule.kind in ("IDENTIFY", "GROUP"):
         inner = members.get("properties")
@@ -235,7 +238,7 @@ def _taken(rule: _Rule) -> tuple[dict[str, Any], dict[str, Any]]:
     if inner is None or inner is True:
         inner = {"type": "object"}
     if not isinstance(inner, Mapping):
-        raise Fault((*rule.place, part), "must be a schema as an object")
+        raise FaultError((*rule.place, part), "must be a schema as an object")
     document = dict(inner)
     for home in ("definitions", "$defs"):
         if home in rule.schema and home not in document:
@@ -257,7 +260,9 @@ def _require_own_definitions(inner: Mapping[str, Any], place: Tokens) -> None:
 
     def check(reference: str) -> str:
         if reference == "#" or reference.startswith("#/properties/"):
-            raise Fault(place, f"refers to {reference[:120]}; only definitions can be referred to")
+            raise FaultError(
+                place, f"refers to {reference[:120]}; only definitions can be referred to"
+            )
         return reference
 
     with_references(inner, check)
