@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog.exchange.documents import OutsideStream, Unreadable, example_id
-from catalog.exchange.paths import read_contracts
+from catalog.exchange.files import read_paths
 from catalog.models import Producer
 from catalog.services.imports import Imported, import_stream
 from catalog.services.producers import create_producer
@@ -48,7 +48,7 @@ def import_paths(
     """Take everything in that the paths hold; progress is told stream by stream."""
     counts = Counts()
     events: list[dict[str, Any]] = []
-    for number, found in enumerate(read_contracts(paths), start=1):
+    for number, found in enumerate(read_paths(paths), start=1):
         if isinstance(found, Unreadable):
             counts.refused.append({"where": found.where, "why": found.why})
             continue

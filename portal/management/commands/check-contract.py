@@ -12,7 +12,7 @@ from catalog import contract_checks as told
 from catalog import naming
 from catalog.contract_checks import ContractCheck
 from catalog.exchange.documents import OutsideStream, Unreadable
-from catalog.exchange.paths import read_contracts
+from catalog.exchange.files import read_paths
 from catalog.services.contract_checks import check_contract
 from portal.kernel.actor import SYSTEM
 from portal.kernel.command import PortalCommand
@@ -55,7 +55,7 @@ class Command(PortalCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         naming.check_stream_name(f"{options['domain']}.event")
-        found = list(_named(read_contracts(options["files"]), options["stream"]))
+        found = list(_named(read_paths(options["files"]), options["stream"]))
         try:
             check = self._checker(options)
             checks = [check(one) for one in found]
