@@ -26,6 +26,8 @@ from catalog.exchange.schema_references import (
 Role = Literal["catalog", "producer", "consumer"]
 
 _ACTIONS: Final = {"producer": "send", "consumer": "receive"}
+# What tools that make code of a document take as the key of a channel or operation.
+_NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _NOT_A_KEY: Final = re.compile(r"[^A-Za-z0-9._-]+")
 # What draft 7, AsyncAPI's own format, does not know.
 _NEW_WORDS: Final = frozenset(
@@ -71,6 +73,8 @@ class _Writing:
         self.operations: dict[str, dict[str, Any]] = {}
         self.components: dict[str, dict[str, Any]] = {}
         self.servers: dict[str, Any] = {}
+        # What each document calls its components and servers, as they were, and their names here.
+        self.named: dict[tuple[int | str | None, ...], list[tuple[Any, str]]] = {}
         self.documents: list[Mapping[str, Any]] = []
         self.replies: list[tuple[dict[str, Any], str]] = []
         self.waiting: list[tuple[Tokens, dict[str, Any], OutsideVersion]] = []
@@ -80,7 +84,7 @@ class _Writing:
         kept = _object(stream.extensions.get(reading.EXTENSION))
         document = kept.get("document")
         number = self._document(document) if isinstance(document, Mapping) else None
-        kept, names = self._laid_over(kept)
+        kept, names = self._laid_over(kept, number)
         key = self._channel(stream, kept, number)
         channel = self.channels[key]
         entry: dict[str, Any] = {"name": stream.name, "messages": []}
@@ -125,13 +129,21 @@ class _Writing:
 
     # What a stream's document brings along
 
-    def _laid_over(self, kept: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[Tokens, str]]:
+    def _laid_over(
+        self, kept: Mapping[str, Any], number: int | None
+    ) -> tuple[Mapping[str, Any], dict[Tokens, str]]:
         """Lay components and servers over those that are here; clashes are renamed throughout."""
         names: dict[Tokens, str] = {}
         for base, items, here in self._sections(kept):
             for key, item in items.items():
-                if here.get(key, item) != item:
-                    names[*base, key] = _free(key, here.__contains__)
+                known = self.named.setdefault((number, *base, key), [])
+                name = next((name for one, name in known if one == item), None)
+                if name is None:
+                    name = _free(key, here.__contains__)
+                    here[name] = item
+                    known.append((item, name))
+                if name != key:
+                    names[*base, key] = name
         kept = _with_names(kept, names) if names else kept
         for base, items, here in self._sections(kept):
             here.update({names.get((*base, key), key): item for key, item in items.items()})
@@ -151,7 +163,7 @@ class _Writing:
         wished = raw.pop("id", None)
         origin: tuple[Any, Any] = (number, raw)
         if number is None or not isinstance(wished, str) or not wished:
-            wished = stream.name
+            wished = _NOT_A_NAME.sub("_", stream.name)
             own = {"address": stream.name, "title": stream.title, "description": stream.description}
             raw = {
                 **{name: text for name, text in own.items() if text},
@@ -260,7 +272,8 @@ class _Writing:
             if (action, party) not in done:
                 verb = "sends" if action == "send" else "receives"
                 operation = {"action": action, reading.OPERATION: {"party": party, "made": True}}
-                key = _free(f"{party}-{verb}-{channel}", lambda name: name in self.operations)
+                wished = f"{_NOT_A_NAME.sub('_', party)}-{verb}-{channel}"
+                key = _free(wished, self.operations.__contains__)
                 self.operations[key] = self._with_channel(operation, channel, messages)
 
     def _wants(self, action: str, party: str) -> bool:
