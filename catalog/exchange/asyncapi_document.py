@@ -66,9 +66,7 @@ def follow(root: Mapping[str, Any], place: Tokens) -> tuple[Any, Tokens]:
     return found, here
 
 
-def follow_schema(
-    root: Mapping[str, Any], place: Tokens, kept: Any = None
-) -> tuple[Any, Tokens]:
+def follow_schema(root: Mapping[str, Any], place: Tokens, kept: Any = None) -> tuple[Any, Tokens]:
     """The same for a schema, whose `$ref` with neighbours is a part of it and no reference.
 
     Where `kept` stands, put in at its place, it is the schema, even if it is but a reference.

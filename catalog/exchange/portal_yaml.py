@@ -35,12 +35,15 @@ from catalog.exchange.facts import (
     is_whole,
     value_of,
 )
+from catalog.exchange.portal_keys import PORTAL, foreign, portal_facts
 from catalog.types import (
     Classification,
     CompatibilityMode,
     CompatibilityPolicy,
+    Enforcement,
     Tier,
     Track,
+    VersionState,
 )
 from portal.kernel.slugs import LONGEST, SLUG
 from portal.kernel.strict_json import pointer_part
@@ -214,6 +217,20 @@ _SCHEMA: Final = _Key(
     lambda value: isinstance(value, Mapping | bool), "must be a JSON Schema as a mapping"
 )
 
+# What stands in `extensions` under the portal's own key (`portal_keys`), here as plain keys.
+_STREAM_OWN: Final[dict[str, _Key]] = {
+    "enforcement": _one_of(Enforcement.values),
+    "restricted": _FLAG,
+    **dict.fromkeys(("cadence_seconds", "late_seconds", "ahead_seconds"), _COUNT),
+    "subject_meaning": _TEXT,
+    "subject_classification": _one_of(Classification.values),
+}
+_VERSION_OWN: Final[dict[str, _Key]] = {
+    "compatibility_group": _one_of(("new",)),
+    "state": _one_of((VersionState.DEPRECATED.value,)),
+    "sunset_at": _TEXT,
+    "migration": _TEXT,
+}
 _STREAM: Final[dict[str, _Key]] = {
     "name": _needed(_NAME),
     **dict.fromkeys(TEXTS, _TEXT),
@@ -225,6 +242,7 @@ _STREAM: Final[dict[str, _Key]] = {
     "compatibility_mode": _one_of(CompatibilityMode.values),
     "compatibility_policy": _one_of(CompatibilityPolicy.values),
     "retention_days": _COUNT,
+    **_STREAM_OWN,
     **dict.fromkeys(LISTS, _NAMES),
     "versions": _LIST,
     "extensions": _OBJECT,
@@ -232,6 +250,7 @@ _STREAM: Final[dict[str, _Key]] = {
 _VERSION_KEYS: Final[dict[str, _Key]] = {
     "label": _TEXT,
     "note": _TEXT,
+    **_VERSION_OWN,
     "schema": _needed(_SCHEMA),
     "examples": _LIST,
     "extensions": _OBJECT,
@@ -343,7 +362,9 @@ class _Reading:
             if version is None:
                 return None
             document = version.pop("schema")
+            _gather(version, _VERSION_OWN)
             versions.append(OutsideVersion(**{"label": "", **_frozen(version)}, document=document))
+        _gather(values, _STREAM_OWN)
         return OutsideStream(**_frozen(values), versions=tuple(versions), where=f"{where}#{at}")
 
     def _consumer(self, values: dict[str, Any], where: str, at: str) -> ConsumerEntry | None:
@@ -387,6 +408,20 @@ def _unknown(allowed: Iterable[str]) -> str:
     return f"is not known; allowed are {', '.join(allowed)}"
 
 
+def _gather(values: dict[str, Any], own: Mapping[str, object]) -> None:
+    """Move the portal's own keys to where every other format has them."""
+    found = {key: values.pop(key) for key in own if key in values}
+    if found:
+        extensions = values.get("extensions", {})
+        values["extensions"] = {**extensions, PORTAL: {**portal_facts(extensions), **found}}
+
+
+def _spread(facts: dict[str, Any]) -> dict[str, Any]:
+    """The portal's own keys beside the others, as `_gather` takes them."""
+    extensions = facts.pop("extensions")
+    return {**facts, **portal_facts(extensions), "extensions": foreign(extensions)}
+
+
 def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
@@ -414,7 +449,7 @@ def _stated(entry: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain_stream(stream: OutsideStream) -> dict[str, Any]:
-    facts = {name: value_of(stream, name) for name in STREAM_FACTS}
+    facts = _spread({name: value_of(stream, name) for name in STREAM_FACTS})
     plain = {"name": stream.name, **{key: value for key, value in facts.items() if _says(value)}}
     if stream.versions:
         plain["versions"] = [_plain_version(version) for version in stream.versions]
@@ -422,7 +457,7 @@ def _plain_stream(stream: OutsideStream) -> dict[str, Any]:
 
 
 def _plain_version(version: OutsideVersion) -> dict[str, Any]:
-    facts = {name: value_of(version, name) for name in VERSION_FACTS}
+    facts = _spread({name: value_of(version, name) for name in VERSION_FACTS})
     plain = {key: value for key, value in facts.items() if _says(value)}
     return {**plain, "schema": version.document}
 

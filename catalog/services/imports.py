@@ -105,6 +105,7 @@ class _Import:
 
     def __init__(self, outside: OutsideStream, actor: Actor, *, declared: bool) -> None:
         self.outside, self.actor, self.declared = outside, actor, declared
+        self.note = "" if declared else NOTE
         self.portal: Mapping[str, Any] = portal_facts(outside.extensions)
         self.changes: list[FieldChange] = []
         self.versions: list[VersionPlan] = []
@@ -185,7 +186,7 @@ class _Import:
                 owner_team=facts.pop("owner_team", self._own_team()),
                 tags=tags,
                 label=_label(first),
-                note=first.note or NOTE,
+                note=first.note or self.note,
                 origin="import",
                 version_extensions=foreign(first.extensions),
                 **{key: facts.pop(key) for key in ("tier", "classification") if key in facts},
@@ -335,7 +336,7 @@ class _Import:
             version.document,
             actor=self.actor,
             label=_label(version),
-            note=version.note or NOTE,
+            note=version.note or self.note,
             extensions=foreign(version.extensions),
             opens_group=True if says_new else may_open,
         )
