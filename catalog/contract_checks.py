@@ -5,7 +5,7 @@ portal over HTTP: both have the same shape.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -138,6 +138,14 @@ def style_of(
     order = ("error", "warning", "suggestion")
     notes = [StyleNote(row["path"], row["severity"], row["message"]) for row in rows]
     return tuple(sorted(notes, key=lambda note: order.index(note.severity)))
+
+
+def strictly(check: ContractCheck) -> ContractCheck:
+    """The check where a new warning of style counts as an error too."""
+    is_good = check.outcome in (Outcome.COMPATIBLE, Outcome.NEW)
+    if is_good and any(note.severity == "warning" for note in check.style):
+        return replace(check, outcome=Outcome.ERRORS)
+    return check
 
 
 def exit_code(checks: Sequence[ContractCheck]) -> int:

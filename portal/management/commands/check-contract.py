@@ -43,6 +43,9 @@ class Command(PortalCommand):
             "--domain", default="imported", help="for names of a single part (imported)"
         )
         parser.add_argument(
+            "--strict", action="store_true", help="new warnings of style are errors too"
+        )
+        parser.add_argument(
             "--junit", type=Path, metavar="FILE", help="also write the report as JUnit XML"
         )
         parser.add_argument(
@@ -61,6 +64,8 @@ class Command(PortalCommand):
             checks = [check(one) for one in found]
         except RemoteError as error:
             raise CommandError(str(error), returncode=2) from error
+        if options["strict"]:
+            checks = [told.strictly(one) for one in checks]
         self._tell(checks, options)
         sys.exit(told.exit_code(checks))
 
