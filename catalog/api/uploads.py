@@ -84,7 +84,7 @@ def texts_of(data: Any) -> list[Text]:
     return [Text(one["text"].encode(), one["name"]) for one in data]
 
 
-def _file(file: UploadedFile) -> dict[str, str]:
+def _file(file: "UploadedFile[Any]") -> dict[str, str]:
     return {"name": (file.name or "")[:255], "text": _decoded(file.read())}
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from django.db.models import QuerySet
 
 from catalog.exchange import asyncapi, loading, odcs, portal_yaml
-from catalog.exchange.asyncapi import Role
+from catalog.exchange.asyncapi_writing import Role
 from catalog.exchange.documents import OutsideStream
 from catalog.models import Stream
 from catalog.selectors.exchange import declared, outside_streams

@@ -194,7 +194,7 @@ def test_another_team_s_producer_is_not_given_the_stream() -> None:
 
 
 def test_a_dry_run_says_what_would_be_and_leaves_no_trace() -> None:
-    found = [
+    found: list[OutsideStream | Unreadable] = [
         full(),
         Unreadable("b.yaml", "is no contract"),
         outside("Shop/RefundIssued", FIRST, SECOND, BREAKING),
