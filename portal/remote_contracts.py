@@ -15,8 +15,7 @@ from catalog.contract_checks import ContractCheck, Outcome, check_of, new_stream
 from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from catalog.schema_safety import fingerprint
 from catalog.services.contract_checks import unread
-from portal.kernel.command import sentence
-from portal.kernel.errors import PortalError
+from portal.kernel.errors import PortalError, sentence
 
 TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
 MAX_COMPARED: Final = 100

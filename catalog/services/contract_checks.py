@@ -11,8 +11,7 @@ from catalog.selectors.streams import get_stream
 from catalog.services.reports import static_report
 from catalog.style_lint import lint
 from portal.kernel.actor import Actor
-from portal.kernel.command import sentence
-from portal.kernel.errors import NotFoundError, PortalError
+from portal.kernel.errors import NotFoundError, PortalError, sentence
 
 
 def check_contract(

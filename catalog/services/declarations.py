@@ -26,7 +26,7 @@ from catalog.services.producers import change_producer, create_producer
 from governance.models import Team
 from governance.services.teams import change_team, create_team
 from portal.kernel.actor import Actor
-from portal.kernel.errors import InvalidError, NotFoundError, PortalError
+from portal.kernel.errors import InvalidError, NotFoundError, PortalError, sentence
 
 
 class Declaration:
@@ -63,10 +63,7 @@ class Declaration:
             with transaction.atomic():
                 is_new, changes = settle(entry)
         except PortalError as error:
-            first = f" {error.errors[0].pointer}: {error.errors[0].detail}" if error.errors else ""
-            return StreamPlan(
-                name, name, where, Action.REFUSED, kind=kind, refused=f"{error.detail}{first}"
-            )
+            return StreamPlan(name, name, where, Action.REFUSED, kind=kind, refused=sentence(error))
         known = Action.CHANGE if changes else Action.UNCHANGED
         action = Action.CREATE if is_new else known
         return StreamPlan(

@@ -45,7 +45,8 @@ class Command(PortalCommand):
             self.say_json(counts.as_dict())
         else:
             self.stdout.write(
-                f"{counts.streams_new} streams new, {counts.streams_known} known; "
+                f"{counts.streams_new} streams new, {counts.streams_known} known "
+                f"({counts.streams_changed} of them changed); "
                 f"{counts.versions_new} versions new, {counts.versions_known} known"
             )
             if options["events"]:
@@ -53,6 +54,8 @@ class Command(PortalCommand):
                     f"{counts.events_accepted} events accepted, {counts.events_duplicate} "
                     f"duplicate, {counts.events_dead_lettered} dead letters"
                 )
+            for note in counts.left_out:
+                self.stdout.write(f"left out {note['where']}: {note['why']}")
             for refusal in counts.refused:
                 self.stdout.write(f"refused {refusal['where']}: {refusal['why']}")
         if counts.refused:

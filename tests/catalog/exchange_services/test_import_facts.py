@@ -9,7 +9,8 @@ from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from catalog.exchange.plans import Action, Step
 from catalog.models import Change, Consumer, Producer, SchemaVersion, Stream
 from catalog.services.exchange import import_streams
-from catalog.services.imports import import_stream, slug_of
+from catalog.services.import_taking import slug_of
+from catalog.services.imports import import_stream
 from catalog.services.streams import change_stream, promote_stream
 from governance import audit
 from governance.models import AuditEntry

@@ -18,7 +18,7 @@ from catalog.services.uploads import take_in
 from governance.models import AuditEntry, User
 from governance.types import Role
 from portal.kernel.actor import SYSTEM
-from tests.catalog.exchange_services.conftest import BREAKING, FIRST, SECOND
+from tests.catalog.exchange_services.conftest import BREAKING, FIRST, SECOND, schema
 from tests.catalog.exchange_services.test_apply import declaration, text_of
 from tests.support.factories import make_person, make_stream, make_team, token_of
 
@@ -280,3 +280,38 @@ def test_an_export_asks_the_same_few_questions_of_two_streams_and_of_twenty(
     for address in ("/api/v1/export", "/api/v1/export?format=asyncapi"):
         with django_assert_max_num_queries(24):
             person.get(address)
+
+
+TWO_MESSAGES = {
+    "asyncapi": "3.0.0",
+    "info": {"title": "The shop", "version": "1.0.0"},
+    "channels": {
+        "money": {
+            "address": "shop/money",
+            "messages": {
+                "paid": {"payload": FIRST, "x-kept": {"as": "it is"}},
+                "merger": {"payload": schema(hush_hush={"type": "string"})},
+            },
+        }
+    },
+}
+
+
+def test_what_came_of_one_document_goes_out_apart(admin: Client) -> None:
+    """A stream of a document that the caller may know of says nothing of the others in it."""
+    told = send(admin, json.dumps(TWO_MESSAGES).encode()).json()
+    names = [entry["name"] for entry in told["entries"]]
+    assert len(names) == 2
+    hidden = next(name for name in names if "merger" in name)
+    Stream.objects.filter(name=hidden).update(restricted=True)
+    outsider = client_of(make_person(Role.ANALYST))
+    shown = next(name for name in names if name != hidden)
+    for address in (
+        f"/api/v1/streams/{shown}/asyncapi.json",
+        f"/api/v1/streams/{shown}/odcs.yaml",
+        *(f"/api/v1/export?format={one}" for one in ("asyncapi", "odcs", "json-schema", "portal")),
+    ):
+        content = outsider.get(address).content
+        assert b"refund_id" in content
+        for secret in (b"merger", b"hush_hush"):
+            assert secret not in content, (address, content)
