@@ -27,6 +27,7 @@ RESERVED_DOMAINS: Final = frozenset({"new", "compare"})
 SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
+_NOT_IN_FILES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _PARTING: Final = re.compile(r"[/.]")
 
 
@@ -72,6 +73,11 @@ def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
 def domain_of(name: str) -> str:
     """The slug of the domain that a stream's name says: its first part."""
     return name.split(".", 1)[0].replace("_", "-")
+
+
+def file_name(name: str) -> str:
+    """A name or alias as a file may be called: letters, digits, dots, dashes and underscores."""
+    return _NOT_IN_FILES.sub("_", name)[:MAX_NAME].strip("._") or "stream"
 
 
 def _part(raw: str) -> str:

@@ -7,12 +7,14 @@ from catalog import (
     views_changes,
     views_drafts,
     views_endings,
+    views_import,
     views_register,
     views_remedies,
 )
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
+    path("import/", views_import.import_page, name="import"),
     path("streams/<str:name>/use/", views.use, name="stream_use"),
     path("streams/<str:name>/end/", views_endings.end, name="stream_end"),
     path("streams/<str:name>/change/", views_changes.propose, name="change_new"),

@@ -7,10 +7,12 @@ The hash of a row is SHA-256 over the hash before it and the row's canonical tex
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -21,6 +23,28 @@ from portal.kernel.actor import Actor
 
 GENESIS: Final = bytes(32)
 _APPEND: Final = sql.load("governance", "append_audit")
+_HELD: Final[ContextVar[list[dict[str, Any]] | None]] = ContextVar("held_audit", default=None)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Append the rows of a long transaction at the end of the block, in their order.
+
+    The chain's head is locked from the first row to the end of its transaction, so a long one
+    would have every other audited write wait. Rows of a block that fails are dropped with it.
+    """
+    outer = _HELD.get()
+    rows: list[dict[str, Any]] = []
+    token = _HELD.set(rows)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+    if outer is not None:
+        outer += rows
+        return
+    for row in rows:
+        _append(row)
 
 
 def record(
@@ -32,7 +56,10 @@ def record(
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
 ) -> int:
-    """Append one row in the present transaction and give its number. Never a personal value."""
+    """Append one row in the present transaction and give its number, 0 while it is held back.
+
+    Never a personal value.
+    """
     detail: dict[str, object] = {}
     if before is not None:
         detail["before"] = dict(before)
@@ -40,22 +67,28 @@ def record(
         detail["after"] = dict(after)
     if actor.key_id:
         detail["key"] = actor.key_id
-    row = sql.fetch_one(
-        _APPEND,
-        {
-            "actor_kind": actor.kind.value,
-            "actor_id": actor.id,
-            "actor": actor.label,
-            "action": action,
-            "object_kind": ref.kind,
-            "object_key": ref.key,
-            "summary": summary,
-            "detail": _canonical_json(orjson.loads(_plain_json(detail))).decode(),
-            "request_id": actor.request_id,
-        },
-    )
-    assert row is not None
-    return int(row["seq"])
+    row = {
+        "actor_kind": actor.kind.value,
+        "actor_id": actor.id,
+        "actor": actor.label,
+        "action": action,
+        "object_kind": ref.kind,
+        "object_key": ref.key,
+        "summary": summary,
+        "detail": _canonical_json(orjson.loads(_plain_json(detail))).decode(),
+        "request_id": actor.request_id,
+    }
+    held = _HELD.get()
+    if held is not None:
+        held.append(row)
+        return 0
+    return _append(row)
+
+
+def _append(row: Mapping[str, Any]) -> int:
+    found = sql.fetch_one(_APPEND, row)
+    assert found is not None
+    return int(found["seq"])
 
 
 def _plain_json(detail: Mapping[str, object]) -> bytes:

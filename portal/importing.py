@@ -1,4 +1,4 @@
-"""The import of files: contracts into the catalog, their example events through ingest."""
+"""The import of files of any format: contracts into the catalog, their example events through ingest."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from catalog.exchange.documents import OutsideStream, Unreadable, example_id
 from catalog.exchange.files import read_paths
+from catalog.exchange.plans import Action
 from catalog.models import Producer
 from catalog.services.imports import Imported, import_stream
 from catalog.services.producers import create_producer
 from ingest.admission import directory, publisher_of
 from ingest.pipeline import accept_events
 from portal.kernel.actor import Actor
-from portal.kernel.errors import PortalError
+from portal.kernel.errors import PortalError, sentence
 
 PRODUCER: Final = "import"
 BATCH: Final = 200
@@ -22,16 +23,19 @@ BATCH: Final = 200
 
 @dataclass(slots=True)
 class Counts:
-    """What an import did. `refused` names each line, file or event that was not taken, and why."""
+    """What an import did. `refused` names each line, file or event that was not taken, and why;
+    `left_out` what a stream's file states and does not fit here."""
 
     streams_new: int = 0
     streams_known: int = 0
+    streams_changed: int = 0
     versions_new: int = 0
     versions_known: int = 0
     events_accepted: int = 0
     events_duplicate: int = 0
     events_dead_lettered: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,7 +59,7 @@ def import_paths(
         try:
             taken = import_stream(found, actor=actor, domain=domain)
         except PortalError as error:
-            counts.refused.append({"where": found.where, "why": _why(error)})
+            counts.refused.append({"where": found.where, "why": sentence(error)})
             continue
         _count(counts, found, taken)
         events += _events_of(found, taken)
@@ -69,6 +73,8 @@ def import_paths(
 def _count(counts: Counts, found: OutsideStream, taken: Imported) -> None:
     counts.streams_new += taken.is_new
     counts.streams_known += not taken.is_new
+    counts.streams_changed += taken.plan.action is Action.CHANGE
+    counts.left_out += [{"where": found.where, "why": note} for note in taken.plan.notes]
     counts.versions_new += taken.new_versions
     counts.versions_known += len(found.versions) - taken.new_versions
 
@@ -109,8 +115,3 @@ def _send(
                 counts.refused.append({"where": result["id"], "why": why})
         done += len(batch)
         tell(f"{done} of {len(events)} events sent")
-
-
-def _why(error: PortalError) -> str:
-    first = f" {error.errors[0].pointer}: {error.errors[0].detail}" if error.errors else ""
-    return f"{error.detail}{first}"

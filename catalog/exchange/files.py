@@ -1,16 +1,19 @@
-"""Reading contracts from files: JSON lines of streams, or directories of JSON Schema files.
+"""Reading contracts from files of every format that is known, singly or in directories.
 
 A line of a `.jsonl` file: `{"subject": "<name>", "versions": [{"version": "<label>", "schema": {…},
-"examples": [{…}]}], "description": "…"}`. In a directory each `.jsonl` file is read so, and each
-`.json` file is a schema: its path names the stream, and a file named like a version (`1.2.0.json`)
-is a version of its directory's. A `.json` file given by itself is a schema of the file's name.
+"examples": [{…}]}], "description": "…"}`. A `.json`, `.yaml` or `.yml` file is an AsyncAPI document,
+a data contract of ODCS, a Segment tracking plan, portal YAML or a JSON Schema; what it holds says
+which. In a directory each such file is read, those beneath it too. A schema's path names its stream,
+and a file named like a version (`1.2.0.json`) is a version of its directory's; where the same schema
+lies there as `.json` and as YAML, the former is read. A schema given by itself has the file's name.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from catalog.exchange import loading
 from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from portal.kernel import strict_json
 from portal.kernel.errors import PortalError
@@ -19,52 +22,64 @@ LINES: Final = frozenset({".jsonl", ".ndjson"})
 _VERSION_FILE: Final = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 
 
-def read_paths(paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
-    """Everything the paths hold, in a stable order; what cannot be read is said, not raised."""
+def read_paths(
+    paths: Iterable[Path], *, but: frozenset[Path] = frozenset()
+) -> Iterator[OutsideStream | Unreadable]:
+    """Everything the paths hold, in a stable order; what cannot be read is said, not raised.
+
+    `but` are files of a directory that others read.
+    """
     for path in paths:
         try:
-            yield from _read(path)
+            yield from _read(path, but)
         except OSError as error:
             yield Unreadable(str(error.filename or path), f"cannot be read: {error.strerror}")
 
 
-def _read(path: Path) -> Iterator[OutsideStream | Unreadable]:
+def _read(path: Path, but: frozenset[Path]) -> Iterator[OutsideStream | Unreadable]:
     if not path.exists():
         yield Unreadable(str(path), "there is no such file or directory")
     elif not path.is_dir():
-        yield from _read_schemas(path.parent, [path]) if _is_schema(path) else _read_lines(path)
+        yield from _read_files(path.parent, [path]) if _is_document(path) else _read_lines(path)
     else:
-        files = sorted(file for file in path.rglob("*") if not _is_hidden(file.relative_to(path)))
+        found = (file for file in path.rglob("*") if not is_hidden(file.relative_to(path)))
+        files = sorted(file for file in found if file not in but)
         lines = [file for file in files if file.suffix in LINES]
-        schemas = [file for file in files if _is_schema(file)]
-        if not lines and not schemas:
-            yield Unreadable(str(path), "holds neither .jsonl nor .json files")
+        documents = [file for file in files if _is_document(file)]
+        if not lines and not documents:
+            yield Unreadable(str(path), "holds no .jsonl, .json, .yaml or .yml files")
         for file in lines:
             yield from _read_lines(file)
-        yield from _read_schemas(path, schemas)
+        yield from _read_files(path, documents)
 
 
-def _is_schema(path: Path) -> bool:
-    return path.suffix == ".json"
+def _is_document(path: Path) -> bool:
+    return path.suffix.lower() in loading.JSON_FILES | loading.YAML_FILES
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Whether a path within a directory is hidden, or in something hidden."""
     return any(part.startswith(".") for part in path.parts)
 
 
 def _read_lines(path: Path) -> Iterator[OutsideStream | Unreadable]:
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = raw.strip()
-            if not line:
-                continue
-            where = f"{path.name}:{number}"
-            try:
-                yield _stream(strict_json.decode_document(line), where)
-            except PortalError as error:
-                yield Unreadable(where, _said(error))
-            except ValueError:
-                yield Unreadable(where, "needs subject and versions, each with a schema")
+        yield from read_lines(file, name=path.name)
+
+
+def read_lines(lines: Iterable[bytes], *, name: str) -> Iterator[OutsideStream | Unreadable]:
+    """The streams of JSON lines, one each; `name` says where in reports."""
+    for number, raw in enumerate(lines, start=1):
+        line = raw.strip()
+        if not line:
+            continue
+        where = f"{name}:{number}"
+        try:
+            yield _stream(strict_json.decode_document(line), where)
+        except PortalError as error:
+            yield Unreadable(where, _said(error))
+        except ValueError:
+            yield Unreadable(where, "needs subject and versions, each with a schema")
 
 
 def _said(error: PortalError) -> str:
@@ -98,29 +113,42 @@ def _stream(entry: Any, where: str) -> OutsideStream:
     )
 
 
-def _read_schemas(root: Path, paths: Iterable[Path]) -> Iterator[OutsideStream | Unreadable]:
-    found: dict[str, list[tuple[tuple[int, ...], OutsideVersion]]] = {}
+def _read_files(root: Path, paths: list[Path]) -> Iterator[OutsideStream | Unreadable]:
+    """Documents of streams as they come, then the schemas, whose versions lie in several files."""
+    schemas: dict[Path, Mapping[str, Any]] = {}
     for path in paths:
         relative = path.relative_to(root)
         try:
-            document = strict_json.decode_document(path.read_bytes())
+            if path.stat().st_size > loading.MAX_BYTES:
+                yield Unreadable(str(relative), loading.TOO_LARGE)
+                continue
+            loaded = loading.load(path.read_bytes(), name=relative.as_posix())
         except OSError as error:
             yield Unreadable(str(relative), f"cannot be read: {error.strerror}")
             continue
-        except PortalError as error:
-            yield Unreadable(str(relative), _said(error))
+        if isinstance(loaded, Unreadable):
+            yield loaded
             continue
-        if not isinstance(document, dict) or not {"$schema", "type", "properties"} & set(document):
-            yield Unreadable(str(relative), "is not a JSON Schema")
+        for where, document in loaded.named(relative.as_posix()):
+            if loading.format_of(document) is not loading.Format.JSON_SCHEMA:
+                yield from loading.read_document(document, where=where)
+            elif len(loaded.documents) > 1:
+                yield Unreadable(where, "is one of several schemas in a file: give each its own")
+            else:
+                schemas[relative] = document
+    yield from _schemas(root, schemas)
+
+
+def _schemas(root: Path, schemas: Mapping[Path, Mapping[str, Any]]) -> Iterator[OutsideStream]:
+    found: dict[str, list[tuple[tuple[int, ...], OutsideVersion]]] = {}
+    for relative, document in schemas.items():
+        if relative.suffix != ".json" and relative.with_suffix(".json") in schemas:
             continue
-        match = _VERSION_FILE.fullmatch(path.stem)
+        match = _VERSION_FILE.fullmatch(relative.stem)
         name = str(relative.parent if match else relative.with_suffix("")).replace("\\", "/")
         label = match[1] if match else ""
         order = tuple(int(part) for part in label.split(".")) if label else ()
-        examples = document.get("examples")
-        version = OutsideVersion(
-            label, document, tuple(examples) if isinstance(examples, list) else ()
-        )
+        version = loading.schema_version(document, label)
         found.setdefault(name if name != "." else root.name, []).append((order, version))
     for name, versions in sorted(found.items()):
         ordered = [version for _, version in sorted(versions, key=lambda item: item[0])]

@@ -34,21 +34,44 @@ def add_version(
     actor: Actor,
     label: str = "",
     note: str = "",
+    extensions: Mapping[str, Any] | None = None,
 ) -> tuple[SchemaVersion, bool]:
     """Shared step of registering and importing: store the next version and make it active.
 
     What breaks the versions before it opens a compatibility group; nothing is refused for that.
     A document equal to the newest version changes nothing: gives that version and False.
     """
+    version, verdict = take_version(
+        stream, document, actor=actor, label=label, note=note, extensions=extensions
+    )
+    return version, verdict is not None
+
+
+def take_version(
+    stream: Stream,
+    document: Mapping[str, Any],
+    *,
+    actor: Actor,
+    label: str = "",
+    note: str = "",
+    extensions: Mapping[str, Any] | None = None,
+    opens_group: bool | None = None,
+) -> tuple[SchemaVersion, Verdict | None]:
+    """As `add_version`, with the verdict on a new version, None for one that is there.
+
+    `opens_group` is as in `make_active`, which raises ConflictError when it refuses.
+    """
     draft = check_schema(document)
     locked = lock(stream)
     newest = locked.versions.order_by("-version").first()
     if newest is not None and bytes(newest.document_sha256) == fingerprint(document):
-        return newest, False
-    version = store_version(locked, document, draft=draft, actor=actor, label=label, note=note)
-    make_active(locked, version, opens_group=None)
+        return newest, None
+    version = store_version(
+        locked, document, draft=draft, actor=actor, label=label, note=note, extensions=extensions
+    )
+    verdict = make_active(locked, version, opens_group=opens_group)
     stream.refresh_from_db()
-    return version, True
+    return version, verdict
 
 
 def lock(stream: Stream) -> Stream:
@@ -65,6 +88,7 @@ def store_version(
     actor: Actor,
     label: str = "",
     note: str = "",
+    extensions: Mapping[str, Any] | None = None,
 ) -> SchemaVersion:
     """Shared step: number a checked document under the stream's lock and index its fields."""
     rows = fields_of(document)
@@ -81,6 +105,7 @@ def store_version(
         state=VersionState.PROPOSED,
         note=note,
         findings=findings,
+        extensions=dict(extensions or {}),
         created_by=actor.label,
         created_at=clock.now(),
     )

@@ -10,6 +10,7 @@ from django.db.models import F
 from catalog import naming
 from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
+from catalog.schema_safety import canonical
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.enforcement import begin_rung
 from catalog.services.schemas import add_version, reindex
@@ -40,6 +41,7 @@ from portal.kernel.slugs import check_slug
 
 MAX_DESCRIPTION: Final = 4_000
 MAX_TAGS: Final = 20
+MAX_EXTENSIONS_BYTES: Final = 256 * 1024
 PRODUCTION_RETENTION_DAYS: Final = 400
 CHANGEABLE: Final = frozenset(
     {
@@ -59,6 +61,7 @@ CHANGEABLE: Final = frozenset(
         "compatibility_mode",
         "compatibility_policy",
         "tags",
+        "extensions",
     }
 )
 
@@ -84,6 +87,7 @@ class NewStream:
     label: str = ""
     note: str = ""
     origin: str = "api"
+    version_extensions: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -99,7 +103,14 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
     if team is not None and not actor.is_admin and team.pk not in actor.team_ids:
         raise TeamNeededError("Streams are registered for a team of one's own.", "stream.register")
     stream = make_stream(new, actor=actor)
-    add_version(stream, new.document, actor=actor, label=new.label, note=new.note)
+    add_version(
+        stream,
+        new.document,
+        actor=actor,
+        label=new.label,
+        note=new.note,
+        extensions=new.version_extensions,
+    )
     record_registration(stream, actor=actor)
     return stream
 
@@ -276,9 +287,15 @@ _NUMBERS: Final = {
 
 
 def _check(values: Mapping[str, Any]) -> None:
+    if faults := faults_of(values):
+        raise InvalidError("Some values break a rule.", errors=faults)
+
+
+def faults_of(values: Mapping[str, Any]) -> list[FieldError]:
+    """The facts that break a rule of their own, whatever the stream is."""
     faults = []
     for name, value in values.items():
-        if name in _CHOICES and value not in _CHOICES[name]:
+        if name in _CHOICES and not (isinstance(value, str) and value in _CHOICES[name]):
             allowed = ", ".join(sorted(_CHOICES[name]))
             faults.append(FieldError(f"/{name}", "choice", f"must be one of {allowed}"))
         if name in _TEXTS and (not isinstance(value, str) or len(value) > _TEXTS[name]):
@@ -289,8 +306,9 @@ def _check(values: Mapping[str, Any]) -> None:
                 faults.append(FieldError(f"/{name}", "range", f"must be from {least} to {most}"))
         if name == "restricted" and not isinstance(value, bool):
             faults.append(FieldError("/restricted", "type", "must be true or false"))
-    if faults:
-        raise InvalidError("Some values break a rule.", errors=faults)
+        if name == "extensions" and len(canonical(value)) > MAX_EXTENSIONS_BYTES:
+            faults.append(FieldError("/extensions", "too_large", "may have 256 KiB at most"))
+    return faults
 
 
 def _check_classification(stream: Stream, changes: Mapping[str, Any]) -> None:
@@ -325,6 +343,9 @@ def _present(stream: Stream, name: str) -> object:
 
 
 def _plain(value: object) -> object:
+    """A value for the audit chain; of extensions, which may be long, only the keys."""
+    if isinstance(value, Mapping):
+        return sorted(value)
     return value.slug if isinstance(value, Team) else value
 
 

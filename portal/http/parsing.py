@@ -21,14 +21,19 @@ class StrictJsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        request = (parser_context or {})["request"]
-        if _charset(request.META.get("CONTENT_TYPE", "")) not in _CHARSETS:
-            raise UnsupportedMediaError("Send JSON in UTF-8.")
-        encoding = inflate.check_encoding(request.META.get("HTTP_CONTENT_ENCODING", ""))
-        body = stream.read(inflate.MAX_SENT_BYTES + 1)
-        if len(body) > inflate.MAX_SENT_BYTES:
-            raise TooLargeError("A body may have at most 5 MiB as sent.")
-        return strict_json.decode_document(inflate.inflate(body, encoding))
+        return strict_json.decode_document(read_body(stream, parser_context, says="JSON"))
+
+
+def read_body(stream: IO[Any], context: Mapping[str, Any] | None, *, says: str) -> bytes:
+    """The unpacked body of a request, whose charset must be UTF-8."""
+    request = (context or {})["request"]
+    if _charset(request.META.get("CONTENT_TYPE", "")) not in _CHARSETS:
+        raise UnsupportedMediaError(f"Send {says} in UTF-8.")
+    encoding = inflate.check_encoding(request.META.get("HTTP_CONTENT_ENCODING", ""))
+    body = stream.read(inflate.MAX_SENT_BYTES + 1)
+    if len(body) > inflate.MAX_SENT_BYTES:
+        raise TooLargeError("A body may have at most 5 MiB as sent.")
+    return inflate.inflate(body, encoding)
 
 
 def _charset(content_type: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal.kernel.errors import PortalError
+from portal.kernel.errors import PortalError, sentence
 
 
 class PortalCommand(BaseCommand):
@@ -28,11 +28,3 @@ class PortalCommand(BaseCommand):
 
 def add_json(parser: CommandParser) -> None:
     parser.add_argument("--json", action="store_true", help="the result as one line of JSON")
-
-
-def sentence(error: PortalError) -> str:
-    """An error for a command line: its sentence, and the first field that broke a rule."""
-    if not error.errors:
-        return error.detail
-    first = error.errors[0]
-    return f"{error.detail} {first.pointer}: {first.detail}".replace(" :", "")

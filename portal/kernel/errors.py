@@ -167,3 +167,11 @@ class UnavailableError(PortalError):
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+def sentence(error: PortalError) -> str:
+    """An error in one line: its sentence, and the first field that broke a rule."""
+    if not error.errors:
+        return error.detail
+    first = error.errors[0]
+    return f"{error.detail} {first.pointer}: {first.detail}".replace(" :", "")

@@ -70,7 +70,8 @@ def test_nothing_that_is_read_names_a_stream_its_reader_may_not_know_of(
                 told = answer.content.lower().replace(path.lower().encode(), b"")
                 # The domain of a stream is a thing of its own and no secret.
                 if path.startswith(("/api/v1/domains", "/streams/", "/api/docs", "/fields/")):
-                    told = told.replace(b'"slug":"zebra"', b"").replace(b'"name":"zebra"', b"")
+                    for own in (b'"slug":"zebra"', b'"name":"zebra"', b'"title": "zebra"'):
+                        told = told.replace(own, b"")
                 if SECRET in told.replace(b"zebrb", b""):
                     place = told.index(SECRET)
                     leaks.append((path, question, told[max(0, place - 60) : place + 40]))

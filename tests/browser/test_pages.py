@@ -15,7 +15,7 @@ PAGES = [
     "/streams/playback.heartbeat/schema/", "/streams/playback.heartbeat/quality/",
     "/streams/playback.heartbeat/versions/", "/streams/playback.heartbeat/consumers/",
     "/streams/playback.heartbeat/samples/", "/streams/playback.heartbeat/activity/",
-    "/streams/playback.heartbeat/use/", "/streams/new/", "/fields/", "/search/?q=order",
+    "/streams/playback.heartbeat/use/", "/streams/new/", "/import/", "/fields/", "/search/?q=order",
     "/producers/", "/producers/android-app/", "/consumers/", "/consumers/fulfilment/",
     "/domains/checkout/", "/ingest/", "/dead-letters/", "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/",

@@ -14,15 +14,16 @@ from portal.kernel.command import PortalCommand
 
 class Command(PortalCommand):
     help = (
-        "Take in JSON lines of streams or directories of JSON Schemas. Names that break the house "
-        "rules are mapped and kept as aliases. Exit code 1 when anything was refused."
+        "Take in JSON lines of streams, JSON Schemas, AsyncAPI 3, ODCS 3, Segment tracking plans, or "
+        "directories of them. Names that break the house rules are mapped and kept as aliases. "
+        "Exit code 1 when anything was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "paths", nargs="+", type=Path, metavar="PATH",
-            help="a .jsonl file of streams, a .json schema, or a directory of either",
+            help="a .jsonl file of streams, a .json or .yaml contract, or a directory of them",
         )  # fmt: skip
         parser.add_argument(
             "--domain", default="imported", help="for names of a single part (imported)"
@@ -44,7 +45,8 @@ class Command(PortalCommand):
             self.say_json(counts.as_dict())
         else:
             self.stdout.write(
-                f"{counts.streams_new} streams new, {counts.streams_known} known; "
+                f"{counts.streams_new} streams new, {counts.streams_known} known "
+                f"({counts.streams_changed} of them changed); "
                 f"{counts.versions_new} versions new, {counts.versions_known} known"
             )
             if options["events"]:
@@ -52,6 +54,8 @@ class Command(PortalCommand):
                     f"{counts.events_accepted} events accepted, {counts.events_duplicate} "
                     f"duplicate, {counts.events_dead_lettered} dead letters"
                 )
+            for note in counts.left_out:
+                self.stdout.write(f"left out {note['where']}: {note['why']}")
             for refusal in counts.refused:
                 self.stdout.write(f"refused {refusal['where']}: {refusal['why']}")
         if counts.refused:

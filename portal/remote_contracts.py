@@ -1,0 +1,178 @@
+"""The contract check against a portal elsewhere, over its REST API: for CI without its database.
+
+A token of who may edit the stream asks for the whole check; where the portal or the token does not
+give that, the contract is compared with the active versions that the token may read.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx2
+
+from catalog import naming
+from catalog.contract_checks import ContractCheck, Outcome, check_of, new_stream, style_of
+from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
+from catalog.schema_safety import fingerprint
+from catalog.services.contract_checks import unread
+from portal.kernel.errors import PortalError, sentence
+
+TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
+MAX_COMPARED: Final = 100
+_ASKS_LESS: Final = frozenset({403, 404, 405})
+
+
+class RemoteError(Exception):
+    """The portal cannot be asked; the text is a sentence."""
+
+
+class RemotePortal:
+    """A portal by its address and a personal token."""
+
+    def __init__(
+        self, url: str, token: str, *, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        if not url.startswith(("https://", "http://")):
+            raise RemoteError(f"{url} is no address; it starts with https://.")
+        self.url = url.rstrip("/")
+        self.client = httpx2.Client(
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=TIMEOUT,
+            transport=transport,
+        )
+
+    def check(
+        self, outside: OutsideStream | Unreadable, *, domain: str = "imported"
+    ) -> ContractCheck:
+        """As `catalog.services.contract_checks.check_contract`, by the portal's own rules.
+
+        Raises RemoteError when the portal does not answer, or refuses the token.
+        """
+        if isinstance(outside, Unreadable):
+            return unread(outside)
+        if not outside.versions:
+            why = "The file holds no schema of it."
+            return ContractCheck(outside.name, outside.where, Outcome.UNCHECKED, why=why)
+        candidate = outside.versions[-1]
+        try:
+            names = (outside.name, naming.from_outside(outside.name, domain=domain))
+        except PortalError as error:
+            return _errors(outside, candidate, sentence(error))
+        stream = next((found for name in names if (found := self._stream(name))), None)
+        if stream is None:
+            return self._new(outside, candidate, names[1])
+        return self._against(outside, candidate, stream)
+
+    def _new(self, outside: OutsideStream, candidate: OutsideVersion, name: str) -> ContractCheck:
+        answer = self._post("/schemas/lint", {"schema": candidate.document, "name": name})
+        if answer.status_code != 200:
+            return _errors(outside, candidate, _detail(answer))
+        style = style_of(answer.json()["findings"])
+        return new_stream(outside, stream=name, label=candidate.label, style=style)
+
+    def _against(
+        self, outside: OutsideStream, candidate: OutsideVersion, stream: Mapping[str, Any]
+    ) -> ContractCheck:
+        name, place = str(stream["name"]), f"/streams/{quote(stream['name'], safe='')}"
+        active = self._active(place)
+        if fingerprint(candidate.document) in {fingerprint(one["schema"]) for one in active}:
+            return ContractCheck(name, outside.where, Outcome.UNCHANGED, candidate.label)
+        answer = self._post(f"{place}/schemas/check", {"schema": candidate.document})
+        if answer.status_code in _ASKS_LESS:
+            report = self._compared(stream, active, candidate)
+        elif answer.status_code == 200:
+            report = answer.json()
+        else:
+            return _errors(outside, candidate, _detail(answer))
+        if isinstance(report, str):
+            return _errors(outside, candidate, report)
+        return check_of(outside, report, stream=name, label=candidate.label)
+
+    def _compared(
+        self, stream: Mapping[str, Any], active: list[dict[str, Any]], candidate: OutsideVersion
+    ) -> dict[str, Any] | str:
+        """A report by the stateless engine, or the sentence of its refusal."""
+        newest = max((one["compatibility_group"] for one in active), default=0)
+        versions = [one for one in active if one["compatibility_group"] == newest]
+        mode = stream["compatibility"]["mode"]
+        question = {
+            "candidate": candidate.document,
+            "versions": [one["schema"] for one in versions][-MAX_COMPARED:],
+            **stream["compatibility"],
+        }
+        answer = self._post("/schemas/compatibility", question)
+        if answer.status_code != 200:
+            return _detail(answer)
+        verdict = answer.json()
+        asked = mode.removesuffix("_TRANSITIVE").lower()
+        directions = {"none": set(), "full": {"backward", "forward"}}.get(asked, {asked})
+        linted = self._post("/schemas/lint", {"schema": candidate.document, "name": stream["name"]})
+        return {
+            "verdict": {**stream["compatibility"], **verdict},
+            "compared_with": [one["version"] for one in versions],
+            "differences": [
+                row | {"refuses": not directions.isdisjoint(row["breaks"])}
+                for row in verdict["differences"]
+            ],
+            "consumers": [],
+            "style": [
+                row
+                for row in (linted.json()["findings"] if linted.status_code == 200 else [])
+                if row["severity"] != "suggestion"
+            ],
+        }
+
+    def _stream(self, name: str) -> dict[str, Any] | None:
+        answer = self._get(f"/streams/{quote(name, safe='')}")
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200:
+            raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _active(self, place: str) -> list[dict[str, Any]]:
+        """The active versions with their documents, oldest first."""
+        listed = self._get(f"{place}/schemas?limit=500")
+        if listed.status_code != 200:
+            raise RemoteError(f"{self.url} answered {listed.status_code}: {_detail(listed)}")
+        numbers = [row["version"] for row in listed.json()["items"] if row["state"] == "active"]
+        found = [self._get(f"{place}/schemas/{number}") for number in sorted(numbers)]
+        return [answer.json() for answer in found if answer.status_code == 200]
+
+    def _get(self, path: str) -> httpx2.Response:
+        return self._ask("GET", path)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+        return self._ask("POST", path, body)
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> httpx2.Response:
+        try:
+            answer = self.client.request(method, f"{self.url}/api/v1{path}", json=body)
+        except httpx2.TimeoutException as error:
+            raise RemoteError(f"{self.url} did not answer in time.") from error
+        except httpx2.HTTPError as error:
+            raise RemoteError(f"{self.url} cannot be reached: {error}.") from error
+        if answer.status_code == 401:
+            raise RemoteError(f"{self.url} refuses the token: it is unknown, expired or revoked.")
+        if answer.is_redirect or "json" not in answer.headers.get("Content-Type", ""):
+            raise RemoteError(f"{self.url} is not a portal: {method} {path} gave no JSON.")
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+        return answer
+
+
+def _errors(outside: OutsideStream, candidate: OutsideVersion, why: str) -> ContractCheck:
+    return ContractCheck(outside.name, outside.where, Outcome.ERRORS, candidate.label, why=why)
+
+
+def _detail(answer: httpx2.Response) -> str:
+    """The sentence of a problem document."""
+    problem = answer.json()
+    if not isinstance(problem, dict):
+        return answer.reason_phrase
+    first: dict[str, str] = next(iter(problem.get("errors") or []), {})
+    more = f" {first.get('pointer', '')}: {first.get('detail', '')}" if first else ""
+    return f"{problem.get('detail', answer.reason_phrase)}{more}"
