@@ -14,6 +14,7 @@ from catalog.models import SchemaVersion, Stream, StreamAlias
 from catalog.schema_safety import fingerprint
 from catalog.services.schemas import add_version
 from catalog.services.streams import NewStream, is_taken, register_stream
+from catalog.services.telling import tell_of_activation
 from governance import audit
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError
@@ -62,6 +63,7 @@ def import_stream(outside: OutsideStream, *, actor: Actor, domain: str = "import
         numbers.append(number)
         added += was_added
     if added and not is_new:
+        tell_of_activation(stream, stream.versions.latest("version"), by=actor)
         audit.record(
             actor,
             "schema.published",

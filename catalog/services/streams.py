@@ -13,6 +13,7 @@ from catalog.classified import SENSITIVITY, sensitivity_of
 from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.schemas import add_version, reindex
+from catalog.services.telling import tell_of_deprecation, tell_of_facts
 from catalog.types import (
     Classification,
     CompatibilityMode,
@@ -184,6 +185,11 @@ def change_stream(
         set_tags_of(stream, changes["tags"])
     stream.refresh_from_db()
     reindex(stream)
+    tell_of_facts(
+        stream,
+        {name for name in changes if before[name] != _plain(_present(stream, name))},
+        by=actor,
+    )
     audit.record(
         actor,
         "stream.changed",
@@ -380,6 +386,8 @@ def deprecate_stream(
     if moved != 1:
         raise InvalidStateError("Only an active stream can be deprecated.")
     stream.refresh_from_db()
+    advice = f"Use {successor.name} instead." if successor else ""
+    tell_of_deprecation(stream, stream.name, sunset_at, advice, by=actor)
     audit.record(
         actor,
         "stream.deprecated",
