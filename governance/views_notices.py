@@ -18,6 +18,7 @@ from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel import rfc3339
+from portal.kernel.errors import BadRequestError
 
 SHOWN: Final = ("unread", "all")
 _ROWS: Final = 30
@@ -97,6 +98,8 @@ def read_all(request: HttpRequest) -> HttpResponse:
 @declare(POST="self")
 def choose_mail(request: HttpRequest) -> HttpResponse:
     asked = parameters.read(request.POST, {**_FORM, "mail": parameters.choice(MailWish.values)})
+    if "mail" not in asked:
+        raise BadRequestError("Choose one of the three.")
     services.choose_mail(MailWish(asked["mail"]), actor=request_actor(request))
     messages.success(request, "Saved.")
     return redirect("notifications")

@@ -26,7 +26,7 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Job, Team, User
+from governance.models import AccessRequest, Job, Notice, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.keys import create_key
@@ -92,6 +92,7 @@ class Secret:
     experiment: Experiment
     metric: Metric
     change: Change
+    notice: Notice
 
 
 @pytest.fixture
@@ -134,9 +135,10 @@ def secret(db: None) -> Secret:
     change = propose_change(
         stream, Proposal({**SCHEMA, "title": "Zebra"}, summary="More zebra"), actor=SYSTEM
     )
+    notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change,
+        change, notice,
     )  # fmt: skip
 
 
@@ -221,6 +223,7 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "alarm_id": str(secret.alarm.pk),
             "user_id": str(secret.owner.pk),
             "change_id": str(secret.change.pk),
+            "notice_id": str(secret.notice.pk),
             "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
         }
         while "<" in path:
