@@ -56,6 +56,8 @@ COMMANDS: Final = (
     Command("Experiments", "experiments", "flask", "g e"),
     Command("Access: requests and grants", "access", "key", "g a"),
     Command("Ask the audit log", "audit", "chain", "g u"),
+    Command("Lineage", "lineage", "lineage", "g l"),
+    Command("Notifications", "notifications", "bell"),
     Command("Fields over all streams", "fields", "grab"),
     Command("Producers", "producers", "up"),
     Command("Consumers", "consumers", "dn"),

@@ -62,6 +62,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         (
             Place("home", "Home", "home", "h"),
             Place("catalog", "Catalog", "catalog", "c", "streams"),
+            Place("lineage", "Lineage", "lineage", "l"),
             Place("fields", "Fields", "grab"),
         ),
     ),

@@ -11,6 +11,7 @@ from portal import (
     views_catalog,
     views_home,
     views_ingest,
+    views_lineage,
     views_stream,
 )
 
@@ -21,6 +22,7 @@ stream_pages = [
     path("versions/", views_stream.versions, name="stream_versions"),
     path("quality/", views_stream.quality, name="stream_quality"),
     path("consumers/", views_stream.consumers, name="stream_consumers"),
+    path("lineage/", views_lineage.stream_lineage, name="stream_lineage"),
     path("samples/", views_stream.samples, name="stream_samples"),
     path("activity/", views_stream.activity, name="stream_activity"),
     path("follow/", views_stream.follow, name="stream_follow"),
@@ -36,6 +38,7 @@ urlpatterns = [
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),
     path("fields/", views_catalog.fields, name="fields"),
+    path("lineage/", views_lineage.lineage, name="lineage"),
     path("ingest/", views_ingest.ingest_health, name="ingest_health"),
     path("streams/", views_catalog.catalog, name="catalog"),
     path("domains/<slug:slug>/", views_catalog.domain, name="domain"),
