@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from catalog import views, views_changes, views_register
+from catalog import views, views_changes, views_glossary, views_register
 
 urlpatterns = [
     path("streams/new/", views_register.register, name="stream_new"),
@@ -17,6 +17,11 @@ urlpatterns = [
     path("changes/<uuid:change_id>/", views_changes.change, name="change"),
     path("changes/<uuid:change_id>/report/", views_changes.change_report, name="change_report"),
     path("changes/<uuid:change_id>/decide/", views_changes.decide, name="change_decide"),
+    path("glossary/", views_glossary.glossary, name="glossary"),
+    path("glossary/new/", views_glossary.term_new, name="term_new"),
+    path("glossary/<slug:slug>/", views_glossary.term, name="term"),
+    path("glossary/<slug:slug>/edit/", views_glossary.term_edit, name="term_edit"),
+    path("glossary/<slug:slug>/delete/", views_glossary.term_delete, name="term_delete"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

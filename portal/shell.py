@@ -64,6 +64,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
             Place("catalog", "Catalog", "catalog", "c", "streams"),
             Place("lineage", "Lineage", "lineage", "l"),
             Place("fields", "Fields", "grab"),
+            Place("glossary", "Glossary", "info"),
         ),
     ),
     (

@@ -14,6 +14,7 @@ from analytics.selectors import volume
 from catalog.drawing import Node, lineage
 from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
 from catalog.selectors import parties
+from catalog.selectors.glossary import terms_of_fields
 from catalog.selectors.streams import fields_of_version, get_stream, get_version
 from catalog.services import streams as services
 from governance import access
@@ -95,6 +96,7 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
         | volume_context(stream, asked.get("range", "14d"))
         | {
             "fields": fields,
+            "terms": terms_of_fields(stream, fields),
             "contract": f"{_compatibility(stream)}, {ENFORCEMENT[stream.enforcement]}",
             "compatibility": _compatibility(stream),
             "checks": _check_rows(stream),
@@ -230,6 +232,7 @@ def schema(request: HttpRequest, name: str) -> HttpResponse:
         | {
             "version": version,
             "fields": fields,
+            "terms": terms_of_fields(stream, fields),
             "hits": hits,
             "versions": stream.versions.order_by("-version").defer("document")[:100],
             "text": text,

@@ -1,6 +1,7 @@
 from catalog.models.changes import Change, ChangeComment, ChangeVote, Vote
 from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
+from catalog.models.glossary import Term, TermUse
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
 from catalog.models.registry import (
     RegistryMode,
@@ -46,5 +47,7 @@ __all__ = [
     "StreamTag",
     "StreamUserPermission",
     "Tag",
+    "Term",
+    "TermUse",
     "Vote",
 ]

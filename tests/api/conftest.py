@@ -12,10 +12,11 @@ import pytest
 from django.db import connection
 
 from analytics.models import StreamCount
-from catalog.models import Change, Consumer, Producer, Stream
+from catalog.models import Change, Consumer, Producer, Stream, Term
 from catalog.selectors.search import vocabulary
 from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer, map_consumer
+from catalog.services.glossary import create_term
 from catalog.services.producers import create_producer
 from experiments.models import Experiment, Metric
 from experiments.services.experiments import (
@@ -93,6 +94,7 @@ class Secret:
     metric: Metric
     change: Change
     notice: Notice
+    term: Term
 
 
 @pytest.fixture
@@ -135,10 +137,14 @@ def secret(db: None) -> Secret:
     change = propose_change(
         stream, Proposal({**SCHEMA, "title": "Zebra"}, summary="More zebra"), actor=SYSTEM
     )
+    term = create_term(
+        "agreement", actor=SYSTEM, name="Agreement", definition="What was agreed.",
+        uses=[(stream, ""), (stream, "zebra_code")],
+    )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, notice,
+        change, notice, term,
     )  # fmt: skip
 
 
@@ -216,7 +222,11 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "name": {"producers": "sender", "consumers": "reader", "rollups": "stream_counts"}.get(
                 noun, NAME
             ),
-            "slug": {"teams": secret.team.slug, "tags": "zebra-tag"}.get(noun, "zebra"),
+            "slug": {
+                "teams": secret.team.slug,
+                "tags": "zebra-tag",
+                "glossary": secret.term.slug,
+            }.get(noun, "zebra"),
             "key": secret.metric.key if noun == "metrics" else secret.experiment.key,
             "request_id": str(secret.request.pk),
             "grant_id": secret.grant.id,

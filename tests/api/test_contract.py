@@ -250,7 +250,11 @@ def test_a_change_needs_the_etag_that_was_read(one: Served, secret: Secret) -> N
         assert again.status_code == 412
 
 
-CHANGES_OF: dict[str, dict[str, Any]] = {"/api/v1/notifications/wish": {"mail": "each"}}
+# Where a change is not one of a description.
+CHANGES_OF: dict[str, dict[str, Any]] = {
+    "/api/v1/notifications/wish": {"mail": "each"},
+    "/api/v1/glossary/{slug}": {"definition": "Changed."},
+}
 
 
 def _existing(one: Served, client: Client) -> str:
@@ -268,6 +272,7 @@ def _existing(one: Served, client: Client) -> str:
         "teams": make_team().slug,
         "producers": "sender",
         "consumers": "reader",
+        "glossary": "agreement",
     }[noun]
     for place, _ in one.places:
         one_path = one.path.replace(f"{{{place}}}", name)
