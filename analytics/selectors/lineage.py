@@ -93,7 +93,7 @@ def streams_in(actor: Actor, scope: Scope) -> QuerySet[Stream]:
 def _senders(parts: _Parts, ids: Collection[int]) -> set[str]:
     """Who sends these streams, said by name or seen in the last 24 hours."""
     rows = ProducerStream.objects.filter(stream__in=ids).values_list("producer__name", "stream_id")
-    declared = {(name, stream) for name, stream in rows if stream is not None}
+    declared = set(rows)
     parts.declared |= declared
     _look(parts, ids)
     return {name for name, _ in declared} | {name for name, stream in parts.seen if stream in ids}
@@ -139,7 +139,7 @@ def _sent_by(parts: _Parts, parties: set[str], known: QuerySet[Stream]) -> list[
     rows = ProducerStream.objects.filter(
         producer__name__in=parties, stream__in=known.values("pk")
     ).values_list("producer__name", "stream_id")
-    declared = {(name, stream) for name, stream in rows if stream is not None}
+    declared = set(rows)
     parts.declared |= declared
     return list(known.filter(pk__in={stream for _, stream in declared}))
 

@@ -129,11 +129,11 @@ class Search(ApiView):
         found = search.find_streams(actor, question_of(asked), with_facets=False)
         streams = found.rows.order_by(*search.ORDERINGS["relevance"])[:limit]
         found_fields = search.find_fields(actor, text).order_by(*search.FIELD_ORDER)
-        terms = find_terms(text).order_by(*TERM_ORDER) if text.strip() else []
+        terms = list(find_terms(text).order_by(*TERM_ORDER)[:limit]) if text.strip() else []
         body: FoundBody = {
             "streams": [render.stream(row) for row in streams],
             "fields": [render.field_use(row) for row in found_fields[:limit]],
-            "terms": [term_body(row) for row in terms[:limit]],
+            "terms": [term_body(row) for row in terms],
             "read_as": found.corrected or None,
         }
         return Response(body)

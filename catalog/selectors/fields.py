@@ -124,7 +124,17 @@ def named_fields(actor: Actor, rows: Iterable[Mapping[str, Any]]) -> list[FieldN
         .order_by("name", "-streams", "kind", "format", "unit", "classification")
     )
     for row in variants:
-        found[row.pop("name")].append(Variant(**row))
+        found[row["name"]].append(
+            Variant(
+                kind=row["kind"],
+                format=row["format"],
+                unit=row["unit"],
+                classification=row["classification"],
+                streams=row["streams"],
+                example=row["example"],
+                path=row["path"],
+            )
+        )
     return [
         FieldName(
             row["name"],

@@ -65,9 +65,9 @@ def streams_using(actor: Actor, term: Term) -> QuerySet[Stream]:
 
 def fields_using(term: Term, streams: Iterable[Stream]) -> dict[int, list[str]]:
     """The paths that mean a term in each of these streams; two queries."""
-    uses = list(TermUse.objects.filter(term=term).values_list("stream", "field"))
-    everywhere = {field for stream, field in uses if stream is None}
-    own = {(stream, field) for stream, field in uses if stream is not None and field}
+    uses = list(TermUse.objects.filter(term=term))
+    everywhere = {use.field for use in uses if use.stream_id is None}
+    own = {(use.stream_id, use.field) for use in uses if use.stream_id and use.field}
     names = everywhere | {field for _, field in own}
     rows = SchemaField.objects.filter(
         Q(name__in=names) | Q(path__in=names),

@@ -6,11 +6,18 @@ import pytest
 from django.test import Client
 
 from catalog.models import Stream, Term, TermUse
-from catalog.selectors.glossary import fields_using, find_terms, streams_using, terms_of_fields
+from catalog.selectors.glossary import (
+    ORDER,
+    fields_using,
+    find_terms,
+    streams_using,
+    terms_of_fields,
+)
 from catalog.services.glossary import change_term, create_term, delete_term
 from governance.models import AuditEntry, Team, User
 from governance.selectors.people import actor_of
 from governance.types import Role
+from portal.http.pagination import paginate
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import (
     ConflictError,
@@ -160,8 +167,7 @@ def test_terms_are_found_by_name_first_then_by_what_they_are_also_called() -> No
     make_term("reorder", name="Reorder")
 
     def found(text: str) -> list[str]:
-        rows = find_terms(text).order_by("rank", "name", "slug")
-        return list(rows.values_list("slug", flat=True))
+        return [term.slug for term in paginate(find_terms(text), order=ORDER).items]
 
     assert found("order") == ["order", "reorder", "basket"]
     assert found("CART") == ["basket"]
