@@ -6,7 +6,7 @@ so what hangs on others alone is neither shown nor counted.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -163,11 +163,12 @@ def _graph(parts: _Parts, *, focus: str = "", active: bool = False) -> Graph:
     _look(parts, parts.streams)
     came = volume.last_day(parts.streams)
     shown = {pk: row for pk, row in parts.streams.items() if not active or came.get(pk)}
+    split = _split(parts.seen, came)
     edges = [
         Edge(
             _party_key(party),
             _key(shown[stream]),
-            parts.seen.get((party, stream), 0),
+            split.get((party, stream), 0),
             declared=(party, stream) in parts.declared,
             seen=(party, stream) in parts.seen,
         )
@@ -188,6 +189,23 @@ def _graph(parts: _Parts, *, focus: str = "", active: bool = False) -> Graph:
         for pk, row in shown.items()
     }  # fmt: skip
     return Graph(nodes | _party_nodes(edges, parts.steps), edges, focus)
+
+
+def _split(
+    seen: Mapping[tuple[str, int], int], came: Mapping[int, int]
+) -> dict[tuple[str, int], int]:
+    """The counted events of each stream by who sent them, as ingest's accounts have their shares.
+
+    The two are of one day but not of the same minute, so that a sum of one is not the other; where
+    nothing is counted yet, the accounts stand for themselves.
+    """
+    whole: dict[int, int] = defaultdict(int)
+    for (_, stream), events in seen.items():
+        whole[stream] += events
+    return {
+        (party, stream): round(events * came.get(stream, whole[stream]) / whole[stream])
+        for (party, stream), events in seen.items()
+    }
 
 
 def _party_nodes(edges: Iterable[Edge], steps: dict[str, int]) -> dict[str, Node]:
