@@ -16,6 +16,7 @@ class CatalogConfig(AppConfig):
                 user_grants=models.DomainUserPermission,
                 group_grants=models.DomainGroupPermission,
                 find=lambda key: models.Domain.objects.filter(slug=key).first(),
+                key="slug",
             )
         )
         access.protect(

@@ -28,6 +28,7 @@ from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from governance.errors import ScopeNeededError
+from governance.models import Membership, User
 from governance.types import Governed, Permission, ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError
@@ -90,6 +91,7 @@ class Protected:
     owner: str = "owner_team"
     parent: str | None = None
     restricted: str | None = None
+    key: str = "name"  # the column that a reference's key names it by
 
 
 _PROTECTED: dict[type[Model], Protected] = {}
@@ -152,6 +154,38 @@ def permitted(
 def discoverable(actor: Actor, queryset: QuerySet[M]) -> QuerySet[M]:
     """Those things of a queryset that the actor may know of."""
     return permitted(actor, Permission.DISCOVER, queryset)
+
+
+def refers_to_known(actor: Actor, *, kind: str, key: str) -> Q:
+    """Rows whose two columns name a thing that the actor may know of, or nothing protected."""
+    known = ~Q(**{f"{kind}__in": list(protected_kinds())})
+    for protected in _PROTECTED.values():
+        things = discoverable(actor, protected.model._default_manager.all()).order_by()
+        known |= Q(**{kind: protected.kind, f"{key}__in": things.values(protected.key)})
+    return known
+
+
+def holders(permission: Permission, thing: Governed) -> set[int]:
+    """The people who hold a permission on a thing as its owners or by a live grant, not by role.
+
+    Those whom a role gives it are not meant by it: an admin may decide everywhere and is asked
+    only where nobody else is.
+    """
+    assert isinstance(thing, Model)
+    found: set[int] = set()
+    for protected, target in _levels(_PROTECTED[type(thing)], thing):
+        grants = {"content_object": target}
+        users = _live(protected.user_grants, permission).filter(**grants)
+        groups = _live(protected.group_grants, permission).filter(**grants)
+        found.update(users.values_list("user_id", flat=True))
+        found.update(groups.filter(group__user__gt=0).values_list("group__user", flat=True))
+    if permission in OWNED:
+        parent = getattr(thing, _PROTECTED[type(thing)].parent or "", None)
+        owner = thing.owner_team_id or getattr(parent, "owner_team_id", None)
+        found.update(Membership.objects.filter(team=owner).values_list("user_id", flat=True))
+    return found or set(
+        User.objects.filter(groups__name="admin", is_active=True).values_list("pk", flat=True)
+    )
 
 
 def may(actor: Actor, permission: Permission, thing: Governed) -> bool:

@@ -4,6 +4,8 @@ from celery import shared_task
 
 from governance.services.answers import forget_old_answers
 from governance.services.jobs import run_due_jobs
+from governance.services.mails import send_due_mails
+from governance.services.notices import forget_old_notices
 from governance.services.verification import verify_chain
 
 
@@ -20,3 +22,13 @@ def forget_answers() -> None:
 @shared_task(name="governance.run_jobs")
 def run_jobs() -> None:
     run_due_jobs()
+
+
+@shared_task(name="governance.send_mails")
+def send_mails() -> None:
+    send_due_mails()
+
+
+@shared_task(name="governance.forget_notices")
+def forget_notices() -> None:
+    forget_old_notices()

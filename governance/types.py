@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from django.db.models import TextChoices
+
 
 class Role(StrEnum):
     """The five roles; each is a Django group of this name."""
@@ -25,6 +27,41 @@ class Permission(StrEnum):
     EDIT = "edit"
     APPROVE = "approve"
     ADMINISTER = "administer"
+
+
+class NoticeKind(TextChoices):
+    """What people are told of."""
+
+    PROPOSED = "proposed", "Proposed"
+    VOTE_WANTED = "vote_wanted", "Waits for your vote"
+    DECIDED = "decided", "Decided"
+    ACTIVATED = "activated", "Active"
+    DEPRECATED = "deprecated", "Deprecated"
+    RETIRED = "retired", "Retired"
+    CHANGED = "changed", "Changed"
+    REQUEST_WAITING = "request_waiting", "Access asked for"
+    REQUEST_DECIDED = "request_decided", "Access decided"
+    ALARM_RAISED = "alarm_raised", "Alarm"
+    ALARM_ENDED = "alarm_ended", "Alarm over"
+
+
+class MailWish(TextChoices):
+    """How a person wants to be told beside the portal's own pages."""
+
+    EACH = "each", "A mail for each"
+    DAILY = "daily", "One mail a day"
+    NONE = "none", "No mail"
+
+
+class MailState(TextChoices):
+    """How far the mail about a notice is. `dropped`: there was no more reason to send it."""
+
+    NONE = "none"
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+    DROPPED = "dropped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance import views_access, views_audit, views_jobs, views_people
+from governance import views_access, views_audit, views_jobs, views_notices, views_people
 
 urlpatterns = [
     path("access/", views_access.overview, name="access"),
@@ -19,6 +19,11 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/", views_jobs.job, name="job"),
     path("jobs/<uuid:job_id>/state/", views_jobs.state, name="job_state"),
     path("jobs/<uuid:job_id>/steer/", views_jobs.steer, name="job_steer"),
+    path("notifications/", views_notices.overview, name="notifications"),
+    path("notifications/bell/", views_notices.bell, name="notifications_bell"),
+    path("notifications/read/", views_notices.read_all, name="notifications_read"),
+    path("notifications/mail/", views_notices.choose_mail, name="notifications_mail"),
+    path("notifications/<uuid:notice_id>/open/", views_notices.read_one, name="notification"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
     path("people/<int:user_id>/", views_people.person, name="person"),

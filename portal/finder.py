@@ -1,4 +1,4 @@
-"""What the finder finds: streams, fields, people, experiments and pages, each kind a few at most."""
+"""What the finder finds: streams, fields, terms, people, experiments and pages, each kind a few at most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,10 @@ from typing import Any, Final
 from django.db.models import Case, Q, When
 from django.urls import NoReverseMatch, reverse
 
-from catalog.models import Stream
+from catalog.models import Stream, Term
 from catalog.selectors import search
+from catalog.selectors.glossary import ORDER as TERM_ORDER
+from catalog.selectors.glossary import find_terms
 from catalog.selectors.streams import may_read_payload, visible_streams
 from experiments.models import Experiment
 from experiments.selectors.experiments import search_experiments
@@ -56,6 +58,9 @@ COMMANDS: Final = (
     Command("Experiments", "experiments", "flask", "g e"),
     Command("Access: requests and grants", "access", "key", "g a"),
     Command("Ask the audit log", "audit", "chain", "g u"),
+    Command("Lineage", "lineage", "lineage", "g l"),
+    Command("Notifications", "notifications", "bell"),
+    Command("Glossary", "glossary", "info"),
     Command("Fields over all streams", "fields", "grab"),
     Command("Producers", "producers", "up"),
     Command("Consumers", "consumers", "dn"),
@@ -75,6 +80,7 @@ class Found:
     streams_are: str = "Streams"
     corrected: str = ""
     fields: Sequence[dict[str, Any]] = ()
+    terms: Sequence[Term] = ()
     people: Sequence[User] = ()
     experiments: Sequence[Experiment] = ()
     commands: Sequence[Command] = field(default=())
@@ -85,6 +91,7 @@ class Found:
         counts = (
             (len(self.streams), "streams"),
             (len(self.fields), "fields"),
+            (len(self.terms), "terms"),
             (len(self.people), "people"),
             (len(self.experiments), "experiments"),
             (len(self.commands), "commands"),
@@ -100,10 +107,12 @@ def find(actor: Actor, text: str, *, limit: int, opened: Sequence[str] = ()) -> 
     kind = text[:1] if text[:1] in ("@", "#", ">") else ""
     needle = text.removeprefix(kind).strip()
     streams, streams_are, corrected = _streams(actor, needle, limit, opened, kind)
-    fields, people, experiments = [], [], []
+    fields, terms, people, experiments = [], [], [], []
     if needle and kind in ("", "#"):
         rows = search.find_fields(actor, needle).order_by("rank", "-streams", "name")
         fields = list(rows[:limit])
+    if needle and kind == "":
+        terms = list(find_terms(needle).order_by(*TERM_ORDER)[:limit])
     if needle and kind in ("", "@"):
         named = Q(name__icontains=needle) | Q(email__icontains=needle)
         people = list(User.objects.filter(named, is_active=True).order_by("name")[:limit])
@@ -120,6 +129,7 @@ def find(actor: Actor, text: str, *, limit: int, opened: Sequence[str] = ()) -> 
         streams_are=streams_are,
         corrected=corrected,
         fields=fields,
+        terms=terms,
         people=people,
         experiments=experiments,
         commands=commands[: limit if needle or kind == "" else None],

@@ -149,6 +149,7 @@ CELERY_TASK_ROUTES = {
     "delivery.*": {"queue": "delivery"},
     "catalog.*": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
+    "governance.send_mails": {"queue": "bulk"},
 }
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -171,6 +172,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "versions-due": {"task": "catalog.retire_due_versions", "schedule": 300.0},
     "untouched-drafts": {"task": "catalog.thin_drafts", "schedule": 3600.0},
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
+    "mails": {"task": "governance.send_mails", "schedule": 60.0, "options": {"expires": 60}},
+    "old-notices": {"task": "governance.forget_notices", "schedule": 3600.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 
@@ -198,7 +201,24 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
 GUARDIAN_MONKEY_PATCH_USER = False
 ANONYMOUS_USER_NAME = None
-EMAIL_BACKEND = env.text("PORTAL_EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+
+# --- Mail -------------------------------------------------------------------------------------
+
+# Without an address to send from notices stay in the portal.
+MAIL_FROM = env.text("PORTAL_EMAIL_FROM", "")
+DEFAULT_FROM_EMAIL = MAIL_FROM or "portal@localhost"
+EMAIL_HOST = env.text("PORTAL_EMAIL_HOST", "localhost")
+EMAIL_PORT = env.integer("PORTAL_EMAIL_PORT", 25, minimum=1, maximum=65_535)
+EMAIL_HOST_USER = env.text("PORTAL_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.text("PORTAL_EMAIL_PASSWORD", "")
+_MAIL_SECURITY = env.choice("PORTAL_EMAIL_SECURITY", "none", ("none", "starttls", "tls"))
+EMAIL_USE_TLS = _MAIL_SECURITY == "starttls"
+EMAIL_USE_SSL = _MAIL_SECURITY == "tls"
+EMAIL_TIMEOUT = 10
+_MAIL_BY = "smtp" if MAIL_FROM else "console"
+EMAIL_BACKEND = env.text(
+    "PORTAL_EMAIL_BACKEND", f"django.core.mail.backends.{_MAIL_BY}.EmailBackend"
+)
 
 # --- Security ---------------------------------------------------------------------------------
 

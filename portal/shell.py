@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from governance.middleware import request_actor
+from governance.selectors.notices import MOST_COUNTED, unread_count
 from portal.counts import Counts, counts_for
 from portal.kernel import soft_cache
 
@@ -61,7 +62,9 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         (
             Place("home", "Home", "home", "h"),
             Place("catalog", "Catalog", "catalog", "c", "streams"),
+            Place("lineage", "Lineage", "lineage", "l"),
             Place("fields", "Fields", "grab"),
+            Place("glossary", "Glossary", "info"),
         ),
     ),
     (
@@ -137,6 +140,17 @@ class Shell:
     def keys(self) -> list[Link]:
         """Places with a key after `g`, for the list of keys."""
         return [link for section in self.sections for link in section.links if link.key]
+
+    @cached_property
+    def unread(self) -> int:
+        """Unread notifications, counted up to 100."""
+        if not self._request.user.is_authenticated:
+            return 0
+        return unread_count(request_actor(self._request))
+
+    @property
+    def unread_said(self) -> str:
+        return str(self.unread) if self.unread <= MOST_COUNTED else f"{MOST_COUNTED}+"
 
     @property
     def status_url(self) -> str:

@@ -12,6 +12,7 @@ from portal import (
     views_enforcement,
     views_home,
     views_ingest,
+    views_lineage,
     views_stream,
 )
 
@@ -23,6 +24,7 @@ stream_pages = [
     path("quality/", views_stream.quality, name="stream_quality"),
     path("enforcement/", views_enforcement.change, name="stream_enforcement"),
     path("consumers/", views_stream.consumers, name="stream_consumers"),
+    path("lineage/", views_lineage.stream_lineage, name="stream_lineage"),
     path("samples/", views_stream.samples, name="stream_samples"),
     path("activity/", views_stream.activity, name="stream_activity"),
     path("follow/", views_stream.follow, name="stream_follow"),
@@ -38,6 +40,7 @@ urlpatterns = [
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),
     path("fields/", views_catalog.fields, name="fields"),
+    path("lineage/", views_lineage.lineage, name="lineage"),
     path("ingest/", views_ingest.ingest_health, name="ingest_health"),
     path("streams/", views_catalog.catalog, name="catalog"),
     path("domains/<slug:slug>/", views_catalog.domain, name="domain"),

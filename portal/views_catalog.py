@@ -10,8 +10,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from catalog.models import Domain
+from catalog.selectors import fields as explorer
 from catalog.selectors import search
 from catalog.selectors.streams import get_stream, visible_streams
+from catalog.types import Classification
 from governance.middleware import request_actor
 from governance.models import Team
 from portal import finder
@@ -28,6 +30,13 @@ _FINDER_ROWS: Final = 5
 _SEARCH_ROWS: Final = 25
 _FIELD_ROWS: Final = 50
 _CHOICES: Final = 12
+_FIELD_QUERY: Final = {
+    "q": parameters.text(200),
+    "conflicts": parameters.flag,
+    "classification": parameters.choice(Classification.values),
+    "ordering": parameters.choice(explorer.ORDERINGS),
+    "cursor": parameters.text(2000),
+}
 LABELS: Final = {
     "domain": "Domain",
     "owner": "Owner",
@@ -247,19 +256,33 @@ def domain(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 @declare(GET="stream.discover")
 def fields(request: HttpRequest) -> HttpResponse:
-    """Field names over all streams, a page at a time."""
-    asked = parameters.read(
-        request.GET, {"q": parameters.text(200), "cursor": parameters.text(2000)}
-    )
-    text = asked.get("q", "")
+    """Fields over all streams by name, with the ways streams have them, a page at a time."""
+    actor = request_actor(request)
+    asked = parameters.read(request.GET, _FIELD_QUERY)
+    text, conflicts = asked.get("q", ""), asked.get("conflicts", False)
+    classification = asked.get("classification", "")
+    ordering = asked.get("ordering", "uses")
     page = paginate(
-        search.find_fields(request_actor(request), text),
-        order=("rank", "-streams", "name", "types"),
+        explorer.explore_fields(
+            actor, text=text, classification=classification, conflicts=conflicts or None
+        ),
+        order=explorer.ORDERINGS[ordering],
         limit=_FIELD_ROWS,
         cursor=asked.get("cursor"),
     )
     return render(
-        request, "catalog/fields.html", {"fields": page.items, "next": page.next, "text": text}
+        request,
+        "catalog/fields.html",
+        {
+            "fields": explorer.named_fields(actor, page.items),
+            "next": page.next,
+            "text": text,
+            "conflicts": conflicts,
+            "classification": classification,
+            "classifications": Classification.choices,
+            "ordering": ordering,
+            "is_asked": bool(text or conflicts or classification),
+        },
     )
 
 

@@ -14,6 +14,7 @@ from analytics.selectors import volume
 from catalog.drawing import Node, lineage
 from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
 from catalog.selectors import parties
+from catalog.selectors.glossary import terms_of_fields
 from catalog.selectors.streams import (
     fields_of_version,
     get_stream,
@@ -56,7 +57,7 @@ _FIELDS: Final = 1000
 _SHOWN_READERS: Final = 6
 
 
-def _frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, dict[str, Any]]:
+def stream_frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, dict[str, Any]]:
     """What every tab of a stream shows: head, verdict, trust and tabs."""
     actor = request_actor(request)
     stream = get_stream(actor, name)
@@ -89,7 +90,7 @@ def _frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stream, di
 @require_GET
 @declare(GET="stream.discover")
 def overview(request: HttpRequest, name: str) -> HttpResponse:
-    actor, stream, frame = _frame(request, name, "overview")
+    actor, stream, frame = stream_frame(request, name, "overview")
     fields = []
     if stream.default_version is not None:
         fields = list(fields_of_version(get_version(stream, None))[:_TREE_ROWS])
@@ -103,6 +104,7 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
         | volume_context(stream, asked.get("range", "14d"))
         | {
             "fields": fields,
+            "terms": terms_of_fields(stream, fields),
             "contract": f"{_compatibility(stream)}, {ENFORCEMENT[stream.enforcement]}",
             "compatibility": _compatibility(stream),
             "checks": _check_rows(stream),
@@ -223,7 +225,7 @@ def _chart_label(stream: Stream, points: list[volume.Point], unit: str) -> str:
 @require_GET
 @declare(GET="stream.discover")
 def schema(request: HttpRequest, name: str) -> HttpResponse:
-    _, stream, frame = _frame(request, name, "schema")
+    _, stream, frame = stream_frame(request, name, "schema")
     asked = parameters.read(
         request.GET, {"v": parameters.integer(1, 1_000_000), "q": parameters.text(200)}
     )
@@ -238,6 +240,7 @@ def schema(request: HttpRequest, name: str) -> HttpResponse:
         | {
             "version": version,
             "fields": fields,
+            "terms": terms_of_fields(stream, fields),
             "hits": hits,
             "versions": stream.versions.order_by("-version").defer("document")[:100],
             "text": text,
@@ -261,7 +264,7 @@ def _found(rows: list[SchemaField], text: str) -> tuple[list[SchemaField], froze
 @require_GET
 @declare(GET="stream.discover")
 def versions(request: HttpRequest, name: str) -> HttpResponse:
-    _, stream, frame = _frame(request, name, "versions")
+    _, stream, frame = stream_frame(request, name, "versions")
     page = paginate(
         stream.versions.defer("document"), order=("-version",), cursor=request.GET.get("cursor")
     )
@@ -275,7 +278,7 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
 @require_GET
 @declare(GET="stream.discover")
 def quality(request: HttpRequest, name: str) -> HttpResponse:
-    _, stream, frame = _frame(request, name, "quality")
+    _, stream, frame = stream_frame(request, name, "quality")
     return render(
         request,
         "catalog/stream_quality.html",
@@ -291,7 +294,7 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
 @require_GET
 @declare(GET="stream.discover")
 def consumers(request: HttpRequest, name: str) -> HttpResponse:
-    _, stream, frame = _frame(request, name, "consumers")
+    _, stream, frame = stream_frame(request, name, "consumers")
     page = paginate(
         parties.readers_of(stream), order=("since", "id"), cursor=request.GET.get("cursor")
     )
@@ -304,7 +307,7 @@ def consumers(request: HttpRequest, name: str) -> HttpResponse:
 @declare(GET="stream.discover")
 def samples(request: HttpRequest, name: str) -> HttpResponse:
     """Recent events for who may read them; for others, how to ask."""
-    actor, stream, frame = _frame(request, name, "samples")
+    actor, stream, frame = stream_frame(request, name, "samples")
     asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
     if not frame["may_read"]:
         return render(request, "catalog/stream_samples.html", frame | {"events": None})
@@ -318,7 +321,7 @@ def samples(request: HttpRequest, name: str) -> HttpResponse:
 @declare(GET="stream.discover")
 def activity(request: HttpRequest, name: str) -> HttpResponse:
     """Everything recorded about the stream: for its team and admins."""
-    actor, stream, frame = _frame(request, name, "activity")
+    actor, stream, frame = stream_frame(request, name, "activity")
     if not frame["may_edit"]:
         raise NotFoundError
     asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})

@@ -3,6 +3,7 @@ from catalog.models.consumers import Consumer, ConsumerMapping
 from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPermission
 from catalog.models.drafts import Draft, DraftKind, DraftShare
 from catalog.models.enforcement import EnforcementRule, FieldExtension
+from catalog.models.glossary import Term, TermUse
 from catalog.models.producers import Producer, ProducerSource, ProducerStream
 from catalog.models.registry import (
     RegistryMode,
@@ -53,5 +54,7 @@ __all__ = [
     "StreamTag",
     "StreamUserPermission",
     "Tag",
+    "Term",
+    "TermUse",
     "Vote",
 ]

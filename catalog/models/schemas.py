@@ -92,6 +92,13 @@ class SchemaField(models.Model):
             models.Index(fields=["stream", "is_current", "position"], name="schema_field_stream"),
             models.Index(fields=["name"], name="schema_field_name"),
             models.Index(fields=["path"], name="schema_field_path"),
+            # The field explorer walks along names and reads nothing but this index.
+            models.Index(
+                fields=["name", "stream"],
+                include=["types", "format", "unit", "classification"],
+                condition=models.Q(is_current=True),
+                name="schema_field_explored",
+            ),
         ]
 
     def __str__(self) -> str:

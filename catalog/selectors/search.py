@@ -4,6 +4,9 @@ A query's words must all match, each as a prefix of a word of the stream (name, 
 owner, tags, aliases, fields: `catalog/sql/index_stream.sql`) or by its English stem. When nothing
 matches, words that the catalog does not know are replaced by the nearest known one, and the answer
 says so. The vocabulary holds unrestricted streams only, so a correction gives nothing away.
+
+Among what fits about as well, what is used and can be trusted comes first (`_standing`): it weighs
+as much as a match in another column, and less than a match in the name.
 """
 
 import re
@@ -12,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
@@ -27,12 +31,13 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Cast
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Cast, Least
 from rapidfuzz import fuzz, process
 
 from catalog.models import SchemaField, Stream
 from catalog.selectors.streams import visible_streams
-from portal.kernel import sql
+from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -49,6 +54,8 @@ _VOCABULARY: Final = sql.load("catalog", "search_vocabulary")
 _VOCABULARY_SECONDS: Final = 60.0
 _LIKENESS: Final = 72
 _MATCHING_FIELDS: Final = 3
+MOST_READERS: Final = 20
+FLOWS: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,17 @@ class OutsideFacet:
 
 
 _outside_facets: dict[str, OutsideFacet] = {}
+_doubts: list[Callable[[], Q]] = []
 
 
 def add_facet(name: str, values: tuple[str, ...], streams: Callable[[frozenset[str]], Q]) -> None:
     """Let questions name a facet of an app above; called once when that app is ready."""
     _outside_facets[name] = OutsideFacet(values, streams)
+
+
+def add_doubt(streams: Callable[[], Q]) -> None:
+    """Let an app above name streams that are less to be trusted now, which lowers their rank."""
+    _doubts.append(streams)
 
 
 def outside_facets() -> Mapping[str, OutsideFacet]:
@@ -214,6 +227,7 @@ def _ranked(rows: QuerySet[Stream], text: str) -> QuerySet[Stream]:
     exact = "_".join(words)
     return annotated.annotate(
         rank=Cast(SearchRank(F("search"), _query(words)) * 1_000_000, IntegerField())
+        + _standing()
         + Case(
             When(name=text.strip().lower(), then=Value(4_000_000)),
             When(name__endswith=f".{exact}", then=Value(2_000_000)),
@@ -222,6 +236,22 @@ def _ranked(rows: QuerySet[Stream], text: str) -> QuerySet[Stream]:
             output_field=IntegerField(),
         )
     )
+
+
+def _standing() -> CombinedExpression:
+    """Points for use and trust, from -950,000 to 250,000; a rank in the text is 0 to 1,000,000."""
+    points = Least(F("readers"), MOST_READERS) * Value(5_000)
+    flows = When(last_event_at__gte=clock.now() - FLOWS, then=Value(100_000))
+    owned = When(owner_team__isnull=False, then=Value(50_000))
+    ended = (
+        When(lifecycle="retired", then=Value(-800_000)),
+        When(lifecycle="deprecated", then=Value(-400_000)),
+    )
+    doubted = (When(doubt(), then=Value(-150_000)) for doubt in _doubts)
+    for whens in ((flows,), (owned,), ended, tuple(doubted)):
+        if whens:
+            points += Case(*whens, default=Value(0), output_field=IntegerField())
+    return points
 
 
 def _count(

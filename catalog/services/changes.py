@@ -17,6 +17,12 @@ from catalog.compatibility.types import Verdict
 from catalog.models import Change, ChangeComment, ChangeVote, SchemaVersion, Stream, Vote
 from catalog.schema_safety import check_schema, fingerprint
 from catalog.services.schemas import lock, make_active, store_version
+from catalog.services.telling import (
+    tell_of_activation,
+    tell_of_proposal,
+    tell_of_rejection,
+    tell_of_vote,
+)
 from catalog.types import Track, VersionState
 from governance import access, audit
 from governance.services.jobs import start_job
@@ -57,6 +63,7 @@ def propose_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Chang
     """
     access.require(actor, Permission.EDIT, stream)
     change = open_change(stream, proposal, actor=actor)
+    tell_of_proposal(change, by=actor)
     start_report(change, actor=actor)
     return change
 
@@ -181,6 +188,7 @@ def vote_on_change(change: Change, vote: Vote, *, actor: Actor, comment: str = "
     if locked.version.state != wanted:
         move_version(locked.version, VersionState(locked.version.state), wanted)
     touch(locked)
+    tell_of_vote(locked, vote, comment, by=actor)
     audit.record(
         actor,
         "schema.approved" if vote == Vote.APPROVE else "schema.changes_asked",
@@ -207,6 +215,7 @@ def reject_change(change: Change, *, actor: Actor, reason: str) -> Change:
     move_version(locked.version, VersionState(locked.version.state), VersionState.REJECTED)
     locked.closed_at = clock.now()
     touch(locked)
+    tell_of_rejection(locked, reason, by=actor)
     audit.record(
         actor,
         "schema.withdrawn" if is_own else "schema.rejected",
@@ -247,6 +256,7 @@ def _activate(
     locked.closed_at = clock.now()
     locked.opens_group = opens
     touch(locked)
+    tell_of_activation(stream, locked.version, by=actor)
     audit.record(
         actor,
         "schema.published",

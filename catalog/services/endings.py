@@ -15,9 +15,10 @@ from django.db.models import F
 
 from catalog.models import Stream
 from catalog.services.schemas import lock
+from catalog.services.telling import tell_of_deprecation, tell_of_retirement, tell_of_stream
 from catalog.types import Lifecycle
 from governance import access, audit
-from governance.types import Permission
+from governance.types import NoticeKind, Permission
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
@@ -54,6 +55,10 @@ def deprecate_stream(
     if moved != 1:
         raise InvalidStateError("Only an active stream can be deprecated.")
     stream.refresh_from_db()
+    advice = [f"Use {successor.name} instead."] if successor else []
+    tell_of_deprecation(
+        stream, stream.name, sunset_at, " ".join([*advice, migration.strip()]), by=actor
+    )
     audit.record(
         actor,
         "stream.deprecated",
@@ -92,6 +97,13 @@ def reactivate_stream(stream: Stream, *, actor: Actor) -> Stream:
     if moved != 1:
         raise InvalidStateError("Only a deprecated stream before its sunset can be taken back.")
     stream.refresh_from_db()
+    tell_of_stream(
+        stream,
+        NoticeKind.CHANGED,
+        f"{stream.name} stays",
+        "That it is deprecated was taken back.",
+        by=actor,
+    )
     audit.record(
         actor,
         "stream.reactivated",
@@ -133,6 +145,7 @@ def _retire(stream: Stream, actor: Actor) -> Stream:
     if moved != 1:
         raise InvalidStateError("Only a deprecated stream can be retired.")
     stream.refresh_from_db()
+    tell_of_retirement(stream, stream.name, by=actor)
     audit.record(actor, "stream.retired", stream.ref, summary=f"retired {stream.name}")
     return stream
 

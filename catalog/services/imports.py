@@ -24,6 +24,7 @@ from catalog.services import import_facts as facts
 from catalog.services import import_versions as versions
 from catalog.services.import_taking import Taking
 from catalog.services.streams import NewStream, is_taken, register_stream
+from catalog.services.telling import tell_of_activation
 from governance import access, audit
 from governance.models import Team
 from governance.types import Permission
@@ -84,6 +85,7 @@ def _take(taking: Taking, domain: str) -> Imported:
     facts.tie_parties(taking, stream)
     added = sum(one.step is Step.ADD for one in taking.versions)
     if added and not taking.is_new:
+        tell_of_activation(stream, stream.versions.latest("version"), by=taking.actor)
         audit.record(
             taking.actor,
             "schema.published",

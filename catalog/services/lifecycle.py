@@ -16,6 +16,7 @@ from django.db.models import F
 
 from catalog.models import FieldExtension, SchemaField, SchemaVersion, Stream
 from catalog.services.schemas import lock, make_default
+from catalog.services.telling import tell_of_deprecation, tell_of_retirement
 from catalog.types import VersionState
 from governance import access, audit
 from governance.types import Permission
@@ -72,6 +73,9 @@ def deprecate_version(
     ]
     version.save(
         update_fields=["state", "deprecated_at", "sunset_at", "migration_note", "brownouts"]
+    )
+    tell_of_deprecation(
+        stream, f"{stream.name} v{version.version}", sunset_at, migration.strip(), by=actor
     )
     _record(
         actor,
@@ -230,6 +234,7 @@ def _retire(stream: Stream, version: SchemaVersion, actor: Actor) -> None:
     if moved != 1:
         raise InvalidStateError("Only a deprecated version can be retired.")
     version.refresh_from_db()
+    tell_of_retirement(stream, f"{stream.name} v{version.version}", by=actor)
     _record(actor, stream, "schema.retired", f"retired v{version.version}")
 
 

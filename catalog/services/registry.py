@@ -70,6 +70,7 @@ from catalog.services.streams import (
     make_stream,
     record_registration,
 )
+from catalog.services.telling import tell_of_activation, tell_of_proposal
 from catalog.types import CompatibilityPolicy, Lifecycle
 from governance import audit
 from portal.kernel import sql
@@ -291,6 +292,7 @@ def _publish(
     version = store_version(locked, document, draft=draft, actor=actor, note="registered")
     row = _enroll(version, sent, targets)
     make_active(locked, version, opens_group=None)
+    tell_of_activation(locked, version, by=actor)
     if version.version == 1:
         record_registration(locked, actor=actor)
     audit.record(
@@ -318,6 +320,7 @@ def _propose(
             raise operation_not_permitted(error.detail) from error
         return open_one
     _enroll(change.version, sent, targets)
+    tell_of_proposal(change, by=actor)
     start_report(change, actor=actor)
     return change
 

@@ -25,6 +25,7 @@ from catalog.services.changes import (
     touch,
 )
 from catalog.services.schemas import compared_versions, lock
+from catalog.services.telling import tell_of_proposal
 from catalog.types import VersionState
 from governance import access, audit
 from governance.types import Permission
@@ -110,6 +111,7 @@ def apply_remedies(change: Change, ids: Sequence[str], *, actor: Actor) -> Chang
     )
     revised.revises = locked
     revised.save(update_fields=["revises"])
+    tell_of_proposal(revised, by=actor)
     audit.record(
         actor,
         "schema.mended",

@@ -14,6 +14,7 @@ from catalog.schema_safety import canonical
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.enforcement import begin_rung
 from catalog.services.schemas import add_version, reindex
+from catalog.services.telling import tell_of_facts
 from catalog.types import (
     Classification,
     CompatibilityMode,
@@ -197,6 +198,11 @@ def change_stream(
         begin_rung(stream)
     stream.refresh_from_db()
     reindex(stream)
+    tell_of_facts(
+        stream,
+        {name for name in changes if before[name] != _plain(_present(stream, name))},
+        by=actor,
+    )
     audit.record(
         actor,
         "stream.changed",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.api import access, audit, jobs
+from governance.api import access, audit, jobs, notices
 
 urlpatterns = [
     path("access-requests", access.AccessRequests.as_view()),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),
     path("jobs/<uuid:job_id>/resume", jobs.Resume.as_view()),
     path("jobs/<uuid:job_id>/stop", jobs.Stop.as_view()),
+    path("notifications", notices.Notifications.as_view()),
+    path("notifications/read", notices.ReadAll.as_view()),
+    path("notifications/wish", notices.MailWishDetail.as_view()),
+    path("notifications/<uuid:notice_id>/read", notices.ReadOne.as_view()),
     path("audit", audit.Audit.as_view()),
     path("audit/verify", audit.AuditVerify.as_view()),
     path("audit/export", audit.AuditExport.as_view()),

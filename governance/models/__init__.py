@@ -3,6 +3,7 @@ from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditEntry
 from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind
+from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
 from governance.models.verification import AuditVerification
 
@@ -16,6 +17,7 @@ __all__ = [
     "Key",
     "KeyKind",
     "Membership",
+    "Notice",
     "Team",
     "TermedPermission",
     "User",

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 
+from governance.types import MailWish
 from portal.kernel import clock
 
 
@@ -30,6 +31,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=clock.now)
     single_key_shortcuts = models.BooleanField(default=True)
+    notice_mail = models.CharField(max_length=5, choices=MailWish.choices, default=MailWish.DAILY)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

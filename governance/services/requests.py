@@ -13,7 +13,8 @@ from governance.errors import NotOwnRequestError, PeopleOnlyError
 from governance.models import AccessRequest, Team, User
 from governance.models.access import RequestState
 from governance.selectors.requests import GrantRow, find_grant, get_request, grant_row
-from governance.types import Permission, ResourceRef
+from governance.services.notices import News, tell
+from governance.types import NoticeKind, Permission, ResourceRef
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
 from portal.kernel.errors import (
@@ -62,6 +63,7 @@ def ask_for_access(
             )
     except IntegrityError as error:
         raise ConflictError("You already have an open request for it.") from error
+    _tell_deciders(request, thing, actor)
     audit.record(
         actor,
         "access.requested",
@@ -88,6 +90,7 @@ def approve_request(
         permissions.append(Permission.READ_PERSONAL)
     for permission in permissions:
         _add_grant(thing, permission, request.requester, request.purpose, term, actor, request)
+    _tell_requester(request, f"Granted until {term:%Y-%m-%d}. {reason.strip()}", actor)
     audit.record(
         actor,
         "access.granted",
@@ -108,6 +111,7 @@ def deny_request(request_id: UUID, *, actor: Actor, reason: str) -> AccessReques
         )
     request = _decidable(request_id, actor)
     _settle(request, RequestState.DENIED, actor, reason)
+    _tell_requester(request, f"Declined: {reason.strip()}", actor)
     audit.record(
         actor,
         "access.denied",
@@ -188,6 +192,32 @@ def end_grant(grant_id: str, *, actor: Actor) -> GrantRow:
         summary=f"ended {found.permission} of {found.holder} on {thing.ref.key}",
     )
     return found
+
+
+def _tell_deciders(request: AccessRequest, thing: Any, actor: Actor) -> None:
+    ref = ResourceRef(request.resource_kind, request.resource_key)
+    news = News(
+        NoticeKind.REQUEST_WAITING,
+        ref,
+        f"{actor.label} asks to read {ref.key}",
+        f"Until {request.until:%Y-%m-%d}, for: {request.purpose}",
+        "/access/",
+        f"request:{request.pk}",
+    )
+    tell(access.holders(Permission.APPROVE, thing), news, by=actor)
+
+
+def _tell_requester(request: AccessRequest, sentence: str, actor: Actor) -> None:
+    ref = ResourceRef(request.resource_kind, request.resource_key)
+    news = News(
+        NoticeKind.REQUEST_DECIDED,
+        ref,
+        f"Your request to read {ref.key} is decided",
+        sentence.strip(),
+        "/access/",
+        f"request:{request.pk}",
+    )
+    tell([request.requester_id], news, by=actor)
 
 
 def _check_terms(purpose: str, until: datetime) -> None:

@@ -252,6 +252,24 @@ def senders(stream_id: int) -> list[tuple[str, float]]:
     ]
 
 
+def sent(stream_ids: Iterable[int]) -> dict[tuple[int, int], int]:
+    """Events accepted in the last 24 hours by stream and producer; pairs without any are absent.
+
+    One range of the accounts' primary key a stream, in one query.
+    """
+    ids = list(stream_ids)
+    if not ids:
+        return {}
+    rows = (
+        IngestMinute.objects.filter(
+            stream_id__in=ids, minute__gte=clock.now() - DAY, accepted__gt=0
+        )
+        .values("stream_id", "producer_id")
+        .annotate(events=Sum("accepted"))
+    )
+    return {(row["stream_id"], row["producer_id"]): int(row["events"]) for row in rows}
+
+
 def strips(stream_ids: Iterable[int]) -> dict[int, list[str]]:
     """The calm strip of each stream over the last 24 hours, oldest first; one query."""
     ids = list(stream_ids)

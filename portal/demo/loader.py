@@ -19,6 +19,7 @@ from ingest.pipeline import accept_events
 from portal.demo import traffic
 from portal.demo.change import propose_story_change
 from portal.demo.experiment import build_experiment
+from portal.demo.glossary import read_old_notices
 from portal.demo.shop import PRODUCERS
 from portal.demo.workspace import HISTORY_DAYS, build
 from portal.kernel import clock, soft_cache
@@ -55,6 +56,7 @@ def load(*, tell: Tell, is_stopped: Stop, days: int = HISTORY_DAYS) -> int:
         build_experiment(_story().experiment_at)
         analyse_running()
         propose_story_change()
+        read_old_notices(clock.now())
         _progress("", 100)
     return accepted
 

@@ -26,6 +26,7 @@ from governance.services.requests import approve_request, ask_for_access
 from governance.services.teams import add_member, create_team
 from governance.types import ResourceRef
 from portal.demo.fields import document
+from portal.demo.glossary import build_follows, build_glossary
 from portal.demo.shop import (
     CONSUMERS,
     ENGINEER_TEAMS,
@@ -55,6 +56,8 @@ def build(now: datetime) -> None:
     _producers(teams)
     _consumers(teams, now)
     _endings(now)
+    build_glossary(now)
+    build_follows()
     _wishes(now)
 
 

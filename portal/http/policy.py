@@ -27,6 +27,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "domain.edit": "The owner team of the domain, an editor by grant, or an admin.",
     "stream.approve": "The owner team, an approver by grant, or an admin.",
     "team.manage": "An admin, or a lead of the team.",
+    "glossary.write": "Somebody of the team that keeps the term, or an admin.",
     "producer.manage": "The producer's team, or an admin.",
     "consumer.manage": "The consumer's team, or an admin.",
     "grant.end": "Its holder, who may approve on the thing, or an admin.",

@@ -10,7 +10,9 @@ from datetime import datetime
 from django.db.models import F
 
 from catalog.models import Stream
+from catalog.services.telling import tell_of_stream
 from governance import audit
+from governance.types import NoticeKind
 from portal.kernel.actor import SYSTEM
 from quality.models import Alarm
 
@@ -46,6 +48,8 @@ def settle_alarms(happenings: Iterable[Happening], *, at: datetime) -> None:
         elif row.event == "reopened":
             _reopen(row)
     for row in told:
+        _tell(row, at)
+    for row in told:
         audit.record(
             SYSTEM,
             ACTIONS[row.event],
@@ -63,6 +67,16 @@ def close_orphans(*, at: datetime) -> int:
     )
     Alarm.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=at)
     for row in rows:
+        tell_of_stream(
+            row.stream,
+            NoticeKind.ALARM_ENDED,
+            f"{row.kind.capitalize()} alarm of {row.stream.name} is over",
+            f"The stream is {row.stream.lifecycle} and no longer checked.",
+            by=SYSTEM,
+            url=f"/quality/alarms/{row.pk}/",
+            at=at,
+        )
+    for row in rows:
         audit.record(
             SYSTEM,
             "alarm.closed",
@@ -70,6 +84,21 @@ def close_orphans(*, at: datetime) -> int:
             summary=f"{row.kind} of {row.stream.name}: the stream is {row.stream.lifecycle}.",
         )
     return len(rows)
+
+
+def _tell(row: Happening, at: datetime) -> None:
+    """Tell followers and owners that an alarm began or ended, with a link to it."""
+    alarm = Alarm.objects.filter(stream=row.stream, kind=row.kind).order_by("-opened_at").first()
+    is_over = row.event == "recovered"
+    tell_of_stream(
+        row.stream,
+        NoticeKind.ALARM_ENDED if is_over else NoticeKind.ALARM_RAISED,
+        f"{row.kind.capitalize()} alarm of {row.stream.name}{' is over' if is_over else ''}",
+        row.sentence,
+        by=SYSTEM,
+        url=f"/quality/alarms/{alarm.pk}/" if alarm else "",
+        at=at,
+    )
 
 
 def _open(rows: Sequence[Happening], at: datetime) -> None:

@@ -1,5 +1,5 @@
 // Keeps panels fresh: data-live="<url>" is fetched again every data-every seconds, not in hidden tabs.
-// A part inside that was changed by hand (another range) says with data-live-from what to fetch. A failed refresh keeps the old content and says as of when it holds.
+// A part inside that was changed by hand (another range) says with data-live-from what to fetch. A failed refresh keeps the old content and says as of when it holds, unless data-live-quiet.
 const DEFAULT_SECONDS = 15;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 
@@ -25,7 +25,7 @@ async function refresh(panel) {
     if (held) document.getElementById(held)?.focus();
     panel.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
   } catch {
-    stale(panel);
+    if (!("liveQuiet" in panel.dataset)) stale(panel);
   } finally {
     panel.removeAttribute("aria-busy");
   }

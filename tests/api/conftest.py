@@ -12,11 +12,12 @@ import pytest
 from django.db import connection
 
 from analytics.models import StreamCount
-from catalog.models import Change, Consumer, Draft, DraftKind, Producer, Stream
+from catalog.models import Change, Consumer, Draft, DraftKind, Producer, Stream, Term
 from catalog.selectors.search import vocabulary
 from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.drafts import create_draft, share_draft
+from catalog.services.glossary import create_term
 from catalog.services.producers import create_producer
 from experiments.models import Experiment, Metric
 from experiments.services.experiments import (
@@ -27,7 +28,7 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Job, Team, User
+from governance.models import AccessRequest, Job, Notice, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.keys import create_key
@@ -94,6 +95,8 @@ class Secret:
     metric: Metric
     change: Change
     draft: Draft
+    notice: Notice
+    term: Term
 
 
 @pytest.fixture
@@ -141,9 +144,14 @@ def secret(db: None) -> Secret:
         actor=actor_of(owner), stream=stream,
     )  # fmt: skip
     share_draft(draft, actor=actor_of(owner), teams=[team])
+    term = create_term(
+        "agreement", actor=SYSTEM, name="Agreement", definition="What was agreed.",
+        uses=[(stream, ""), (stream, "zebra_code")],
+    )  # fmt: skip
+    notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, draft,
+        change, draft, notice, term,
     )  # fmt: skip
 
 
@@ -221,7 +229,11 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "name": {"producers": "sender", "consumers": "reader", "rollups": "stream_counts"}.get(
                 noun, NAME
             ),
-            "slug": {"teams": secret.team.slug, "tags": "zebra-tag"}.get(noun, "zebra"),
+            "slug": {
+                "teams": secret.team.slug,
+                "tags": "zebra-tag",
+                "glossary": secret.term.slug,
+            }.get(noun, "zebra"),
             "key": secret.metric.key if noun == "metrics" else secret.experiment.key,
             "request_id": str(secret.request.pk),
             "grant_id": secret.grant.id,
@@ -229,6 +241,7 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "user_id": str(secret.owner.pk),
             "change_id": str(secret.change.pk),
             "draft_id": str(secret.draft.pk),
+            "notice_id": str(secret.notice.pk),
             "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
         }
         while "<" in path:

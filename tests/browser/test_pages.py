@@ -25,6 +25,11 @@ PAGES = [
     "/streams/?q=order&domain=checkout", "/streams/checkout.order_placed/?range=24h",
     "/streams/checkout.order_placed/volume/", "/streams/checkout.order_placed/schema/?q=sku",
     "/dead-letters/?state=replayed", "/experiments/?state=draft",
+    "/notifications/", "/notifications/?show=all", "/lineage/", "/lineage/?domain=checkout",
+    "/lineage/?stream=checkout.order_placed&depth=2", "/lineage/?team=playback&active=true",
+    "/streams/checkout.order_placed/lineage/?depth=3", "/glossary/", "/glossary/?q=zzzqqq",
+    "/glossary/order-value/", "/glossary/order-value/edit/", "/fields/?conflicts=true",
+    "/fields/?classification=personal&ordering=name",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
 LINKED = {

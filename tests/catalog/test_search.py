@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from catalog.models import Stream
 from catalog.selectors.search import (
     ORDERINGS,
     Question,
@@ -11,9 +12,12 @@ from catalog.selectors.search import (
     words_of,
 )
 from catalog.selectors.streams import visible_streams
+from catalog.services.consumers import create_consumer, map_consumer
 from governance.types import Role
 from portal.http.pagination import paginate
-from portal.kernel.actor import Actor
+from portal.kernel import clock
+from portal.kernel.actor import SYSTEM, Actor
+from quality.models import Check
 from tests.support.factories import make_actor, make_stream, make_team
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +111,36 @@ def test_pages_neither_skip_nor_repeat() -> None:
 
 def test_words_are_bounded() -> None:
     assert len(words_of("a b c d e f g h i j k")) == 8
+
+
+def test_of_what_fits_as_well_the_used_the_flowing_and_the_owned_come_first() -> None:
+    """Six streams that differ in one fact each; their names would order them the other way."""
+    team = make_team()
+    for name in ("a_retired", "b_deprecated", "c_failing", "d_plain", "e_flowing", "f_read"):
+        make_stream(f"shop.{name}", description="A parcel left.", team=team)
+    Stream.objects.filter(name="shop.a_retired").update(lifecycle="retired")
+    Stream.objects.filter(name="shop.b_deprecated").update(lifecycle="deprecated")
+    Check.objects.create(
+        stream=Stream.objects.get(name="shop.c_failing"), kind="validity", state="alarm", level=2,
+        sentence="Broken.", evaluated_at=clock.now(),
+    )  # fmt: skip
+    Stream.objects.filter(name__in=("shop.e_flowing", "shop.f_read")).update(
+        last_event_at=clock.now()
+    )
+    reader = create_consumer("reader", actor=SYSTEM)
+    map_consumer(reader, Stream.objects.get(name="shop.f_read"), actor=SYSTEM)
+    orphan = make_stream("shop.c_orphan", description="A parcel left.")
+    rows = find_streams(make_actor(), Question(text="parcel")).rows
+    found = list(rows.order_by(*ORDERINGS["relevance"]).values_list("name", flat=True))
+    assert found == [
+        "shop.f_read", "shop.e_flowing", "shop.d_plain", orphan.name, "shop.c_failing",
+        "shop.b_deprecated", "shop.a_retired",
+    ]  # fmt: skip
+
+
+def test_a_name_that_was_asked_for_comes_first_whatever_its_standing() -> None:
+    ended = make_stream("shop.parcel_left", description="It left.")
+    Stream.objects.filter(pk=ended.pk).update(lifecycle="deprecated")
+    make_stream("shop.other", description="A parcel left.", team=make_team())
+    rows = find_streams(make_actor(), Question(text="parcel left")).rows
+    assert rows.order_by(*ORDERINGS["relevance"])[0] == ended
