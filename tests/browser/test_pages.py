@@ -24,12 +24,14 @@ PAGES = [
     "/search/", "/search/?q=zzzqqq", "/streams/?q=zzzqqq&domain=checkout",
     "/streams/?q=order&domain=checkout", "/streams/checkout.order_placed/?range=24h",
     "/streams/checkout.order_placed/volume/", "/streams/checkout.order_placed/schema/?q=sku",
-    "/dead-letters/?state=replayed", "/experiments/?state=draft",
+    "/dead-letters/?state=replayed", "/experiments/?state=draft", "/drafts/", "/jobs/",
+    "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
 LINKED = {
     "an alarm": ("/quality/", "main a[href^='/quality/alarms/']"),
     "a group of dead letters": ("/dead-letters/", "main a.rsn"),
+    "a job": ("/jobs/", "main .rows .ttl a"),
     "an event": ("/streams/checkout.order_placed/samples/", "main .rows .ttl a"),
 }
 
