@@ -30,11 +30,14 @@ PAGES = [
     "/streams/checkout.order_placed/lineage/?depth=3", "/glossary/", "/glossary/?q=zzzqqq",
     "/glossary/order-value/", "/glossary/order-value/edit/", "/fields/?conflicts=true",
     "/fields/?classification=personal&ordering=name",
+    "/drafts/", "/jobs/",
+    "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
 LINKED = {
     "an alarm": ("/quality/", "main a[href^='/quality/alarms/']"),
     "a group of dead letters": ("/dead-letters/", "main a.rsn"),
+    "a job": ("/jobs/", "main .rows .ttl a"),
     "an event": ("/streams/checkout.order_placed/samples/", "main .rows .ttl a"),
 }
 
