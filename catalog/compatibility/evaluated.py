@@ -39,6 +39,9 @@ def evaluated(prover: Prover, owners: frozenset[int], key: Key, *, certain: bool
         seen.add(number)
         node = prover.joins.nodes[number]
         _note(found, node, certain=certain)
+        if number not in owners:  # what an inner one takes is evaluated for the outer
+            found.all_names |= node.unevaluated_properties is not None
+            found.all_items |= node.unevaluated_items is not None
         todo += node.parts
         todo += _certain(prover, node, key) if certain else _possible(prover, node, key)
     return found

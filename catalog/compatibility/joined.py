@@ -311,10 +311,7 @@ class Joins:
 
     def is_false(self, number: int | None) -> bool:
         """Whether a node is the schema `false`."""
-        if number is None:
-            return False
-        node = self.nodes[number]
-        return not node.raw and node.kinds == frozenset()
+        return number is not None and self.nodes.is_false(number)
 
     def is_true(self, number: int | None) -> bool:
         """Whether a node says nothing about values: `true`, `{}`, annotations only."""

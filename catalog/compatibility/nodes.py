@@ -128,6 +128,15 @@ class Nodes:
         """The view a place is read under, without reading it."""
         return self._nodes[number].view
 
+    def raw_of(self, number: int) -> Mapping[str, Any]:
+        """What stands at a place; nothing for `true` and `false`."""
+        return self._nodes[number].raw
+
+    def is_false(self, number: int) -> bool:
+        """Whether a place holds the schema `false`, without reading it."""
+        node = self._nodes[number]
+        return not node.raw and node.kinds == frozenset()
+
     def document_of(self, number: int) -> Document:
         return self._nodes[number].document
 

@@ -156,7 +156,8 @@ def evaluated_names(
     """The names that schemas in place evaluate for a value; None means all."""
     found: set[str] = set()
     for node in joins.in_place(_applying(joins, numbers, value), conditional=False):
-        if node.additional is not None:
+        is_inner = node.unevaluated_properties is not None and node.number not in numbers
+        if node.additional is not None or is_inner:
             return None
         for name in value:
             if name in node.properties or any(texts.matches(p, name) for p in node.patterns):
@@ -197,7 +198,8 @@ def _items_evaluated(joins: Joins, owner: int, rest: int, value: list[Any]) -> b
     length = 0
     inside: list[int] = []
     for node in joins.in_place(_applying(joins, frozenset({owner}), value), conditional=False):
-        if node.items is not None:
+        is_inner = node.unevaluated_items is not None and node.number != owner
+        if node.items is not None or is_inner:
             return True
         length = max(length, len(node.prefix))
         inside += [] if node.contains is None else [node.contains[0]]

@@ -23,13 +23,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from catalog.compatibility import texts
+from catalog.compatibility import dialects, texts
 from catalog.compatibility.nodes import Node, View
 
 if TYPE_CHECKING:
     from catalog.compatibility.joined import Joins
 
-MAX_STARTS: Final = 4_000
+MAX_STARTS: Final = 10_000
+_DEEP: Final = frozenset(
+    [
+        *dialects.SCHEMA_MAPS, *dialects.SCHEMA_LISTS, *dialects.SCHEMA_SINGLES,
+        "$ref", "$recursiveRef", "$dynamicRef",
+    ]
+)  # fmt: skip
 Group = frozenset[int]
 NOBODY: Final[Group] = frozenset()
 
@@ -110,14 +116,21 @@ class Plan:
             self._closing.setdefault(group, _start(nodes))
         is_frozen = is_frozen or any(_holds_containers(node) for node in nodes)
         below = self.below[group] = self._below(nodes)
-        for child in {*below.names.values(), below.others}:
+        for child in self._deeper({*below.names.values(), below.others}):
             yield child, self._may_close(child, nodes, sure), is_frozen
         is_frozen = is_frozen or any(node.unique for node in nodes)
-        for child in {*below.prefix, below.items}:
+        for child in self._deeper({*below.prefix, below.items}):
             yield child, self._may_close(child, nodes, sure), is_frozen
         if not below.others:
             for number in self._undeclared(nodes):
                 yield frozenset({number}), False, True
+
+    def _deeper(self, groups: Iterable[Group]) -> Iterator[Group]:
+        """Those that speak of objects or arrays: a text or a number has no names to close."""
+        raw_of = self._joins.nodes.raw_of
+        for group in groups:
+            if any(not _DEEP.isdisjoint(raw_of(number)) for number in group):
+                yield group
 
     def _in_place(self, group: Iterable[int]) -> Iterator[Node]:
         """All schemas that have a say on the value, those of `not` too."""
@@ -154,7 +167,7 @@ class Plan:
         """Whether a schema rules about names that it does not list, or looks at whole objects."""
         rest = (node.additional, node.unevaluated_properties)
         return (
-            any(one is not None and not self._joins.is_true(one) for one in rest)
+            any(one is not None and not self._is_blank(one) for one in rest)
             or node.names is not None
             or node.min_properties is not None
             or node.max_properties is not None
@@ -213,8 +226,14 @@ class Plan:
         return {
             one
             for one in numbers
-            if one is not None and not self._joins.is_false(one) and not self._joins.is_true(one)
+            if one is not None and not self._joins.is_false(one) and not self._is_blank(one)
         }
+
+    def _is_blank(self, number: int) -> bool:
+        """Whether a schema says nothing: `true`, `{}`, annotations only."""
+        nodes = self._joins.nodes
+        known = dialects.KEYWORDS[nodes.document_of(number).draft]
+        return known.isdisjoint(nodes.raw_of(number)) and not self._joins.is_false(number)
 
 
 def _declared(node: Node) -> Iterator[str]:

@@ -129,8 +129,8 @@ def extend_field(
 ) -> FieldExtension:
     """Approve that a deprecated field may be sent beyond its `x-sunset`, in every version.
 
-    Raises InvalidError for a field without a sunset in a version in use, and for a day that is not
-    later than what holds now.
+    Raises InvalidError for a field that no version in use ends (it has no sunset, or is required),
+    and for a day that is not later than what holds now.
     """
     access.require(actor, Permission.APPROVE, stream)
     said = _checked_reason(reason)
@@ -140,6 +140,7 @@ def extend_field(
             stream=stream,
             path=path,
             deprecated=True,
+            required=False,
             sunset_on__isnull=False,
             schema_version__state__in=(VersionState.ACTIVE, VersionState.DEPRECATED),
         ).values_list("sunset_on", flat=True)

@@ -7,6 +7,7 @@ validator, which shares no code with the proofs.
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -191,3 +192,15 @@ def test_any_schema_is_compatible_with_itself(schema: Any, policy: Policy) -> No
     if _usable(whole):
         verdict = ask(whole, copy.deepcopy(whole), policy)
         assert verdict.compatible, verdict.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword"), [("array", "unevaluatedItems"), ("object", "unevaluatedProperties")]
+)
+def test_what_an_inner_schema_takes_is_evaluated_for_the_outer(kind: str, keyword: str) -> None:
+    whole = written_in("2020-12", {"type": kind})
+    closed = written_in("2020-12", {"type": kind, "allOf": [{keyword: True}], keyword: False})
+    value: Any = [{}] if kind == "array" else {"a": {}}
+    assert compile_schema(closed).is_valid(value)
+    assert ask(whole, closed).compatible
+    assert not ask(whole, written_in("2020-12", {"type": kind, keyword: False})).compatible
