@@ -4,6 +4,7 @@ A token of who may edit the stream asks for the whole check; where the portal or
 give that, the contract is compared with the active versions that the token may read.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +21,10 @@ from portal.kernel.errors import PortalError, sentence
 TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
 MAX_COMPARED: Final = 100
 _ASKS_LESS: Final = frozenset({403, 404, 405})
+
+
+# A line a request is of no use to who reads a report.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class RemoteError(Exception):

@@ -133,7 +133,7 @@ def _patched(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 
 
 class Needs:
-    """What parts of a document refer to: components and servers, directly or not.
+    """The components that parts of a document refer to, directly or not.
 
     Each part is looked through once, however many ask for it.
     """
@@ -145,12 +145,12 @@ class Needs:
         self.known: dict[Tokens, tuple[frozenset[Tokens], int]] = {}
         self.left = 2_000_000
 
-    def of(self, values: list[Any], place: Tokens) -> dict[str, dict[str, dict[str, Any]]]:
-        """`{"components": {section: {key: …}}, "servers": {"": {key: …}}}` that the values need.
+    def of(self, values: list[Any], place: Tokens) -> dict[str, dict[str, Any]]:
+        """The components that the values need: `{section: {key: …}}`.
 
         Raises FaultError when that is more than a stream may carry along.
         """
-        found: dict[str, dict[str, dict[str, Any]]] = {"components": {}, "servers": {}}
+        found: dict[str, dict[str, Any]] = {}
         todo, size = _look_through(values)
         waiting = list(todo)
         seen: set[Tokens] = set()
@@ -168,8 +168,7 @@ class Needs:
             size += more
             if size > self.MOST or self.left < 0:
                 raise FaultError(place, "needs more of the document's components than can be kept")
-            section = base[1] if base[0] == "components" else ""
-            found[base[0]].setdefault(section, {})[base[-1]] = part
+            found.setdefault(base[1], {})[base[2]] = part
             waiting += onward
         return found
 
@@ -180,7 +179,7 @@ class Needs:
 
 
 def _look_through(value: Any) -> tuple[frozenset[Tokens], int]:
-    """The components and servers that a value names itself, and how many values it has."""
+    """The components that a value names itself, and how many values it has."""
     bases: set[Tokens] = set()
     todo = [value]
     count = 0
@@ -192,8 +191,6 @@ def _look_through(value: Any) -> tuple[frozenset[Tokens], int]:
             tokens = tokens_of(reference) if isinstance(reference, str) else None
             if tokens and tokens[0] == "components" and len(tokens) > 2:
                 bases.add(tokens[:3])
-            elif tokens and tokens[0] == "servers" and len(tokens) > 1:
-                bases.add(tokens[:2])
             todo += item.values()
         elif isinstance(item, list):
             todo += item

@@ -350,15 +350,12 @@ class _Reading:
             for one in more
         ]
         servers = self.root.get("servers", {})
-        has_own = isinstance(channel.raw.get("servers"), list) and channel.raw["servers"]
-        values = [dict(parts), *messages] + ([] if has_own else [servers])
-        needed = self.needs.of(values, channel.place)
+        components = self.needs.of([dict(parts), *messages, servers], channel.place)
         found: dict[str, Any] = {}
-        chosen = needed["servers"].get("", {}) if has_own else servers
-        if chosen:
-            found["servers"] = {key: servers[key] for key in servers if key in chosen}
-        if needed["components"]:
-            found["components"] = needed["components"]
+        if servers:
+            found["servers"] = servers
+        if components:
+            found["components"] = components
         return found
 
     def _plain(

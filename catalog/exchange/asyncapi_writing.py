@@ -206,7 +206,8 @@ class _Writing:
             for one in (examples if isinstance(examples, list) else [])
             if isinstance(one, Mapping) and "payload" in one
         ]
-        if payloads != list(version.examples):
+        # Examples of a trait are the message's already; if they differ, they go beside it.
+        if payloads != list(version.examples) and ("examples" in raw or "traits" not in raw):
             message["examples"] = [{"payload": one} for one in version.examples]
         messages[key] = message
         self._default_type(message, number)

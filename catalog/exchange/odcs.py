@@ -28,7 +28,7 @@ VERSION: Final = "portalVersion"
 VERSIONS: Final = "portalVersions"
 SCHEMA: Final = "jsonSchema"
 
-_OURS: Final = frozenset({STREAM, VERSION, VERSIONS, SCHEMA})
+_OURS: Final = (STREAM, VERSION, VERSIONS, SCHEMA)
 _DAYS: Final = {"d": 1, "day": 1, "days": 1, "y": 365, "yr": 365, "year": 365, "years": 365}
 _WORDS: Final = ("status", "name", "version", "id")
 

@@ -20,7 +20,7 @@ from catalog.exchange.schema_references import FaultError, Tokens, pointer_of, w
 from portal.kernel.strict_json import depth_of
 
 EXTENSION: Final = "segment"
-_TYPES: Final = frozenset({"TRACK", "IDENTIFY", "GROUP", "PAGE", "SCREEN", "COMMON"})
+_TYPES: Final = ("TRACK", "IDENTIFY", "GROUP", "PAGE", "SCREEN", "COMMON")
 _OLD_KINDS: Final = {"global": "COMMON", "identify": "IDENTIFY", "group": "GROUP"}
 _PART: Final = {"IDENTIFY": "traits", "GROUP": "traits"}
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"

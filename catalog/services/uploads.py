@@ -18,10 +18,12 @@ MAX_DECLARED: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of it. Not `is_finished`: the time was over; the same again goes on."""
+    """What became of it. Not `is_finished`: the time was over; the same again goes on. `is_blocked`:
+    a declaration is refused, so nothing of it can be applied."""
 
     plan: Plan
     is_finished: bool
+    is_blocked: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         plan = self.plan
@@ -56,6 +58,7 @@ def take_in(
     """
     _check(uploaded)
     plans: list[Plan] = []
+    is_blocked = False
     for where, declared in uploaded.declared:
         if len(declared.streams) > MAX_DECLARED:
             raise InvalidError(
@@ -66,11 +69,12 @@ def take_in(
         plan = apply_file(declared, actor=actor, dry_run=dry_run)
         if plan.refused and not dry_run:
             raise _refused(where, plan.refused)
+        is_blocked |= bool(plan.refused)
         plans.append(plan)
     clock = _Clock(uploaded.streams, seconds)
     plans.append(import_streams(clock, actor=actor, domain=domain, dry_run=dry_run))
     rows = tuple(row for plan in plans for row in plan.streams)
-    return Taken(Plan(rows, is_applied=not dry_run), is_finished=not clock.is_over)
+    return Taken(Plan(rows, is_applied=not dry_run), not clock.is_over, is_blocked)
 
 
 class _Clock:

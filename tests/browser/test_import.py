@@ -25,7 +25,7 @@ def plan_of(found: Visitor, name: str) -> None:
     page.locator("#id_text").fill(line)
     page.locator("button[value=plan]").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Plan: 1 to add")
+    expect(page.locator("section header p[role=status]")).to_contain_text("Plan: 1 to add")
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -40,7 +40,7 @@ def test_the_plan_is_read_and_confirmed_by_keyboard(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("button[value=import]").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Applied: 1 added")
+    expect(page.locator("section header p[role=status]")).to_contain_text("Applied: 1 added")
     assert serious_faults(found) == []
     page.get_by_role("link", name=f"parcel.handed_over{width}").click()
     expect(page.locator("h1")).to_contain_text("handed_over")
@@ -51,7 +51,7 @@ def test_it_works_without_a_script(chromium: Browser, shop: Portal) -> None:
     found = visitor(chromium, shop, "engineer", java_script_enabled=False)
     plan_of(found, "Parcel/Lost")
     found.page.locator("button[value=import]").click()
-    expect(found.page.get_by_role("status")).to_contain_text("Applied: 1 added")
+    expect(found.page.locator("section header p[role=status]")).to_contain_text("Applied: 1 added")
     found.page.context.close()
 
 

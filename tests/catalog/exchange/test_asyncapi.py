@@ -35,20 +35,20 @@ def meaning(document: Mapping[str, Any]) -> Any:
     """A document without our words and without the names of its components: each reference to one
     is replaced by what stands there, circles by how far up they lead."""
 
-    def unfolded(value: Any, above: tuple[str, ...]) -> Any:
+    def unfolded(value: Any, above: tuple[int, ...]) -> Any:
         if isinstance(value, list):
             return [unfolded(one, above) for one in value]
         if not isinstance(value, Mapping):
             return value
         reference = value.get("$ref")
         if isinstance(reference, str) and reference.startswith(("#/components/", "#/$defs/")):
-            if reference in above:
-                return {"circle": len(above) - above.index(reference)}
             others = {key: one for key, one in value.items() if key != "$ref"}
-            found = unfolded(at(document, reference), (*above, reference))
+            found = unfolded(at(document, reference), above)
             return {**found, **unfolded(others, above)} if others else found
+        if id(value) in above:
+            return {"circle": len(above) - above.index(id(value))}
         return {
-            key: unfolded(one, above)
+            key: unfolded(one, (*above, id(value)))
             for key, one in value.items()
             if not key.startswith("x-portal-")
             and key not in ("$defs", "definitions", "$schema")  # the format says the draft
@@ -56,12 +56,11 @@ def meaning(document: Mapping[str, Any]) -> Any:
 
     whole = {key: one for key, one in document.items() if key not in ("asyncapi", "components")}
     found = unfolded(whole, ())
-    for operation in found["operations"].values():  # none named means all of the channel's
+    for operation in found["operations"].values():
         channel = operation["channel"]["$ref"]
-        if "messages" not in operation:
-            operation["messages"] = [
-                {"$ref": f"{channel}/messages/{key}"} for key in at(document, channel)["messages"]
-            ]
+        every = [f"{channel}/messages/{key}" for key in at(document, channel)["messages"]]
+        named = operation.get("messages")  # none named means all, in no order
+        operation["messages"] = sorted(every if named is None else [one["$ref"] for one in named])
     return found
 
 

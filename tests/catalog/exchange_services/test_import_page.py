@@ -66,6 +66,7 @@ def test_portal_yaml_shows_what_breaks_and_applies_nothing_of_it(client: Client)
     worse = text_of(declaration({"label": "2", "schema": BREAKING}, description="New words."))
     planned = client.post(URL, {"text": worse, "do": "plan"}).content.decode()
     assert "Breaks: " in planned
+    assert 'value="import"' not in planned
     refused = client.post(URL, {"text": worse, "do": "import"})
     assert refused.status_code == 422
     assert "Nothing of body was applied" in refused.content.decode()
