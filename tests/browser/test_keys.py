@@ -12,7 +12,7 @@ from tests.support.live import Portal, running
 pytestmark = pytest.mark.browser
 EMPTY_PAGES = [
     "/", "/streams/", "/ingest/", "/dead-letters/", "/quality/", "/experiments/", "/access/",
-    "/teams/", "/fields/", "/search/", "/producers/",
+    "/teams/", "/fields/", "/search/", "/producers/", "/notifications/", "/lineage/", "/glossary/",
 ]  # fmt: skip
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
