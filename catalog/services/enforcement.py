@@ -18,7 +18,12 @@ from governance import access, audit
 from governance.types import Permission
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
-from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
+from portal.kernel.errors import (
+    FieldError,
+    InvalidError,
+    InvalidStateError,
+    PreconditionFailedError,
+)
 
 LADDER: Final = (Enforcement.OBSERVE, Enforcement.WARN, Enforcement.ENFORCE)
 MAX_REASON: Final = 1_000
@@ -75,11 +80,18 @@ def move_enforcement(stream: Stream, *, to: str, reason: str, actor: Actor) -> S
 
 
 @transaction.atomic
-def set_rule(stream: Stream, changes: Mapping[str, Any], *, actor: Actor) -> EnforcementRule:
-    """Change when a stream takes its next step. The days it has stood stay."""
+def set_rule(
+    stream: Stream, changes: Mapping[str, Any], *, actor: Actor, revision: int | None = None
+) -> EnforcementRule:
+    """Change when a stream takes its next step. The days it has stood stay.
+
+    With `revision`, only if nobody changed the stream since: else PreconditionFailedError.
+    """
     access.require(actor, Permission.EDIT, stream)
     _check_rule(changes)
     stream = _held(stream)
+    if revision is not None and stream.revision != revision:
+        raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
     rule = rule_of(stream)
     before = {name: getattr(rule, name) for name in changes}
     for name, value in changes.items():

@@ -146,7 +146,7 @@ class StreamEnforcement(ApiView):
         actor = api_actor(request)
         stream = get_stream(actor, name)
         require_match(request.headers, _tag(ladder_of(stream)))
-        services.set_rule(stream, self.said(request), actor=actor)
+        services.set_rule(stream, self.said(request), actor=actor, revision=stream.revision)
         return _answer(ladder_of(get_stream(actor, stream.name)))
 
 

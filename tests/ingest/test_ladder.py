@@ -29,7 +29,12 @@ from ingest.selectors.enforcement import ladder_of, moves_of
 from ingest.services.ladder import advance_due_streams
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
-from portal.kernel.errors import InvalidError, InvalidStateError, NotPermittedError
+from portal.kernel.errors import (
+    InvalidError,
+    InvalidStateError,
+    NotPermittedError,
+    PreconditionFailedError,
+)
 from tests.support.factories import make_actor, make_person, make_stream, make_team, token_of
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -221,7 +226,9 @@ def test_a_judgement_of_what_was_moved_since_changes_nothing() -> None:
     assert not advance_enforcement(stream, judged=judged, rung="observe", evidence={})
     other = on_rung("observe")
     judged = rule_of(other)
-    set_rule(other, {"days": 9}, actor=SYSTEM)
+    with pytest.raises(PreconditionFailedError):
+        set_rule(other, {"days": 8}, actor=SYSTEM, revision=other.revision - 1)
+    set_rule(other, {"days": 9}, actor=SYSTEM, revision=other.revision)
     assert not advance_enforcement(other, judged=judged, rung="observe", evidence={})
     other.refresh_from_db()
     assert other.enforcement == "observe"
