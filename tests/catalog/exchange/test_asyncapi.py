@@ -12,7 +12,12 @@ from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
 from catalog.exchange.loading import dump_json, dump_yaml, read_bytes
 from catalog.exchange.schema_references import tokens_of
 from portal.kernel.json_schema import compile_schema, draft_of
-from tests.catalog.exchange.sameness import assert_same, document_in, only_streams
+from tests.catalog.exchange.sameness import (
+    assert_same,
+    document_in,
+    only_streams,
+    without_where,
+)
 
 with warnings.catch_warnings():  # its models have fields called `schema`, and pydantic minds
     warnings.simplefilter("ignore", UserWarning)
@@ -223,13 +228,11 @@ def test_documents_laid_over_one_another_keep_apart_what_they_call_the_same() ->
     location = at(written, message["correlationId"]["$ref"])["location"]
     assert location == "$message.header#/other"
     assert "id" not in written  # two documents, two identities
-    assert_same(
-        sorted(only_streams(asyncapi.read(written, where="x")), key=_first_id),
-        sorted(held, key=_first_id),
-    )
+    again = sorted(only_streams(asyncapi.read(written, where="x")), key=_title_and_name)
+    assert without_where(again) == without_where(sorted(held, key=_title_and_name))
 
 
-def _first_id(stream: OutsideStream) -> tuple[str, str]:
+def _title_and_name(stream: OutsideStream) -> tuple[str, str]:
     return stream.extensions["asyncapi"]["document"]["info"]["title"], stream.name
 
 

@@ -137,9 +137,8 @@ def test_formats_are_told_apart() -> None:
     assert format_of({"apiVersion": "portal/v1"}) is Format.PORTAL
     assert format_of([{"apiVersion": "portal/v1"}]) is Format.PORTAL
     assert format_of({"type": "object"}) is Format.JSON_SCHEMA
-    assert [format_of(one) for one in ({}, [], 1, {"rules": []}, {"openapi": "3.1.0"})] == [
-        None
-    ] * 5
+    others: list[object] = [{}, [], 1, {"rules": []}, {"openapi": "3.1.0"}]
+    assert [format_of(one) for one in others] == [None] * 5
 
 
 def test_another_format_than_asked_for_is_refused() -> None:

@@ -219,3 +219,11 @@ def test_whatever_is_declared_is_read_as_it_was_written(declared: PortalFile) ->
     assert again.unreadable == ()
     assert without_where(again) == without_where(declared)
     assert_same(again.streams, list(declared.streams))
+
+
+def test_the_example_of_the_docs_is_read() -> None:
+    text = (FILES.parents[2] / "docs" / "formats.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    declared = portal_yaml.read(example, where="docs")
+    assert declared.unreadable == ()
+    assert [len(getattr(declared, section)) for section in portal_yaml.SECTIONS] == [0, 0, 1, 1, 1]

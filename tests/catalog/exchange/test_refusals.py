@@ -357,7 +357,7 @@ def test_no_change_of_a_document_breaks_its_reader_or_the_way_back(
     document = deepcopy(original)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.sampled_from(all_places))
-        odd = st.just({"$ref": "#/channels"}) | st.just([{}]) | VALUES
+        odd: st.SearchStrategy[Any] = st.just({"$ref": "#/channels"}) | st.just([{}]) | VALUES
         value = data.draw(odd)
         # An earlier change may have taken the place away.
         with suppress(TypeError, ValueError, IndexError, KeyError, AttributeError):
