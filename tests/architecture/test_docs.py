@@ -95,7 +95,7 @@ def test_every_command_of_ours_is_in_the_overview_and_speaks_json() -> None:
 @pytest.mark.parametrize("app", APPS)
 def test_every_app_has_its_page_with_all_its_tables(app: str) -> None:
     text = (ROOT / "docs" / "apps" / f"{app}.md").read_text()
-    assert 15 <= len(text.splitlines()) <= 40
+    assert 15 <= len(text.splitlines()) <= 50
     named = set(re.findall(rf"`({app}_[a-z_]+)`", text))
     models = apps.get_app_config(app).get_models()
     assert {model._meta.db_table for model in models} <= named
