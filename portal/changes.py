@@ -146,7 +146,9 @@ def _registered(known: QuerySet[Stream], since: datetime) -> list[Change]:
 
 
 def _deprecated(known: QuerySet[Stream], since: datetime, limit: int) -> list[Change]:
-    rows = known.filter(deprecated_at__gte=since).select_related("successor")
+    rows = list(known.filter(deprecated_at__gte=since).order_by("-deprecated_at")[:limit])
+    wanted = {row.successor_id for row in rows if row.successor_id}
+    names = dict(known.order_by().filter(pk__in=wanted).values_list("pk", "name"))
     return [
         Change(
             at=row.deprecated_at,
@@ -156,11 +158,11 @@ def _deprecated(known: QuerySet[Stream], since: datetime, limit: int) -> list[Ch
             rest="".join(
                 (
                     f" until {words.day(row.sunset_at)}." if row.sunset_at else ".",
-                    f" Use {row.successor.name} instead." if row.successor else "",
+                    f" Use {names[row.successor_id]} instead." if row.successor_id in names else "",
                 )
             ),
         )
-        for row in rows.order_by("-deprecated_at")[:limit]
+        for row in rows
         if row.deprecated_at
     ]
 

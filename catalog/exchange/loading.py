@@ -12,7 +12,7 @@ from catalog.exchange.yaml_writing import dump_json, dump_yaml
 from portal.kernel import strict_json
 from portal.kernel.errors import BadRequestError
 
-MAX_BYTES: Final = 5 * 1024 * 1024
+MAX_BYTES: Final = 20 * 1024 * 1024
 TOO_LARGE: Final = f"is larger than {MAX_BYTES // 1024 // 1024} MiB"
 YAML_FILES: Final = frozenset({".yaml", ".yml"})
 JSON_FILES: Final = frozenset({".json"})
@@ -44,7 +44,7 @@ class Loaded:
 def load(raw: bytes, *, name: str) -> Loaded | Unreadable:
     """Parse a JSON or YAML text; `name` (a file's) says which, else the text itself.
 
-    Bounds: 5 MiB, 100 levels, 500,000 values and 20 MiB once YAML's aliases are written out; a key
+    Bounds: 20 MiB, 100 levels, 500,000 values and 20 MiB once YAML's aliases are written out; a key
     twice is refused.
     """
     if len(raw) > MAX_BYTES:

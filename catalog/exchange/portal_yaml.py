@@ -49,7 +49,7 @@ from portal.kernel.slugs import LONGEST, SLUG
 from portal.kernel.strict_json import pointer_part
 
 API_VERSION: Final = "portal/v1"
-MAX_BYTES: Final = 5 * 1024 * 1024
+MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_FAULTS: Final = 100
 
 

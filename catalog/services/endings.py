@@ -55,10 +55,8 @@ def deprecate_stream(
     if moved != 1:
         raise InvalidStateError("Only an active stream can be deprecated.")
     stream.refresh_from_db()
-    advice = [f"Use {successor.name} instead."] if successor else []
-    tell_of_deprecation(
-        stream, stream.name, sunset_at, " ".join([*advice, migration.strip()]), by=actor
-    )
+    # The successor is not named: each reader's page of the stream does, if they may know of it.
+    tell_of_deprecation(stream, stream.name, sunset_at, migration.strip(), by=actor)
     audit.record(
         actor,
         "stream.deprecated",

@@ -14,7 +14,7 @@ from catalog.services.endings import (
     retire_stream,
 )
 from catalog.services.producers import create_producer
-from governance.models import AuditEntry, Team, User
+from governance.models import AuditEntry, Notice, Team, User
 from governance.types import Role
 from ingest.admission import directory, publisher_of
 from ingest.pipeline import accept_events
@@ -235,3 +235,15 @@ def test_the_page_says_at_each_field_what_is_wrong(stream: Stream, owner: Client
         assert says in answer.content.decode(), changes
     refused = owner.post(f"{PATH}/end/", {"do": "retire"}, follow=True)
     assert "Only a deprecated stream can be retired." in refused.content.decode()
+
+
+def test_followers_and_owners_are_told_of_each_step(stream: Stream, team: Team) -> None:
+    owner = make_person(Role.ENGINEER, team=team)
+    later = clock.now() + timedelta(days=30)
+    deprecate_stream(stream, actor=SYSTEM, sunset_at=later, migration="Send shop.order_settled.")
+    reactivate_stream(stream, actor=SYSTEM)
+    deprecate_stream(stream, actor=SYSTEM, sunset_at=later)
+    retire_stream(stream, actor=SYSTEM)
+    told = Notice.objects.filter(user=owner).order_by("created_at", "pk")
+    assert [notice.kind for notice in told] == ["deprecated", "changed", "deprecated", "retired"]
+    assert told[0].sentence.endswith("Send shop.order_settled.")

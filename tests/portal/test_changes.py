@@ -10,6 +10,7 @@ from catalog.services.changes import publish_schema
 from catalog.services.endings import deprecate_stream
 from catalog.services.enforcement import move_enforcement
 from catalog.services.streams import change_stream
+from governance.models import Notice
 from governance.selectors.people import actor_of
 from governance.services.requests import approve_request, ask_for_access
 from governance.types import Role
@@ -89,6 +90,20 @@ def test_a_deprecation_names_its_end_and_its_successor() -> None:
     (only,) = sentences(make_actor())
     assert only.startswith(f"Discovery deprecated {stream.name} until ")
     assert only.endswith(f" Use {after.name} instead.")
+
+
+def test_a_successor_is_named_only_to_who_may_know_of_it() -> None:
+    team = make_team()
+    stream, secret = old_stream(team=team), old_stream(extra={"restricted": True})
+    end = clock.now() + timedelta(days=12)
+    owner = make_person(Role.ENGINEER, team=team)
+    deprecate_stream(stream, actor=SYSTEM, sunset_at=end, successor=secret)
+    (only,) = sentences(make_actor())
+    assert stream.name in only
+    assert secret.name not in only
+    (told,) = Notice.objects.filter(user=owner, subject_key=stream.name)
+    assert secret.name not in told.title + told.sentence
+    assert any(secret.name in sentence for sentence in sentences(make_actor(Role.ADMIN)))
 
 
 def test_alarms_stand_with_their_own_times() -> None:

@@ -86,7 +86,7 @@ MERGE_BOMB = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(2_000)) + "}\n" + "
         ("", "is empty"),
         ("# nothing", "is empty"),
         ("--- 1\n" * 2_000, "more than 1000 documents"),
-        ("a: 1" + " " * (5 * 1024 * 1024), "larger than 5 MiB"),
+        ("a: 1" + " " * (20 * 1024 * 1024), "larger than 20 MiB"),
     ],
     ids=lambda value: str(value)[:30],
 )

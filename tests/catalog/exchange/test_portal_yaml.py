@@ -140,7 +140,7 @@ def test_a_fault_is_refused_where_it_stands_with_what_is_allowed(
         ("a: [", r"is not YAML: .* \(line \d\)"),
         ("a: 1\na: 2", r"the key 'a' twice \(line 2\)"),
         (b"\xff\xfe", "is not text in UTF-8"),
-        ("x: " + "y" * (5 * 1024 * 1024), "is larger than 5 MiB"),
+        ("x: " + "y" * (20 * 1024 * 1024), "is larger than 20 MiB"),
     ],
 )
 def test_a_text_that_declares_nothing_readable_is_refused(text: str | bytes, why: str) -> None:
