@@ -56,7 +56,9 @@ def object_of(document: Any, name: str) -> dict[str, Any]:
     """The object of a contract that a schema describes, its properties in the schema's order."""
     made: dict[str, Any] = {"name": name, "physicalType": "event", "logicalType": "object"}
     if isinstance(document, Mapping):
-        made |= _words(document)
+        words = _words(document)
+        words.pop("classification", None)  # only a property has one in ODCS; `jsonSchema` keeps it
+        made |= words
         if properties := _properties(document, document, 1, (document,), _Count()):
             made["properties"] = properties
     return made

@@ -197,7 +197,7 @@ def _per_day(letters: QuerySet[DeadLetter]) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     for key, day, count in counted:
         place = DAYS - 1 - (today - day).days
-        if place >= 0:
+        if 0 <= place < DAYS:  # a clock that was set back leaves letters of tomorrow
             found.setdefault(key, [0] * DAYS)[place] = count
     return {key: tuple(counts) for key, counts in found.items()}
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -30,13 +30,10 @@ VALUES (%s, 1, %s, %s, now(), 1, 1, '/t', '{}', '', 0)
 
 
 @pytest.fixture
-def stream() -> Iterator[Stream]:
+def stream() -> Stream:
     with connect() as raw:
         partitions.make_window(raw)
-    found = make_stream()
-    yield found
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM ingest_event")
+    return make_stream()
 
 
 def write(raw: psycopg.Connection[object], stream: Stream, minute: int, name: str) -> None:

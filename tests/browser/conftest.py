@@ -6,20 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from portal.launcher.browser import HOW_TO_GET_ONE, find
 from tests.support.live import Portal, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with running(tmp_path_factory.mktemp("shop") / "data") as portal:
         portal.manage("demo", "--days", "4")
         yield portal
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = find()
     if path is None:
@@ -56,6 +57,15 @@ def tab(context: BrowserContext, portal: Portal) -> Visitor:
     return found
 
 
+def serious_faults(found: Visitor) -> list[str]:
+    """What axe finds serious on the present page."""
+    return [
+        f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
+        for rule in Axe().run(found.page).response["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
 def visitor(browser: Browser, portal: Portal, role: str | None, **options: Any) -> Visitor:
     """A person with a browser of their own, signed in unless `role` is None."""
     found = tab(browser.new_context(base_url=portal.url, **options), portal)
@@ -70,7 +80,7 @@ def visitor(browser: Browser, portal: Portal, role: str | None, **options: Any) 
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def admin(chromium: Browser, shop: Portal) -> Iterator[Visitor]:
     found = visitor(chromium, shop, "admin", viewport={"width": 1440, "height": 900})
     yield found

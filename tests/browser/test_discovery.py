@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import tab, visitor
-from tests.browser.test_pages import serious_faults
+from tests.browser.conftest import serious_faults, tab, visitor
 from tests.support.live import Portal
 
 pytestmark = pytest.mark.browser
@@ -32,7 +31,8 @@ def test_the_pages_are_read_without_a_fault_at_each_size(
         assert found.page.locator("h1").count() == 1, path
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert found.faults == [], path
-        assert serious_faults(found) == [], path
+        # axe sees each width and each scheme once: 1440 light, 390 dark.
+        assert (width == 1440) is (scheme == "dark") or serious_faults(found) == [], path
         found.page.close()
     reader.page.context.close()
 

@@ -5,8 +5,7 @@ import json
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Visitor, visitor
-from tests.browser.test_pages import serious_faults
+from tests.browser.conftest import Visitor, serious_faults, visitor
 from tests.support.live import Portal
 
 pytestmark = pytest.mark.browser

@@ -3,10 +3,9 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import Visitor, tab, visitor
+from tests.browser.conftest import Visitor, serious_faults, tab, visitor
 from tests.support.live import Portal
 
 pytestmark = pytest.mark.browser
@@ -74,15 +73,6 @@ def test_a_page_reached_from_a_list_is_without_a_fault(
     assert found.faults == []
     assert serious_faults(found) == []
     found.page.close()
-
-
-def serious_faults(found: Visitor) -> list[str]:
-    """What axe finds serious on the present page."""
-    return [
-        f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
-        for rule in Axe().run(found.page).response["violations"]
-        if rule["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(

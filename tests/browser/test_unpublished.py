@@ -6,10 +6,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import Visitor, visitor
+from tests.browser.conftest import Visitor, serious_faults, visitor
 from tests.support.live import Portal, wait_until
 
 pytestmark = pytest.mark.browser
@@ -24,14 +23,6 @@ def post(shop: Portal, path: str, body: Any) -> Any:
     )  # fmt: skip
     assert answer.status_code < 300, answer.text
     return answer.json()
-
-
-def serious_faults(found: Visitor) -> list[str]:
-    return [
-        f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
-        for rule in Axe().run(found.page).response["violations"]
-        if rule["impact"] in ("serious", "critical")
-    ]
 
 
 def test_a_registration_keeps_itself_while_somebody_types(chromium: Browser, shop: Portal) -> None:

@@ -112,7 +112,9 @@ def test_the_end_of_a_version_and_of_a_stream_is_told_with_its_day(
     told()
     stream.refresh_from_db()
     deprecate_stream(stream, actor=actor_of(ben), sunset_at=sunset, successor=successor)
-    assert f"Use {successor.name} instead." in Notice.objects.get(user=cy).sentence
+    said = Notice.objects.get(user=cy).sentence
+    assert f"{sunset:%Y-%m-%d}" in said
+    assert successor.name not in said, "the stream's page names it, to who may know of it"
     assert told() == {ada.pk: [NoticeKind.DEPRECATED], cy.pk: [NoticeKind.DEPRECATED]}
 
 

@@ -21,6 +21,7 @@ from ingest import admission, asgi, partitions, store
 from ingest.connection import connect
 from ingest.limits import quotas
 from portal.kernel.actor import SYSTEM
+from tests.support.database import empty_raw_tables
 
 _counter = itertools.count(1)
 
@@ -230,11 +231,9 @@ def world(transactional_db: None) -> Iterator[World]:
     world = World(Domain.objects.create(slug=f"world{next(_counter)}", name="World"))
     yield world
     store.close_writer()
+    empty_raw_tables()
     with connection.cursor() as cursor:
         for table in (
-            "ingest_event",
-            "ingest_event_ledger",
-            "ingest_dead_letter",
             "ingest_ingestminute",
             "ingest_deprecateduse",
             "ingest_discoveredstream",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.live import heard
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the command after the bootstrap would be; here only that it was reached matters.
 REACHED = "def main(argv):\n    print('reached', argv[1:])\n    return 0\n"
@@ -65,9 +67,13 @@ def test_the_environment_is_made_once(checkout: Path) -> None:
 
 def test_an_interrupted_environment_is_made_anew(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "interrupted")
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "anything"], cwd=checkout, stderr=subprocess.PIPE, text=True
-    )
+    with heard(signal.SIGINT):
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "anything"],
+            cwd=checkout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     while not (checkout / ".venv" / "bin" / "python").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -62,14 +62,14 @@ def outside() -> Iterator[Callable[[], str]]:
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Portal]:
     place = tmp_path_factory.mktemp("up") / "data"
-    with live.running(place, words=("--workers", "3")) as found:
+    with live.running(place, is_first=True, words=("--workers", "3")) as found:
         yield found
 
 
 def test_it_says_where_it_is_and_who_may_sign_in(portal: live.Portal) -> None:
     assert portal.said["url"] == f"http://127.0.0.1:{portal.port}"
     assert set(portal.said["logins"]) == ROLES
-    assert portal.is_ready()
+    wait_until(portal.is_ready, "readiness")  # it asks for two seconds at most, once may be late
     assert "admin" in portal.get("/api/v1/me")["roles"]
 
 
@@ -157,7 +157,7 @@ def test_each_server_named_in_the_environment_replaces_an_embedded_one(
     data = tmp_path / "data"
     database = outside()
     redis = os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5"
-    with live.running(data, variables={"DATABASE_URL": database}) as portal:
+    with live.running(data, is_first=True, variables={"DATABASE_URL": database}) as portal:
         assert portal.pids("bin/postgres") == []
         assert len(portal.pids("valkey-server")) == 1
         assert not (data / "postgres").exists()
@@ -171,7 +171,7 @@ def test_each_server_named_in_the_environment_replaces_an_embedded_one(
         ).fetchone() == (1,)
     # A database made anew under its address is prepared again, and its logins are its own.
     variables = {"DATABASE_URL": outside(), "REDIS_URL": redis}
-    with live.running(data, variables=variables) as portal:
+    with live.running(data, is_first=True, variables=variables) as portal:
         assert portal.pids("valkey-server") == []
         assert portal.said["admin_token"] != first
         assert portal.get("/api/v1/me")["roles"]
@@ -301,19 +301,20 @@ def test_ctrl_c_before_it_is_up_ends_it_without_complaint(tmp_path: Path) -> Non
 
 def test_a_closed_terminal_stops_everything_in_order(tmp_path: Path) -> None:
     said, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "up", "--no-demo", "--data", str(tmp_path / "data"),
-         "--port", str(port := free_port())],
-        cwd=live.ROOT, env=live.environment(), stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True, text=True,
-    )  # fmt: skip
+    with live.heard(signal.SIGHUP):
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--no-demo", "--data", str(tmp_path / "data"),
+             "--port", str(port := free_port())],
+            cwd=live.ROOT, env=live.environment(), stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, text=True,
+        )  # fmt: skip
     os.close(theirs)
     seen = b""
     while b"Ctrl-C stops it" not in seen:
         seen += os.read(said, 4096)
     os.close(said)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(120) == 0
+    assert process.wait(60) == 0
     assert live.Portal(tmp_path / "data", port, process).pids("") == []
     # PostgreSQL was asked to end, not cut off.
     assert "database system is shut down" in (tmp_path / "data/logs/postgres.log").read_text()
@@ -367,7 +368,8 @@ def test_root_can_run_it_where_user_namespaces_are_forbidden(tmp_path: Path) -> 
     (tools / "unshare").chmod(0o755)
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    with live.running(private / "data", variables={"PATH": f"{tools}:{os.environ['PATH']}"}) as one:
+    poor = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    with live.running(private / "data", is_first=True, variables=poor) as one:
         assert one.get("/api/v1/me")["roles"]
         assert (one.data / "postgres").stat().st_uid != 0
     assert private.stat().st_mode & 0o777 == 0o700, "no directory is opened to others"

@@ -76,7 +76,7 @@ class Registry:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     data: Path = tmp_path_factory.mktemp("registry")
     with live.running(data) as portal:
