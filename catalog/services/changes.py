@@ -23,7 +23,7 @@ from catalog.services.telling import (
     tell_of_rejection,
     tell_of_vote,
 )
-from catalog.types import Track, VersionState
+from catalog.types import Lifecycle, Track, VersionState
 from governance import access, audit
 from governance.services.jobs import start_job
 from governance.types import Permission
@@ -69,9 +69,14 @@ def propose_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Chang
 
 
 def open_change(stream: Stream, proposal: Proposal, *, actor: Actor) -> Change:
-    """Shared step: store the next version as an open change, whoever proposes it."""
+    """Shared step: store the next version as an open change, whoever proposes it.
+
+    Raises InvalidStateError where the stream is retired: no event of it is taken any more.
+    """
     draft = check_schema(proposal.document)
     locked = lock(stream)
+    if locked.lifecycle == Lifecycle.RETIRED:
+        raise InvalidStateError(f"{locked.name} is retired, for good: it has no next version.")
     _refuse_same(locked, fingerprint(proposal.document))
     version = store_version(
         locked, proposal.document, draft=draft, actor=actor, label=proposal.label,

@@ -80,6 +80,11 @@ def test_only_a_deprecated_stream_is_retired_and_then_for_good(stream: Stream, a
     for step in ("retire", "reactivate"):
         ada.post(f"{PATH}/{step}", status=409)
     ada.post(f"{PATH}/deprecate", said(), 409)
+    next_one = {"schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    refused = ada.post(f"{PATH}/schemas", next_one, 409)
+    assert (refused["code"], "retired, for good" in refused["detail"]) == ("invalid_state", True)
+    stream.refresh_from_db()
+    assert stream.versions.count() == 1
 
 
 def test_a_deprecation_that_breaks_a_rule_names_the_place(stream: Stream, ada: Caller) -> None:
