@@ -34,9 +34,7 @@ def prepare_database(
         say("migrating the database")
         _run(instance, environment, ("migrate", "--verbosity", "0"), is_stopping=is_stopping)
         _stamp(instance, "migrated", _migrations(environment))
-    _, said = _run(
-        instance, environment, ("partitions",), ("first_run", "--json"), is_stopping=is_stopping
-    )
+    [said] = _run(instance, environment, ("first_run", "--json"), is_stopping=is_stopping)
     logins: dict[str, Any] = json.loads(said)
     return logins
 

@@ -1,9 +1,11 @@
 """Every route: a declared policy, an outsider refused, bad input answered, never a 5xx."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -119,28 +121,30 @@ def test_an_outsider_learns_nothing_of_a_restricted_stream(
         assert answer.status_code == 403
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    "path", sorted({path for path, method, _ in CASES if method == "GET"}), ids=str
-)
-@pytest.mark.parametrize(
-    "query",
-    ["limit=abc", "limit=-1", "cursor=%00", "cursor=xx", "q=%F0%9F%99%82", "limit=1&limit=2",
-     "q=" + "x" * 3000, "time=0000", "from=now", "v=" + "9" * 400, "%FF=%FE"],
+QUERIES = (
+    "limit=abc", "limit=-1", "cursor=%00", "cursor=xx", "q=%F0%9F%99%82", "limit=1&limit=2",
+    "q=" + "x" * 3000, "time=0000", "from=now", "v=" + "9" * 400, "%FF=%FE",
 )  # fmt: skip
-def test_no_query_makes_a_server_error(
-    path: str, query: str, admin_client_with_stream: Client
-) -> None:
-    answer = admin_client_with_stream.get(f"{path}?{query}")
-    assert answer.status_code < 500
 
 
-@pytest.fixture
-def admin_client_with_stream() -> Client:
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is written inside is taken back, so that the next request meets the same portal."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", sorted({path for path, method, _ in CASES if method == "GET"}))
+def test_no_query_makes_a_server_error(path: str) -> None:
     make_stream("shop.order_paid", team=make_team())
     client = Client()
     client.force_login(make_person(Role.ADMIN))
-    return client
+    for query in QUERIES:
+        with undone():
+            answer = client.get(f"{path}?{query}")
+        assert answer.status_code < 500, query[:30]
 
 
 BODIES: list[bytes] = [
@@ -166,34 +170,28 @@ BODIES: list[bytes] = [
 ]
 
 
+PROBLEM = {"type", "title", "status", "code", "detail", "instance", "errors"}
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("body", BODIES, ids=lambda b: b[:30].decode("latin1"))
 @pytest.mark.parametrize(
     ("path", "method"),
     sorted({(p, m) for p, m, _ in CASES if p.startswith("/api/") and m != "GET"}),
 )
-def test_no_body_makes_a_server_error(path: str, method: str, body: bytes) -> None:
+def test_no_body_makes_a_server_error(path: str, method: str) -> None:
     make_stream("shop.order_paid", team=make_team())
+    client = Client()
     token = token_of(make_person(Role.ADMIN))
-    answer = Client().generic(
-        method,
-        path,
-        body,
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {token}", "If-Match": "*"},
-    )
-    assert answer.status_code < 500, answer.content[:300]
-    if answer.status_code >= 400:
-        assert answer["Content-Type"] == "application/problem+json"
-        assert set(answer.json()) >= {
-            "type",
-            "title",
-            "status",
-            "code",
-            "detail",
-            "instance",
-            "errors",
-        }
+    headers = {"Authorization": f"Bearer {token}", "If-Match": "*"}
+    for body in BODIES:
+        with undone():
+            answer = client.generic(
+                method, path, body, content_type="application/json", headers=headers
+            )
+        assert answer.status_code < 500, (body[:30], answer.content[:300])
+        if answer.status_code >= 400:
+            assert answer["Content-Type"] == "application/problem+json", body[:30]
+            assert set(answer.json()) >= PROBLEM, body[:30]
 
 
 @pytest.mark.django_db

@@ -109,5 +109,5 @@ def test_a_server_gets_its_tables_partitions_people_and_static_files(
 ) -> None:
     script = services["migrate"]["command"][2]
     steps = [shlex.split(step)[3] for step in script.split(" && ")]
-    assert steps == ["migrate", "partitions", "first_run", "collectstatic"]
+    assert steps == ["migrate", "first_run", "collectstatic"]
     assert set(steps) <= set(get_commands())

@@ -129,7 +129,7 @@ def test_a_process_that_dies_comes_back(portal: live.Portal, words: str) -> None
 def test_the_second_start_takes_less_than_ten_seconds_and_keeps_everything(
     tmp_path: Path,
 ) -> None:
-    with live.running(tmp_path / "data") as first:
+    with live.running(tmp_path / "data", is_first=True) as first:
         logins = first.said["logins"]
         assert first.stop() == 0
         wait_until(lambda: first.pids("") == [], "the end of everything", seconds=5)
@@ -275,8 +275,8 @@ def test_reset_deletes_nothing_that_is_not_a_portals(tmp_path: Path) -> None:
 
 def test_reset_begins_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with live.running(data) as portal:
-        logins = portal.said["logins"]
+    live.copy_started(data)
+    logins = json.loads((data / "logins.json").read_text())["logins"]
     with live.running(data, words=("--reset", "--yes")) as portal:
         assert portal.said["logins"] != logins
 

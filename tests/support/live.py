@@ -164,6 +164,11 @@ def started_once() -> Path:
     return place / "data"
 
 
+def copy_started(data: Path) -> None:
+    """Make this the data of a portal that was up before, files' owners and all."""
+    subprocess.run(["cp", "--archive", str(started_once()), str(data)], check=True)
+
+
 @contextmanager
 def running(data: Path, *, is_first: bool = False, **options: Any) -> Iterator[Portal]:
     """A portal while the block lasts; the other options are those of `start`.
@@ -171,8 +176,7 @@ def running(data: Path, *, is_first: bool = False, **options: Any) -> Iterator[P
     Where there is no data yet, it goes on from `started_once`, unless the first start is the matter.
     """
     if not is_first and not data.exists():
-        copy = ["cp", "--archive", str(started_once()), str(data)]  # the owners too
-        subprocess.run(copy, check=True)
+        copy_started(data)
     portal = start(data, **options)
     try:
         yield portal

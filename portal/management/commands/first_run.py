@@ -1,4 +1,8 @@
-"""`manage.py first_run`: the five roles, one account each, and an admin token; once a database."""
+"""`manage.py first_run`: what a migrated database needs before the first page.
+
+The partitions of the coming days; the five roles, one account each, and an admin token. Work that
+was done is not done again. One command, for each interpreter costs a start more than a second.
+"""
 
 import json
 from pathlib import Path
@@ -9,17 +13,21 @@ from django.conf import settings
 from governance import keys
 from governance.models import Key
 from governance.services.people import FIRST_PEOPLE, make_first_people
+from ingest import partitions
+from ingest.connection import connect
 from portal.kernel.command import PortalCommand
 from portal.kernel.files import write_private
 
 
 class Command(PortalCommand):
     help = (
-        "Make the five role accounts and an admin token, once; show them again later. They stay in "
-        "logins.json in the data directory."
+        "Make the partitions of the coming days, and once the five role accounts and an admin token; "
+        "show them again later. They stay in logins.json in the data directory."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with connect() as connection:
+            partitions.make_window(connection)
         path = settings.DATA_DIR / "logins.json"
         known = _known(path)
         if known is None:
