@@ -6,13 +6,17 @@ import pytest
 
 from tests.support.database import empty_raw_tables
 
-# Started first, so that in a run of two processes no long file is left for the end.
-LONG = ("tests/launcher/", "tests/browser/", "tests/journeys/", "tests/catalog/")
+# Started first, so that in a run of two processes nothing long is left for the end.
+LONG = ("tests/browser/", "tests/launcher/", "tests/journeys/", "tests/catalog/registry/")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    def rank(item: pytest.Item) -> int:
+        found = [at for at, start in enumerate(LONG) if item.nodeid.startswith(start)]
+        return found[0] if found else len(LONG)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
