@@ -21,11 +21,11 @@ if _worker:
     os.environ.update(_sets[int(_worker.removeprefix("gw"))])
 
 
-class _Scheduling(LoadFileScheduling):
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        place = scope.rpartition("/")[0]
-        return place if place in TOGETHER else scope
+        file = nodeid.partition("::")[0]
+        place = file.rpartition("/")[0]
+        return place if place in TOGETHER else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
