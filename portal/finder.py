@@ -51,6 +51,7 @@ class Action:
 
 COMMANDS: Final = (
     Command("Register a stream", "stream_new", "plus", "c s"),
+    Command("Import contracts", "import", "copy"),
     Command("Browse the catalog", "catalog", "catalog", "g c"),
     Command("Ingest health", "ingest_health", "pulse", "g i"),
     Command("Dead letters", "dead_letters", "dead", "g d"),

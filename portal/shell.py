@@ -72,6 +72,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         "diff",
         (
             Place("stream_new", "Register a stream", "plus"),
+            Place("import", "Import contracts", "copy"),
             Place("changes", "Schema changes", "diff", "s", "changes"),
             Place("producers", "Producers", "up"),
             Place("consumers", "Consumers", "dn"),
