@@ -46,6 +46,7 @@ def measure(pairs: list[tuple[Any, Any]], policy: Policy, mode: Mode) -> dict[st
 
 
 def main() -> int:
+    """Measure each policy and print its figures; 2 where there is no corpus."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--corpus", type=Path, default=CORPUS)

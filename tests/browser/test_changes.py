@@ -41,8 +41,7 @@ def test_the_report_is_read_without_a_fault_at_each_size(
         assert found.page.locator("h1").count() == 1
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert found.faults == []
-        # axe sees each width and each scheme once: 1440 light, 390 dark.
-        assert (width == 1440) is (scheme == "dark") or serious_faults(found) == [], path
+        assert serious_faults(found) == [], path
         found.page.close()
     reader.page.context.close()
 

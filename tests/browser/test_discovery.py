@@ -31,8 +31,7 @@ def test_the_pages_are_read_without_a_fault_at_each_size(
         assert found.page.locator("h1").count() == 1, path
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert found.faults == [], path
-        # axe sees each width and each scheme once: 1440 light, 390 dark.
-        assert (width == 1440) is (scheme == "dark") or serious_faults(found) == [], path
+        assert serious_faults(found) == [], path
         found.page.close()
     reader.page.context.close()
 

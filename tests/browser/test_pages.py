@@ -90,9 +90,10 @@ def test_a_page_of_an_error_says_what_and_where_to_go(
     analyst.page.context.close()
 
 
-def test_pages_hold_on_a_phone(chromium: Browser, shop: Portal) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_hold_on_a_phone(theme: str, chromium: Browser, shop: Portal) -> None:
     phone = visitor(
-        chromium, shop, "engineer", viewport={"width": 390, "height": 844}, color_scheme="dark"
+        chromium, shop, "engineer", viewport={"width": 390, "height": 844}, color_scheme=theme
     )
     for path in PAGES:
         if path.startswith("/audit"):
@@ -130,6 +131,7 @@ def test_the_finder_leads_to_a_stream_by_keyboard_alone(admin: Visitor) -> None:
     page.wait_for_selector("#palette-list [role=option]:has-text('order_placed')")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/streams/checkout.order_placed/"))
+    assert page.locator("h1").inner_text() == "checkout.order_placed"
 
 
 def test_the_theme_is_kept_and_set_by_the_server(admin: Visitor) -> None:

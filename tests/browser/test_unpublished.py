@@ -116,3 +116,5 @@ def test_a_job_is_followed_to_its_end(admin: Visitor, shop: Portal) -> None:
     page.wait_for_selector("#job-live .b:has-text('Done')", timeout=60_000)
     page.click("main .head a.btn")
     page.wait_for_url(re.compile(f"/changes/{change['id']}/$"))
+    report = shop.get(f"/api/v1/changes/{change['id']}/report")
+    assert report["progress"]["state"] == "done"

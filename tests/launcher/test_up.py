@@ -76,6 +76,7 @@ def test_it_says_where_it_is_and_who_may_sign_in(portal: live.Portal) -> None:
 def test_workers_sets_the_number_of_worker_processes(portal: live.Portal) -> None:
     # The parent and its three.
     wait_until(lambda: len(portal.pids("portal.celery:app worker")) == 4, "four processes")
+    assert portal.is_ready()
 
 
 def test_a_second_up_on_the_same_data_is_refused(portal: live.Portal) -> None:
@@ -123,6 +124,7 @@ def test_a_process_that_dies_comes_back(portal: live.Portal, words: str) -> None
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: any(pid != first for pid in portal.pids(words)), f"a new {words}")
     wait_until(portal.is_ready, "readiness")
+    assert first not in portal.pids(words)
 
 
 @pytest.mark.alone

@@ -26,6 +26,7 @@ class Command(PortalCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Make what is missing and print the logins, as JSON where asked."""
         with connect() as connection:
             partitions.make_window(connection)
         path = settings.DATA_DIR / "logins.json"
