@@ -160,9 +160,7 @@ def _as_schema(node: _Node, places: dict[int, str]) -> dict[str, Any]:
         "properties": {name: of(child) for name, child in node.children.items()}
     }
     if node.others is not None:
-        schema["properties"] |= {
-            name: True for name in node.declared if name not in node.children
-        }
+        schema["properties"] |= {name: True for name in node.declared if name not in node.children}
         schema["additionalProperties"] = of(node.others)
     if node.names is not None:
         schema["propertyNames"] = {"enum": sorted(node.names)}
