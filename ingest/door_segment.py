@@ -125,7 +125,7 @@ class SegmentVisit(Visit):
     def _refuse_all(self) -> None:
         """The answer will be a 400, after which no SDK sends any of this again: keep it all."""
         for call in self.calls:
-            if call.envelope.reason is None or call.is_oversize:
+            if call.envelope.reason is None:
                 fault = _OVERSIZE if call.is_oversize else _BESIDE_OVERSIZE
                 call.envelope.refuse(Reason.LIMIT_EXCEEDED, fault)
 

@@ -67,9 +67,16 @@ def identity_text(envelope: Envelope) -> bytes:
             envelope.source,
             envelope.subject,
             envelope.dataschema,
-            None if media is None or media == "application/json" else media,
+            None if media is None or _is_plain_json(media) else media,
             parts,
         ]
+    )
+
+
+def _is_plain_json(media: str) -> bool:
+    """Whether a content type is JSON's, as the npm SDK writes it too: with a charset."""
+    return (
+        media == "application/json" or media.partition(";")[0].strip().lower() == "application/json"
     )
 
 

@@ -238,3 +238,18 @@ def test_under_warn_an_accepted_event_tells_its_errors(world: World, key: str) -
     (named,) = answer.json["results"]
     assert (named["index"], named["status"]) == (1, "accepted")
     assert named["errors"][0]["pointer"] == "/data/order"
+
+
+def test_one_event_is_the_same_with_and_without_a_charset(stream: Stream, key: str) -> None:
+    """The npm SDK says `application/json; charset=utf-8` in binary mode and nothing in the other."""
+    made = event(stream)
+    head = {f"ce_{name}": made[name] for name in ("id", "source", "type", "time", "specversion")}
+    body = json.dumps(made["data"]).encode()
+    answers = [
+        send(key, body, "application/json; charset=utf-8", **head),
+        send(key, made),
+        send(key, body, "application/json", **head),
+        send(key, made | {"datacontenttype": "Application/JSON;charset=UTF-8"}),
+    ]
+    assert [answer.json["accepted"] for answer in answers] == [1, 0, 0, 0]
+    assert [answer.json["duplicate"] for answer in answers] == [0, 1, 1, 1]
