@@ -141,7 +141,7 @@ async def _read(at: Door, receive: Receive) -> bytes:
 
 
 async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
-    encoding = visit.entry.encoding
+    encoding = visit.encoding
     if encoding and len(body) > _UNPACKED_AT_ONCE_BYTES:
         return await asyncio.to_thread(at.unpack, encoding, body)
     return at.unpack(encoding, body)

@@ -82,8 +82,11 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Entry:
-    """What was found out while a request was let in, for every protocol."""
+class Visit(ABC):
+    """What is known of a request once its head has been let in."""
+
+    # Whether the names that events give their streams have to be looked up to be settled.
+    settles_names: ClassVar[bool] = False
 
     publisher: Publisher
     encoding: str
@@ -91,17 +94,7 @@ class Entry:
     received_us: int
     request_id: str
     headers: dict[str, str]
-
-
-@dataclass(slots=True)
-class Visit(ABC):
-    """What is known of a request once its head has been let in."""
-
-    # Whether the names that events give their streams have to be looked up to be settled.
-    settles_names: ClassVar[bool] = False
-
-    entry: Entry
-    is_rehearsal: bool = False
+    is_rehearsal: bool
 
     @abstractmethod
     def envelopes(self, body: bytes) -> Iterator[Envelope]:
@@ -263,28 +256,12 @@ def authorize(head: Head, publisher: Publisher | None, headers: dict[str, str]) 
     return publisher
 
 
-def admit(
-    door: Door,
-    head: Head,
-    publisher: Publisher,
-    *,
-    encoding: str,
-    request_id: str,
-    headers: dict[str, str],
-) -> Entry:
+def admit(door: Door, head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
     """Length, quota and room, in this order: what is decided last before the body is read."""
     check_length(door, head)
     per_second = publisher.events_per_second or settings.INGEST_EVENTS_PER_SECOND
     headers.update(quotas.admit(publisher.key_id, per_second))
     check_room()
-    return Entry(
-        publisher=publisher,
-        encoding=encoding,
-        content_type=head.get("content-type"),
-        received_us=pipeline.now_us(),
-        request_id=request_id,
-        headers=headers,
-    )
 
 
 def check_origin(head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
@@ -316,9 +293,8 @@ def check_length(door: Door, head: Head) -> None:
 
 
 def batch_of(visit: Visit, directory: Directory) -> pipeline.Batch:
-    entry = visit.entry
     return pipeline.Batch(
-        entry.publisher, entry.received_us, directory, is_rehearsal=visit.is_rehearsal
+        visit.publisher, visit.received_us, directory, is_rehearsal=visit.is_rehearsal
     )
 
 
@@ -328,13 +304,12 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
 
 
 def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
-    entry = visit.entry
-    quotas.charge(entry.publisher.key_id, 1)
+    quotas.charge(visit.publisher.key_id, 1)
     return pipeline.unparsable(
-        entry.publisher,
-        entry.received_us,
+        visit.publisher,
+        visit.received_us,
         visit.body_to_keep(body),
-        entry.content_type,
+        visit.content_type,
         FieldError("", error.code, error.detail),
     )
 

@@ -30,9 +30,9 @@ _BOOLEANS: Final = {"true": True, "false": False}
 class EventsVisit(Visit):
     """A request whose events come in one of the modes of CloudEvents over HTTP."""
 
-    mode: Mode = Mode.STRUCTURED
-    name_all: bool = False
-    ce_headers: tuple[tuple[str, str], ...] = ()
+    mode: Mode
+    name_all: bool
+    ce_headers: tuple[tuple[str, str], ...]
 
     def envelopes(self, body: bytes) -> Iterator[Envelope]:
         if self.mode is Mode.BATCH:
@@ -41,20 +41,19 @@ class EventsVisit(Visit):
             return cloudevents.read_lines(body)
         if self.mode is Mode.STRUCTURED:
             return iter((cloudevents.read_structured(body),))
-        return iter((cloudevents.read_binary(self.ce_headers, self.entry.content_type, body),))
+        return iter((cloudevents.read_binary(self.ce_headers, self.content_type, body),))
 
     def reply(self, batch: pipeline.Batch) -> Reply:
         """A 202 with the outcome, or a 422: a problem document that carries the same fields.
 
         What the events name and is deprecated stands in `Deprecation`, `Sunset` and `Link`.
         """
-        items, entry = batch.items, self.entry
+        items, headers = batch.items, self.headers
         if batch.ending is not None:
-            entry.headers.update(batch.ending.headers(settings.PUBLIC_URL))
-        quotas.charge(entry.publisher.key_id, len(items))
+            headers.update(batch.ending.headers(settings.PUBLIC_URL))
+        quotas.charge(self.publisher.key_id, len(items))
         outcome = pipeline.answer(items, name_all=self.name_all)
         status = pipeline.status_of(items)
-        headers = entry.headers
         if status == 202:
             headers["Content-Type"] = "application/json"
             return Reply(202, headers, orjson.dumps(outcome))
@@ -65,7 +64,7 @@ class EventsVisit(Visit):
             "status": 422,
             "code": "all_dead_lettered",
             "detail": "Every event was refused and kept as a dead letter; `results` says why.",
-            "instance": entry.request_id,
+            "instance": self.request_id,
             "errors": [],
             **outcome,
         }
@@ -86,12 +85,15 @@ class EventsDoor(Door):
         publisher = door.authorize(head, publisher, headers)
         mode = cloudevents.choose_mode(head.get("content-type"), head.fields)
         encoding = door.encoding_of(head)
-        entry = door.admit(
-            self, head, publisher, encoding=encoding, request_id=request_id, headers=headers
-        )
+        door.admit(self, head, publisher, headers)
         is_rehearsal, name_all = _flags(head.query)
         return EventsVisit(
-            entry,
+            publisher,
+            encoding,
+            head.get("content-type"),
+            pipeline.now_us(),
+            request_id,
+            headers,
             is_rehearsal,
             mode,
             name_all,

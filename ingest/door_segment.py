@@ -47,15 +47,15 @@ class SegmentVisit(Visit):
 
     settles_names: ClassVar[bool] = True
 
-    kind: str = segment.BATCH
+    kind: str
     calls: list[Call] = field(default_factory=list)
 
     def envelopes(self, body: bytes) -> Iterator[Envelope]:
-        publisher = self.entry.publisher
+        publisher = self.publisher
         sender = Sender(
             admission.segment_source(publisher.name),
             publisher.default_domain,
-            self.entry.received_us,
+            self.received_us,
         )
         if self.kind == segment.BATCH:
             calls = segment.read_batch(body, sender)
@@ -72,7 +72,7 @@ class SegmentVisit(Visit):
     def names_meant(self, envelopes: Sequence[Envelope]) -> set[str]:
         """The names that the calls gave and what the house makes of them, as far as it is not
         known yet which of the two is meant."""
-        known = self.entry.publisher.names_meant
+        known = self.publisher.names_meant
         names: set[str] = set()
         for call in self.calls:
             if call.original and (call.kind, call.original) not in known:
@@ -95,7 +95,7 @@ class SegmentVisit(Visit):
             self._refuse_all()
 
     def _settle(self, call: Call, loaded: Mapping[str, StreamEntry], directory: Directory) -> None:
-        known, key = self.entry.publisher.names_meant, (call.kind, call.original)
+        known, key = self.publisher.names_meant, (call.kind, call.original)
         name = known.get(key)
         if name is None:
             found = {
@@ -111,15 +111,14 @@ class SegmentVisit(Visit):
             known[key] = name
         if name != call.envelope.type:
             call.envelope.type = name
+            call.envelope.head = None  # it was found for the other name
             if call.envelope.content_type == cloudevents.STRUCTURED:
                 event = orjson.loads(call.envelope.raw)
                 call.envelope.raw = orjson.dumps({**event, "type": name})
 
     def _chosen(self, found: Mapping[str, StreamEntry]) -> str | None:
         """Of the streams that a name may mean the first that the key may publish to."""
-        permitted = (
-            name for name, stream in found.items() if self.entry.publisher.may_publish(stream)
-        )
+        permitted = (name for name, stream in found.items() if self.publisher.may_publish(stream))
         return next(permitted, None) or next(iter(found), None)
 
     def _refuse_all(self) -> None:
@@ -131,15 +130,14 @@ class SegmentVisit(Visit):
 
     def reply(self, batch: pipeline.Batch) -> Reply:
         """Success, whatever became of each call: accepted, duplicate or a dead letter."""
-        entry = self.entry
-        quotas.charge(entry.publisher.key_id, len(batch.items))
+        quotas.charge(self.publisher.key_id, len(batch.items))
         if self.is_oversize:
             raise segment.too_large(
                 "An item may have at most 32 KB. Everything in this request was kept as dead "
                 "letters."
             )
-        entry.headers["Content-Type"] = "application/json"
-        return Reply(200, entry.headers, SUCCESS)
+        self.headers["Content-Type"] = "application/json"
+        return Reply(200, self.headers, SUCCESS)
 
     def body_to_keep(self, body: bytes) -> bytes:
         return segment.without_keys(body)
@@ -179,11 +177,17 @@ class SegmentDoor(Door):
     ) -> SegmentVisit:
         publisher = door.authorize(head, publisher, headers)
         encoding = door.encoding_of(head)
-        entry = door.admit(
-            self, head, publisher, encoding=encoding, request_id=request_id, headers=headers
+        door.admit(self, head, publisher, headers)
+        return SegmentVisit(
+            publisher,
+            encoding,
+            head.get("content-type"),
+            pipeline.now_us(),
+            request_id,
+            headers,
+            is_rehearsal=False,
+            kind=segment.WORDS[head.path.rstrip("/").rpartition("/")[2]],
         )
-        word = head.path.rstrip("/").rpartition("/")[2]
-        return SegmentVisit(entry, kind=segment.WORDS[word])
 
     def unpack(self, encoding: str, body: bytes) -> bytes:
         """The body unpacked, also one that is packed and does not say so."""

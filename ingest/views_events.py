@@ -95,7 +95,7 @@ def _answer(
     visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     body = _read(request, at) if early is None else early
     try:
-        body = at.unpack(visit.entry.encoding, body)
+        body = at.unpack(visit.encoding, body)
         envelopes = list(visit.envelopes(body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
