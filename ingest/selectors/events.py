@@ -125,7 +125,8 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
     documents = _documents(stream, {row.version for row in rows})
     in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
     # What no contract speaks of may be anything: in a personal stream it is held back whole.
-    holds_back = not in_clear and any(is_personal(document) for document in documents.values())
+    is_about_people = any(is_personal(document) for document in documents.values())
+    holds_back = not in_clear and is_about_people
     producers = dict(
         Producer.objects.filter(pk__in={row.producer_id for row in rows}).values_list("pk", "name")
     )
@@ -136,6 +137,8 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
         masked, held = mask(contracts, row.data)
         hides_subject = stream.subject_classification in PERSONAL and bool(row.subject)
         held += ["subject"] if hides_subject else []
+        if hides_subject or is_about_people:
+            held += sorted(_OF_THE_PERSON & row.attributes.keys())
         touched |= set(held)
         binary = bytes(row.data_base64) if row.data_base64 is not None else None
         shown.append(
