@@ -117,9 +117,12 @@ class SegmentVisit(Visit):
                 call.envelope.raw = orjson.dumps({**event, "type": name})
 
     def _chosen(self, found: Mapping[str, StreamEntry]) -> str | None:
-        """Of the streams that a name may mean the first that the key may publish to."""
-        permitted = (name for name, stream in found.items() if self.publisher.may_publish(stream))
-        return next(permitted, None) or next(iter(found), None)
+        """Of the streams that a name may mean the first that the key may publish to, else the first
+        that it may know of: what is hidden from it is not there."""
+        publisher = self.publisher
+        permitted = (name for name, stream in found.items() if publisher.may_publish(stream))
+        open_ones = (name for name, stream in found.items() if publisher.may_know(stream))
+        return next(permitted, None) or next(open_ones, None)
 
     def _refuse_all(self) -> None:
         """The answer will be a 400, after which no SDK sends any of this again: keep it all."""

@@ -260,6 +260,17 @@ def test_an_alias_of_what_may_not_be_sent_to_gives_way_to_the_producers_own(worl
     shop.event(call["messageId"], "own")
 
 
+def test_a_hidden_stream_of_that_alias_is_not_there(world: World) -> None:
+    shop = Shop(world, has_streams=False, globs=("own_*.*",), default_domain="own-two")
+    world.stream(True, aliases=("Secret Deal",), restricted=True)
+    world.stream(True, aliases=("Open Deal",))
+    assert_taken(shop.batch(shop.call(event="Secret Deal"), shop.call(event="Open Deal")))
+    assert sorted((row["reason"], row["type"]) for row in shop.letters()) == [
+        ("not_permitted", "Open Deal"),
+        ("unknown_stream", "own_two.secret_deal"),
+    ]
+
+
 def test_identify_means_the_producers_own_stream_before_an_alias(world: World, shop: Shop) -> None:
     world.stream(True, aliases=("identify",))
     call = shop.call(type="identify", event=..., properties=..., traits={})
