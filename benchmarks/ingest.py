@@ -85,8 +85,7 @@ def _measure(host: str, seconds: float, rounds: int) -> dict[str, Any]:
                 ours[size].append(figures)
                 cpu[size].append(
                     tuple(
-                        1e6 * (b - a) / figures.accepted
-                        for a, b in zip(before, after, strict=True)
+                        1e6 * (b - a) / figures.accepted for a, b in zip(before, after, strict=True)
                     )  # type: ignore[arg-type]
                 )
                 copies[size].append(_copy(size, seconds / 2))
