@@ -265,7 +265,7 @@ def read_oversize(raw: bytes, base_depth: int = 0) -> Any:
         refusal = _refusal_of(error)
         if refusal is not None:
             raise refusal from error
-    text = _LONG_INTEGER.sub(b"1", _mask_surrogates(raw))
+    text = _LONG_INTEGER.sub(b"1", mask_surrogates(raw))
     try:
         return jiter.from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
@@ -283,7 +283,7 @@ def split_array(raw: bytes) -> list[msgspec.Raw] | list[bytes]:
 def _split_masked(raw: bytes) -> list[bytes]:
     """The same where lone surrogates, which msgspec does not skip, are hidden from it."""
     try:
-        items = _split_array.decode(_mask_surrogates(raw))
+        items = _split_array.decode(mask_surrogates(raw))
     except (msgspec.DecodeError, RecursionError) as error:
         read_oversize(raw)  # a syntax error further on outranks the wrong shape
         raise refuse("shape") from error
@@ -298,7 +298,7 @@ def _split_masked(raw: bytes) -> list[bytes]:
     return parts
 
 
-def _mask_surrogates(raw: bytes) -> bytes:
+def mask_surrogates(raw: bytes) -> bytes:
     """The text with each surrogate's escape turned into one of the private use area.
 
     Same length and one to one, so that places, syntax and the difference of keys stay.
