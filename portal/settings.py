@@ -326,3 +326,8 @@ LOGGING = {
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
+
+# --- Fault tests ------------------------------------------------------------------------------
+
+FAILPOINTS = env.text("PORTAL_FAILPOINTS", "")
+FAILPOINTS_ALLOWED = env.flag("PORTAL_FAILPOINTS_ALLOWED", default=False)
