@@ -240,14 +240,14 @@ def answers_are_whole(case: _Case) -> Iterator[Violation]:
             yield Violation(
                 "incomplete_answer", f"{name}: {len(attempt.outcomes)} of {len(attempt.sent)}"
             )
+        if attempt.ended is not None and attempt.ended - attempt.began > ANSWER_SECONDS:
+            yield Violation("late_answer", f"{name}: {attempt.ended - attempt.began:.1f} s")
         if attempt.status is None:
             continue
         if attempt.status >= 500 and attempt.status != 503:
             yield Violation("server_error", f"{name}: {attempt.status}")
         if attempt.status in {429, 503} and not attempt.has_retry_after:
             yield Violation("no_retry_after", f"{name}: {attempt.status}")
-        if attempt.ended is not None and attempt.ended - attempt.began > ANSWER_SECONDS:
-            yield Violation("late_answer", f"{name}: {attempt.ended - attempt.began:.1f} s")
 
 
 def accounts_add_up(case: _Case) -> Iterator[Violation]:

@@ -102,9 +102,15 @@ class Portal:
         return found
 
     def listening(self) -> list[int]:
-        """The web processes that take connections, not those that are still starting."""
+        """The web processes that take connections: not those that are still starting, nor those
+        that a killed web server left behind."""
         inodes = _listeners(self.port)
-        return [pid for pid in self.pids(WEB_WORDS) if _watches(pid, inodes)]
+        parents = self.pids("uvicorn portal.asgi")
+        return [
+            pid
+            for pid in self.pids(WEB_WORDS)
+            if _parent(pid) in parents and _watches(pid, inodes)
+        ]
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -153,6 +159,14 @@ def start(
         log = data / "logs" / "web.log"
         raise StartError(f"up did not get ready: {log.read_text()[-2000:] if log.exists() else ''}")
     return Portal(data, chosen, process, json.loads(line))
+
+
+def _parent(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it ended meanwhile
+        return 0
+    return int(status.partition("PPid:")[2].split()[0])
 
 
 def _listeners(port: int) -> set[str]:

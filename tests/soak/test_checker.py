@@ -274,6 +274,11 @@ def answer_too_late(model: Model) -> None:
     model.history.attempts[0].ended = 20.0
 
 
+def hang(model: Model) -> None:
+    attempt = model.send(sent("i"), says=None, is_kept=False)
+    attempt.ended = attempt.began + 12
+
+
 def break_the_audit(model: Model) -> None:
     model.stored.audit_fault = "row 7 does not follow row 6"
 
@@ -309,6 +314,7 @@ LIES: list[tuple[Callable[[Model], None], str]] = [
     (fail_without_grace, "server_error"),
     (fail_without_a_time, "no_retry_after"),
     (answer_too_late, "late_answer"),
+    (hang, "late_answer"),
     (break_the_audit, "audit"),
 ]
 
