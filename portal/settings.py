@@ -103,7 +103,13 @@ _DATABASE_OPTIONS: dict[str, object] = {
     "application_name": f"portal-{PROCESS}",
 }
 if _POOL:
-    _DATABASE_OPTIONS["pool"] = {"min_size": 1, "max_size": _POOL, "timeout": 5}
+    # Its pause between tries doubles; given up early, whoever asks next tries at once.
+    _DATABASE_OPTIONS["pool"] = {
+        "min_size": 1,
+        "max_size": _POOL,
+        "timeout": 5,
+        "reconnect_timeout": 2,
+    }
 DATABASES = {
     "default": env.database("DATABASE_URL")
     | {
