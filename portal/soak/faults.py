@@ -133,15 +133,27 @@ def beat(ground: Ground) -> Iterator[Violation]:
 
 def postgres_backend(ground: Ground) -> Iterator[Violation]:
     """SIGKILL of one server process of the web's: PostgreSQL restarts and recovers."""
-    with psycopg.connect(ground.portal.database_url) as db:
-        pids = [
-            int(pid)
-            for (pid,) in db.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'portal-web'"
-            )
-        ]
+    pids = _backends(ground)
     _kill([ground.random.choice(pids)] if pids else [])
     yield from ()
+
+
+def sessions_cut(ground: Ground) -> Iterator[Violation]:
+    """The web's connections to PostgreSQL are cut, some within a transaction or its commit."""
+    for _ in range(5):
+        with psycopg.connect(ground.portal.database_url) as db:
+            db.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid",
+                       (_backends(ground),))  # fmt: skip
+        time.sleep(ground.random.uniform(0.01, 0.1))
+    yield from ()
+
+
+def _backends(ground: Ground) -> list[int]:
+    with psycopg.connect(ground.portal.database_url) as db:
+        rows = db.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'portal-web' ORDER BY pid"
+        ).fetchall()
+    return [int(pid) for (pid,) in rows]
 
 
 def postgres(ground: Ground) -> Iterator[Violation]:
@@ -265,6 +277,7 @@ FAULTS: Final[dict[str, tuple[Fault, int]]] = {
     "worker": (worker, 2),
     "beat": (beat, 1),
     "postgres backend": (postgres_backend, 4),
+    "sessions cut": (sessions_cut, 3),
     "postgres": (postgres, 3),
     "postgres stopped": (postgres_stopped, 1),
     "redis": (redis, 2),

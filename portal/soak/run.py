@@ -126,19 +126,19 @@ class Soak:
         began = time.monotonic()
         self.say("starting a portal")
         portal = running.start(self.plan.data, variables=self._variables)
+        ground = Ground(
+            portal,
+            Load(portal.url, [], self.plan.rate),
+            random.Random(self.plan.seed),  # noqa: S311  # faults, not secrets
+            self.plan.data / "run" / "failpoint",
+        )
+        ground.restart = lambda: self._restart(ground)
         try:
-            load = Load(portal.url, _prepare(portal), self.plan.rate)
-            ground = Ground(
-                portal,
-                load,
-                random.Random(self.plan.seed),  # noqa: S311  # faults, not secrets
-                self.plan.data / "run" / "failpoint",
-            )
-            ground.restart = lambda: self._restart(ground)
+            ground.load.keys = _prepare(portal)
             self._cycles(ground, began)
-            self.summary.failpoints = ground.struck
         finally:
-            (ground.portal if "ground" in locals() else portal).close()
+            ground.portal.close()
+        self.summary.failpoints = ground.struck
         self.summary.seconds = time.monotonic() - began
         return self.summary
 

@@ -107,9 +107,7 @@ class Portal:
         inodes = _listeners(self.port)
         parents = self.pids("uvicorn portal.asgi")
         return [
-            pid
-            for pid in self.pids(WEB_WORDS)
-            if _parent(pid) in parents and _watches(pid, inodes)
+            pid for pid in self.pids(WEB_WORDS) if _parent(pid) in parents and _watches(pid, inodes)
         ]
 
     def stop(self, number: int = signal.SIGINT) -> int:

@@ -80,22 +80,22 @@ def load(
     stored = Stored(accounts_from=first_minute, log_from=(since_tx, 0))
     with psycopg.connect(database_url) as db:
         db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = {
-            event.offset: event
+        stored.events = [
+            _event(row, names)
             for row in db.execute(_SINCE, {"streams": list(names), "tx": str(since_tx)})
-            for event in [_event(row, names)]
-        }
+        ]
         if old:
+            here = {event.offset for event in stored.events}
             rows = db.execute(
                 _NAMED,
                 {"ids": [ids[stream] for stream, _, _ in old], "names": [n for _, n, _ in old]},
             )
             wanted = set(old)
-            for row in rows:
-                event = _event(row, names)
-                if event.identity in wanted:
-                    found[event.offset] = event
-        stored.events = list(found.values())
+            stored.events += [
+                event
+                for event in (_event(row, names) for row in rows)
+                if event.identity in wanted and event.offset not in here
+            ]
         stored.letters = [
             StoredLetter(
                 letter, names.get(stream, ""), name, producer, reason, n_errors, sha256, int(minute)

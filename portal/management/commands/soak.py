@@ -35,6 +35,7 @@ class Command(PortalCommand):
         parser.add_argument("--rate", type=float, default=300.0, help="events a second (300)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        _refuse_nothing(options)
         place = Path(tempfile.mkdtemp(prefix="portal-soak-"))
         plan = _plan(place / "data", options)
         say(f"seed {plan.seed}; everything lies in {place}")
@@ -85,11 +86,14 @@ class _Stopping:
         self._is_wanted = True
 
 
-def _plan(data: Path, options: dict[str, Any]) -> Plan:
-    cycles, minutes = options["cycles"], options["minutes"]
+def _refuse_nothing(options: dict[str, Any]) -> None:
     for name in ("cycles", "minutes", "rate"):
         if options[name] is not None and options[name] <= 0:
             raise CommandError(f"--{name} must be more than nothing.")
+
+
+def _plan(data: Path, options: dict[str, Any]) -> Plan:
+    cycles, minutes = options["cycles"], options["minutes"]
     if cycles is None and minutes is None:
         cycles = DEFAULT_CYCLES
     seed = options["seed"]
