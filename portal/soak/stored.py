@@ -16,19 +16,31 @@ _FROM_RECEIPT: Final = 4  # ingest.types.Mark.TIME_FROM_RECEIPT
 _PAGE: Final = 5000
 _POLL_SECONDS: Final = 0.1
 
-_SELECT: Final = """
-SELECT stream_id, event_id, (extract(epoch FROM occurred_at) * 1000000)::bigint, marks, source,
-       subject, data::text, floor(extract(epoch FROM received_at) / 60)::bigint,
-       tx::text::bigint, seq
-FROM ingest_event WHERE """
-_SINCE: Final = _SELECT + "stream_id = ANY(%(streams)s) AND tx >= %(tx)s::text::xid8"
-_NAMED: Final = f"""{_SELECT} occurred_at >= now() - interval '31 days'
-AND (stream_id, event_id) IN (SELECT * FROM unnest(%(ids)s::bigint[], %(names)s::text[]))
+_COLUMNS: Final = """
+SELECT e.stream_id, e.event_id, (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.marks,
+       e.source, e.subject, e.data::text, floor(extract(epoch FROM e.received_at) / 60)::bigint,
+       e.tx::text::bigint, e.seq
+"""
+_SINCE: Final = f"""{_COLUMNS} FROM ingest_event AS e
+WHERE e.stream_id = ANY(%(streams)s) AND e.tx >= %(tx)s::text::xid8"""
+# One look-up each in the index of identities; the ledger knows the times of those sent without one.
+_NAMED: Final = f"""{_COLUMNS}
+FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(times)s::bigint[]) AS n (stream, name, us)
+LEFT JOIN ingest_event_ledger AS l
+    ON n.us IS NULL AND l.stream_id = n.stream AND l.event_id = n.name COLLATE "C"
+CROSS JOIN LATERAL (
+    SELECT * FROM ingest_event
+    WHERE stream_id = n.stream AND event_id = n.name COLLATE "C"
+        AND occurred_at = coalesce(
+            timestamptz 'epoch' + n.us * interval '1 microsecond', l.occurred_at
+        )
+    LIMIT 2
+) AS e
 """  # noqa: S608  # of fixed pieces
 # Below the oldest transaction that still runs nothing can appear any more.
-_NEXT: Final = f"""{_SINCE} AND (tx, seq) > (%(tx)s::text::xid8, %(seq)s)
-AND tx < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY tx, seq LIMIT %(page)s"""
+_NEXT: Final = f"""{_SINCE} AND (e.tx, e.seq) > (%(tx)s::text::xid8, %(seq)s)
+AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.tx, e.seq LIMIT %(page)s"""
 _LETTERS: Final = """
 SELECT id::text, stream_id, event_id, producer_id, reason, jsonb_array_length(errors),
        encode(body_sha256, 'hex'), floor(extract(epoch FROM received_at) / 60)::bigint
@@ -76,7 +88,6 @@ def load(
     All of it is of one snapshot. Accounts begin with `first_minute` (since 1970).
     """
     ids = {name: number for number, name in names.items()}
-    old = list(named)
     stored = Stored(accounts_from=first_minute, log_from=(since_tx, 0))
     with psycopg.connect(database_url) as db:
         db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -84,18 +95,15 @@ def load(
             _event(row, names)
             for row in db.execute(_SINCE, {"streams": list(names), "tx": str(since_tx)})
         ]
+        here = {event.identity for event in stored.events}
+        old = [identity for identity in set(named) if identity not in here]
         if old:
-            here = {event.offset for event in stored.events}
-            rows = db.execute(
-                _NAMED,
-                {"ids": [ids[stream] for stream, _, _ in old], "names": [n for _, n, _ in old]},
-            )
-            wanted = set(old)
-            stored.events += [
-                event
-                for event in (_event(row, names) for row in rows)
-                if event.identity in wanted and event.offset not in here
-            ]
+            params = {
+                "ids": [ids[stream] for stream, _, _ in old],
+                "names": [name for _, name, _ in old],
+                "times": [time_us for _, _, time_us in old],
+            }
+            stored.events += [_event(row, names) for row in db.execute(_NAMED, params)]
         stored.letters = [
             StoredLetter(
                 letter, names.get(stream, ""), name, producer, reason, n_errors, sha256, int(minute)

@@ -103,6 +103,25 @@ def test_of_what_the_door_stored_nothing_is_to_be_said(scene: Scene) -> None:
     assert counts == (11, 6, 2, 3)
 
 
+def test_what_is_older_than_the_part_that_is_checked_is_found_by_its_identity(
+    scene: Scene,
+) -> None:
+    known = [event.identity for event in scene.read().events]
+    rows = stored.load(
+        scene.url,
+        scene.names,
+        since_tx=stored.horizon(scene.url),
+        since_seconds=time.time(),
+        first_minute=int(time.time() // 60) + 1,
+        named=[*known, (known[0][0], "nobody", 1), (known[0][0], "nobody", None)],
+    )
+    assert sorted(event.identity[1] for event in rows.events) == sorted(
+        name for _, name, _ in known
+    )
+    assert any(identity[2] is None for identity in known)
+    assert (rows.letters, rows.accounts) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("crime", "kinds"),
     [
