@@ -62,6 +62,7 @@ class Load:
     wanted: deque[Made] = field(default_factory=deque)
     unsettled: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    settle_by: float | None = None  # set once the portal is mended: then it has to answer
 
 
 def content_of(source: str, subject: str | None, data: Any) -> str:
@@ -265,14 +266,13 @@ class Client(threading.Thread):
 
     def _settle(self, events: Sequence[Made], body: bytes, headers: dict[str, str]) -> None:
         """Send it until somebody answers for it."""
-        deadline = self.load.clock() + SETTLE_SECONDS
         while True:
             attempt = self._once(events, body, headers)
             if attempt.result is not Result.INFO and attempt.outcomes is not None:
                 return
             if attempt.result is Result.FAIL:
                 return
-            if self.load.clock() > deadline:
+            if self.load.settle_by is not None and self.load.clock() > self.load.settle_by:
                 self.load.unsettled.append(
                     f"{events[0].sent.id} and {len(events) - 1} more: {attempt.status}"
                 )

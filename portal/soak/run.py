@@ -28,7 +28,7 @@ import psycopg
 
 from portal.soak import running, stored
 from portal.soak.checker import Violation, check
-from portal.soak.clients import SCHEMA, STREAMS, Client, Load
+from portal.soak.clients import SCHEMA, SETTLE_SECONDS, STREAMS, Client, Load
 from portal.soak.faults import FAULTS, NOBODY_LISTENS, Ground
 from portal.soak.history import Attempt, History
 from portal.soak.running import Portal
@@ -332,12 +332,14 @@ def _one(db: psycopg.Connection[Any], query: str, params: dict[str, Any]) -> tup
 def _clients(load: Load, seed: str) -> Iterator[None]:
     """Clients that send while the block lasts, and settle what is open when it ends."""
     load.stopping.clear()
+    load.settle_by = None
     clients = [Client(load, place, seed) for place in range(CLIENTS)]
     for client in clients:
         client.start()
     try:
         yield
     finally:
+        load.settle_by = load.clock() + SETTLE_SECONDS
         load.stopping.set()
         for client in clients:
             client.join()
