@@ -1,49 +1,57 @@
 """How many events a second the running server accepts durably, beside raw COPY of the same rows.
 
-    .venv/bin/python benchmarks/ingest.py [--json] [--seconds 4]
+    .venv/bin/python benchmarks/ingest.py [--json] [--seconds 4] [--rounds 3]
 
-Starts a portal of its own (`manage.py up --no-demo`: durable PostgreSQL, two web workers), sends
-events of the demo shop in batches of 1, 100 and 500, and in the same run copies the very rows that
-were stored into a table with the same partitions and unique index, in the same batch sizes. The
-last line of `--json` holds ratios; `benchmarks/README.md` says how to read them.
+Starts a portal of its own (`manage.py up --no-demo`: durable PostgreSQL, two web workers) and sends
+events of three streams, mixed, one at a time over 32 connections, and in batches of 100 and 500 over
+8. In each round the very rows that were stored are also copied by one connection, in the same batch
+sizes, into a table with the same daily partitions and unique index but without offsets; then the
+naive view (`benchmarks/naive.py`) gets the same requests. Figures are medians of the rounds, ratios
+are within a round. The last line of `--json` holds them; `benchmarks/README.md` says how to read it.
 """
 
 import argparse
-import base64
-import http.client
-import itertools
 import json
 import os
 import platform
+import statistics
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("PORTAL_STATIC_UNHASHED", "1")
 
+from benchmarks.client import Figures, cpu_seconds, drive, request
+from benchmarks.events import DOCUMENT, STREAMS, Maker, media
 from benchmarks.servers import portal
 
-SINGLE_CLIENTS = 32
-BATCH_CLIENTS = 4
-NAIVE_EVENTS = 300
+CLIENTS: Final = {1: 32, 100: 8, 500: 8}
+# More than a measurement can use up, so that no connection runs dry.
+ROOM_PER_SECOND: Final = {1: 20_000, 100: 120_000, 500: 120_000}
+NAIVE_PER_SECOND: Final = {1: 4_000, 100: 10_000, 500: 10_000}
+COLUMNS: Final = (
+    "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject,"
+    " source, attributes, data, data_base64, extra, content_hash, marks"
+)
 
 
 def main() -> int:
     options = _options()
     with portal() as said:
-        result = _measure(said["url"], options.seconds)
+        result = _measure(said["url"].removeprefix("http://"), options.seconds, options.rounds)
     if not options.json:
         for size in ("1", "100", "500"):
             print(
                 f"batch {size:>3}: {result['events_per_second'][size]:>8,} events/s, "
                 f"{result['ratio_to_copy'][size]:.2f} of COPY, "
-                f"{result['ratio_to_naive'][size]:.1f} times the naive way"
+                f"{result['ratio_to_naive'][size]:.1f} times the naive view"
             )
     print(json.dumps(result))
     return 0
@@ -53,137 +61,164 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--seconds", type=float, default=4.0, help="a measurement (4)")
+    parser.add_argument("--rounds", type=int, default=3, help="medians of so many (3)")
     return parser.parse_args()
 
 
-def _measure(url: str, seconds: float) -> dict[str, Any]:
+def _measure(host: str, seconds: float, rounds: int) -> dict[str, Any]:
     import django
 
     django.setup()
-    streams = _streams()
-    key = _key()
-    maker = _Maker(streams)
-    _send(url, key, maker, size=100, clients=2, seconds=1.5)  # warms both workers
-    rates: dict[str, float] = {}
-    copies: dict[str, float] = {}
-    for size, clients in ((1, SINGLE_CLIENTS), (100, BATCH_CLIENTS), (500, BATCH_CLIENTS)):
-        rates[str(size)] = _send(url, key, maker, size=size, clients=clients, seconds=seconds)
-        copies[str(size)] = _copy(size, seconds)
-    naive = _naive(maker)
+    key, maker = _register(), Maker()
+    _send(host, key, maker, 100, 1.5, ROOM_PER_SECOND)  # warms both workers
+    ours: dict[int, list[Figures]] = {size: [] for size in CLIENTS}
+    copies: dict[int, list[float]] = {size: [] for size in CLIENTS}
+    naives: dict[int, list[float]] = {size: [] for size in CLIENTS}
+    cpu: dict[int, list[tuple[float, float]]] = {size: [] for size in CLIENTS}
+    with _naive_server() as naive:
+        _send(naive, key, maker, 100, 1.0, NAIVE_PER_SECOND)
+        for _ in range(rounds):
+            for size in CLIENTS:
+                before = _processor_time()
+                figures = _send(host, key, maker, size, seconds, ROOM_PER_SECOND)
+                after = _processor_time()
+                ours[size].append(figures)
+                cpu[size].append(
+                    tuple(
+                        1e6 * (b - a) / figures.accepted for a, b in zip(before, after, strict=True)
+                    )  # type: ignore[arg-type]
+                )
+                copies[size].append(_copy(size, seconds / 2))
+                naives[size].append(
+                    _send(naive, key, maker, size, seconds / 2, NAIVE_PER_SECOND).rate
+                )
     return {
-        "ratio_to_copy": {size: round(rates[size] / copies[size], 3) for size in rates},
-        "events_per_second": {size: round(rate) for size, rate in rates.items()},
-        "ratio_to_naive": {size: round(rate / naive, 1) for size, rate in rates.items()},
+        "ratio_to_copy": {
+            str(size): _ratio([f.rate for f in ours[size]], copies[size]) for size in CLIENTS
+        },
+        "events_per_second": {
+            str(size): round(statistics.median(f.rate for f in ours[size])) for size in CLIENTS
+        },
+        "ratio_to_naive": {
+            str(size): _ratio([f.rate for f in ours[size]], naives[size], 1) for size in CLIENTS
+        },
         "conditions": {
-            "copy_events_per_second": {size: round(rate) for size, rate in copies.items()},
-            "naive_events_per_second": round(naive),
-            "naive": "in process: json, jsonschema, one INSERT a commit; no HTTP, no key",
+            "copy_events_per_second": _medians(copies),
+            "naive_events_per_second": _medians(naives),
+            "delay_ms_p50": _delays(ours, 0.5),
+            "delay_ms_p99": _delays(ours, 0.99),
+            "web_cpu_us_per_event": _shares(cpu, 0),
+            "postgres_cpu_us_per_event": _shares(cpu, 1),
+            "rounds": rounds,
             "web_workers": 2,
-            "clients": {"1": SINGLE_CLIENTS, "100": BATCH_CLIENTS, "500": BATCH_CLIENTS},
+            "clients": {str(size): count for size, count in CLIENTS.items()},
             "client_on_same_cores": True,
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "event_bytes": maker.bytes_per_event,
+            "event_bytes": maker.bytes_per_event(),
         },
     }
 
 
-def _streams() -> list[Any]:
-    """A few of the demo shop's streams, registered through the services."""
+def _ratio(ours: Sequence[float], other: Sequence[float], digits: int = 3) -> float:
+    return round(statistics.median(a / b for a, b in zip(ours, other, strict=True)), digits)
+
+
+def _medians(rates: dict[int, list[float]]) -> dict[str, int]:
+    return {str(size): round(statistics.median(found)) for size, found in rates.items()}
+
+
+def _delays(ours: dict[int, list[Figures]], share: float) -> dict[str, float]:
+    return {
+        str(size): round(statistics.median(f.percentile(share) for f in found), 2)
+        for size, found in ours.items()
+    }
+
+
+def _shares(cpu: dict[int, list[tuple[float, float]]], place: int) -> dict[str, float]:
+    return {
+        str(size): round(statistics.median(pair[place] for pair in found), 1)
+        for size, found in cpu.items()
+    }
+
+
+def _register() -> str:
+    """The streams, registered through the services, and a key that may publish to them."""
     from catalog.services.streams import NewStream, register_stream
-    from portal.demo.fields import document
-    from portal.demo.shop import STREAMS
     from portal.kernel.actor import SYSTEM
-
-    chosen = [shop for shop in STREAMS if shop.per_day >= 900]
-    for shop in chosen:
-        register_stream(
-            NewStream(
-                name=shop.name,
-                document=document(shop.fields, shop.versions, shop.description),
-                description=shop.description,
-            ),
-            actor=SYSTEM,
-        )
-    return chosen
-
-
-def _key() -> str:
     from portal.key_commands import NewKey, create
 
+    for name in STREAMS:
+        register_stream(
+            NewStream(name=name, document=DOCUMENT, description="Sent by the benchmark."),
+            actor=SYSTEM,
+        )
     return create(NewKey(kind="producer", name="bench"))[1]
 
 
-class _Maker:
-    """Real events of the shop with ids of their own, made before the clock runs."""
-
-    def __init__(self, streams: Sequence[Any]) -> None:
-        from portal.demo import traffic
-
-        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
-        story = traffic.Story(
-            hour - timedelta(days=30), hour + timedelta(days=30), hour + timedelta(days=30)
-        )
-        names = {stream.name for stream in streams}
-        hours = [hour - timedelta(hours=offset) for offset in range(12)]
-        self._events = [
-            event
-            for moment in hours
-            for _, event in traffic.events_of_hour(moment, story)
-            if event["type"] in names
-        ]
-        self._numbers = itertools.count()
-        sample = [json.dumps(event, separators=(",", ":")) for event in self._events[:500]]
-        self.bytes_per_event = round(sum(map(len, sample)) / len(sample))
-
-    def events(self, count: int) -> list[dict[str, Any]]:
-        return [
-            {**self._events[number % len(self._events)], "id": f"b{number}"}
-            for number in itertools.islice(self._numbers, count)
-        ]
-
-    def body(self, size: int) -> tuple[bytes, str]:
-        events = self.events(size)
-        if size == 1:
-            return json.dumps(events[0]).encode(), "application/cloudevents+json"
-        return json.dumps(events).encode(), "application/cloudevents-batch+json"
+def _send(
+    host: str, key: str, maker: Maker, size: int, seconds: float, room: dict[int, int]
+) -> Figures:
+    clients = CLIENTS[size]
+    amount = int(room[size] * seconds) // (size * clients) + 1
+    queues = [
+        [request("/v1/events", key, media(size), body) for body in maker.bodies(amount, size)]
+        for _ in range(clients)
+    ]
+    return drive(host, queues, seconds)
 
 
-def _send(url: str, key: str, maker: _Maker, *, size: int, clients: int, seconds: float) -> float:
-    """Events accepted a second by `clients` connections that each wait for their answers."""
-    amount = int(max(60, 30_000 / size) if size > 1 else 12_000) // clients + 1
-    queues = [[maker.body(size) for _ in range(amount)] for _ in range(clients)]
-    accepted = [0] * clients
-    host = url.removeprefix("http://")
-    barrier = threading.Barrier(clients + 1)
-    ends = [0.0] * clients
+def _processor_time() -> tuple[float, float]:
+    """Seconds used by the web processes and by PostgreSQL's so far."""
+    web, postgres = [], []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes()
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if words.startswith(b"postgres") or b"bin/postgres" in words:
+            postgres.append(int(entry.name))
+        elif b"PORTAL_PROCESS=web" in environment and b"naive" not in words:
+            web.append(int(entry.name))
+    return cpu_seconds(web), cpu_seconds(postgres)
 
-    def client(index: int) -> None:
-        connection = http.client.HTTPConnection(host, timeout=30)
-        connection.connect()
-        barrier.wait()
-        until = time.perf_counter() + seconds
-        for body, kind in queues[index]:
-            headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
-            connection.request("POST", "/v1/events", body, headers)
-            answer = connection.getresponse()
-            said = json.loads(answer.read())
-            if answer.status != 202:
-                raise SystemExit(f"{answer.status}: {said}")
-            accepted[index] += said["accepted"]
-            ends[index] = time.perf_counter()
-            if ends[index] >= until:
-                break
-        connection.close()
 
-    threads = [threading.Thread(target=client, args=(index,)) for index in range(clients)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    return sum(accepted) / (max(ends) - began)
+@contextmanager
+def _naive_server() -> Iterator[str]:
+    import psycopg
+
+    from benchmarks.naive_table import TABLE
+    from portal.launcher.instance import free_port
+
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
+        raw.execute(TABLE)
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "benchmarks.naive:application", "--port", str(port),
+         "--workers", "2", "--loop", "uvloop", "--http", "httptools", "--no-access-log",
+         "--log-level", "error"],
+        cwd=ROOT,
+    )  # fmt: skip
+    try:
+        _wait(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(port: int) -> None:
+    import socket
+
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit("The naive server did not start.")
 
 
 def _copy(size: int, seconds: float) -> float:
@@ -195,10 +230,6 @@ def _copy(size: int, seconds: float) -> float:
 
     from ingest.rows import HEADER, TRAILER
 
-    columns = (
-        "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject,"
-        " source, attributes, data, data_base64, extra, content_hash, marks"
-    )
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
         raw.execute("DROP TABLE IF EXISTS bench_event")
         raw.execute("CREATE TABLE bench_event (LIKE ingest_event) PARTITION BY RANGE (occurred_at)")
@@ -212,10 +243,11 @@ def _copy(size: int, seconds: float) -> float:
                 f"FOR VALUES FROM ('{day.isoformat()}') TO ('{(day + timedelta(days=1)).isoformat()}')"
             )
         raw.execute("CREATE UNIQUE INDEX ON bench_event (stream_id, occurred_at, event_id)")
-        limit = 3_000 if size == 1 else 30_000
+        limit = int(12_000 * seconds) if size == 1 else int(200_000 * seconds)
         with raw.cursor() as cursor:
             taken = (
-                f"COPY (SELECT {columns} FROM ingest_event LIMIT {limit}) TO STDOUT (FORMAT BINARY)"
+                f"COPY (SELECT {COLUMNS} FROM ingest_event ORDER BY occurred_at LIMIT {limit})"
+                " TO STDOUT (FORMAT BINARY)"
             )
             with cursor.copy(taken) as out:
                 rows = [bytes(chunk) for chunk in out]
@@ -226,7 +258,7 @@ def _copy(size: int, seconds: float) -> float:
             for place in range(0, len(rows), size)
         ]
         began, done = time.perf_counter(), 0
-        statement = f"COPY bench_event ({columns}) FROM STDIN (FORMAT BINARY)"
+        statement = f"COPY bench_event ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
         with raw.cursor() as cursor:
             for number, buffer in enumerate(buffers):
                 with cursor.copy(statement) as into:
@@ -238,39 +270,6 @@ def _copy(size: int, seconds: float) -> float:
         raw.execute("DROP TABLE bench_event")
     return rate
 
-
-def _naive(maker: _Maker) -> float:
-    """Events a second of the plain way: parse, validate with jsonschema, one row a commit."""
-    import jsonschema
-
-    from catalog.models import SchemaVersion
-    from ingest.models import Event
-
-    documents = {
-        version.stream.name: (version.stream_id, version.document)
-        for version in SchemaVersion.objects.select_related("stream")
-    }
-    bodies = [maker.body(1)[0] for _ in range(NAIVE_EVENTS)]
-    began = time.perf_counter()
-    for body in bodies:
-        event = json.loads(body)
-        stream_id, document = documents[event["type"]]
-        jsonschema.validate(event["data"], document)
-        when = datetime.fromisoformat(event["time"])
-        if Event.objects.filter(
-            stream_id=stream_id, occurred_at=when, event_id=event["id"]
-        ).exists():
-            continue
-        Event.objects.create(
-            stream_id=stream_id, track=1, occurred_at=when, event_id=event["id"],
-            received_at=datetime.now(UTC), producer_id=1, version=1, subject=event["subject"],
-            source=event["source"], attributes={}, data=event["data"],
-            content_hash=base64.b64decode(""), marks=0, seq=next(_SEQUENCE),
-        )  # fmt: skip
-    return NAIVE_EVENTS / (time.perf_counter() - began)
-
-
-_SEQUENCE = itertools.count(10**12)
 
 if __name__ == "__main__":
     raise SystemExit(main())

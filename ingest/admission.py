@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import translate
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import psycopg
@@ -161,6 +161,7 @@ class Publisher:
     events_per_second: int | None
     origins: frozenset[str]
     is_trusted: bool = False
+    routes: "Routes" = field(default_factory=lambda: Routes(0, 0.0))
 
     @property
     def may_publish_anything(self) -> bool:
@@ -185,6 +186,15 @@ class Publisher:
         return not self.sources or source in self.sources
 
 
+@dataclass(slots=True)
+class Routes:
+    """The routes of one publisher (`ingest.routes`), good for one generation and a while."""
+
+    generation: int
+    until: float
+    table: dict[Any, Any] = field(default_factory=dict)
+
+
 class Directory:
     """The cache of one process. Loading blocks on the database: call it off the event loop."""
 
@@ -192,7 +202,7 @@ class Directory:
         self._streams: dict[str, tuple[StreamEntry, float]] = {}
         self._publishers: dict[bytes, tuple[Publisher, float]] = {}
         self._contracts: dict[tuple[int, int, bool], Contract | None] = {}
-        self._generation = 0
+        self._generation = 1
 
     def forget(self) -> None:
         """Drop what may have changed. Compiled contracts stay: versions are immutable."""
@@ -203,6 +213,14 @@ class Directory:
     def forget_all(self) -> None:
         self.forget()
         self._contracts.clear()
+
+    def routes_of(self, publisher: Publisher) -> dict[Any, Any]:
+        """The publisher's routes; a new table once what they rest on may have changed."""
+        found = publisher.routes
+        if found.generation != self._generation or found.until <= time.monotonic():
+            until = time.monotonic() + LIFETIME_SECONDS
+            found = publisher.routes = Routes(self._generation, until)
+        return found.table
 
     def publisher(self, credential: str) -> Publisher | None:
         """The cached publisher of a credential; None means: ask `load_publisher`."""

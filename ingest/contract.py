@@ -78,7 +78,9 @@ _MISSING: Final = FieldError("/data", "required", "must have data, as the contra
 class Contract:
     """A compiled schema version. Immutable, so one instance serves all threads."""
 
-    __slots__ = ("_drift", "_lists_cheaply", "_takes_null", "_validator", "deprecated", "version")
+    __slots__ = (
+        "_drift", "_lists_cheaply", "_takes_null", "_validator", "deprecated", "is_plain", "version",
+    )  # fmt: skip
 
     def __init__(self, document: Any, *, version: int, sets_aside: bool) -> None:
         self.version = version
@@ -87,6 +89,13 @@ class Contract:
         self._lists_cheaply = listing_cost(document) <= _MAX_LISTING_COST
         self._drift: DriftPlan | None = plan_of(document) if sets_aside else None
         self.deprecated: DeprecatedFields | None = deprecations.plan_of(document)
+        self.is_plain: tuple[Callable[[Any], bool], ...] = self._plain_checks()
+
+    def _plain_checks(self) -> tuple[Callable[[Any], bool], ...]:
+        """Native checks of data which together mean: valid, and nothing of it to set aside."""
+        if self._drift is None:
+            return (self._validator.is_valid,)
+        return (self._validator.is_valid, self._drift.is_closed_over)
 
     def check(self, envelope: Envelope) -> tuple[FieldError, ...]:
         """What of the event breaks the contract, at most 20 places; empty when it holds.

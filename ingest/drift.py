@@ -7,8 +7,11 @@ and what it does not list goes to the event's `extra`; an object that lists none
 and keeps everything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import jsonschema_rs
 
 from catalog.compatibility import texts
 from catalog.compatibility.budget import Budget, ExhaustedError
@@ -58,10 +61,15 @@ class _Node:
 class DriftPlan:
     """Splits data into its writer form and the rest; costs one set comparison an object."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_root", "is_closed_over")
 
     def __init__(self, root: _Node) -> None:
         self._root = root
+        # Whether data carries nothing beyond the writer form; native code where that can say it.
+        self.is_closed_over: Callable[[Any], bool] = _native_check(root) or self._keeps_all
+
+    def _keeps_all(self, data: Any) -> bool:
+        return not _drifts(data, self._root)
 
     def split(self, data: Any) -> tuple[Any, dict[str, Any] | None]:
         """The data without unknown properties, and those by JSON Pointer within `data`.
@@ -125,6 +133,42 @@ def _link(plan: Plan, nodes: dict[Group, _Node], group: Group, mattering: set[Gr
     node.others, node.others_pattern = known(below.others), below.pattern
     node.prefix = tuple(known(child) for child in below.prefix)
     node.items = known(below.items)
+
+
+def _native_check(root: _Node) -> Callable[[Any], bool] | None:
+    """The nodes as a schema of names alone; None where a node goes by patterns, which are ours."""
+    definitions: dict[str, Any] = {}
+    places = {id(root): "0"}
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if node.patterns or node.others_pattern is not None:
+            return None
+        for child in node.below:
+            if id(child) not in places:
+                places[id(child)] = str(len(places))
+                todo.append(child)
+        definitions[places[id(node)]] = _as_schema(node, places)
+    return jsonschema_rs.validator_for({"$defs": definitions, "$ref": "#/$defs/0"}).is_valid
+
+
+def _as_schema(node: _Node, places: dict[int, str]) -> dict[str, Any]:
+    def of(child: _Node | None) -> Any:
+        return True if child is None else {"$ref": f"#/$defs/{places[id(child)]}"}
+
+    schema: dict[str, Any] = {
+        "properties": {name: of(child) for name, child in node.children.items()}
+    }
+    if node.others is not None:
+        schema["properties"] |= {name: True for name in node.declared if name not in node.children}
+        schema["additionalProperties"] = of(node.others)
+    if node.names is not None:
+        schema["propertyNames"] = {"enum": sorted(node.names)}
+    if node.prefix:
+        schema["prefixItems"] = [of(child) for child in node.prefix]
+    if node.items is not None:
+        schema["items"] = of(node.items)
+    return schema
 
 
 def join(data: Any, extra: dict[str, Any]) -> Any:

@@ -10,13 +10,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
-from ingest import admission, rows
+from ingest import admission, routes, rows
 from ingest.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.contract import Contract
 from ingest.deprecations import VERSION, Ending, Use
+from ingest.heads import Head
 from ingest.protocols import cloudevents
+from ingest.routes import Route
 from ingest.store import Item, Submission, writer
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
@@ -33,6 +36,7 @@ from portal.kernel.errors import FieldError
 from portal.kernel.strict_json import MAX_FINDINGS
 
 _MAX_ERRORS_CHARACTERS: Final = 4096
+_NO_MARKS: Final = rows.marks_cell(0)
 _NO_SCHEMA: Final = FieldError(
     "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
 )
@@ -51,10 +55,19 @@ class Batch:
     streams: dict[str, StreamEntry] = field(default_factory=dict)
     new_sources: set[str] = field(default_factory=set)
     ending: Ending | None = None  # of what its events name, the one that ends first
+    routes: dict[Head, Route] = field(default_factory=dict)
+    _middles: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.is_import:
+            self.routes = self.directory.routes_of(self.publisher)
 
     def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
         """The types that have to be looked up in the database before `take`."""
-        names = {envelope.type for envelope in envelopes if envelope.type}
+        routes = self.routes
+        names = {
+            envelope.type for envelope in envelopes if envelope.head not in routes and envelope.type
+        }
         missing = self.directory.missing(names)
         for name in names - missing:
             found = self.directory.stream(name)
@@ -73,7 +86,7 @@ class Batch:
         needed: dict[tuple[int, int], tuple[StreamEntry, int]] = {}
         for envelope in envelopes:
             stream = self.streams.get(envelope.type)
-            if stream is None or envelope.reason is not None:
+            if stream is None or envelope.reason is not None or envelope.head in self.routes:
                 continue
             version = stream.version_of(envelope.dataschema)
             if version is None or version not in stream.versions:
@@ -90,7 +103,13 @@ class Batch:
 
     def take(self, envelope: Envelope) -> None:
         """Judge one envelope and add it to the batch."""
-        stream = self.streams.get(envelope.type)
+        route = self.routes.get(envelope.head) if envelope.head is not None else None
+        if route is None:
+            stream = self.streams.get(envelope.type)
+        elif envelope.content is not None and self._take_known(envelope, route):
+            return
+        else:
+            stream = route.stream
         if envelope.reason is not None:
             known = stream is not None and self.publisher.may_publish(stream)
             self.items.append(
@@ -132,6 +151,61 @@ class Batch:
             self._refuse(envelope, stream, Refusal(Reason.SCHEMA_UNKNOWN, (_NO_SCHEMA,)))
             return
         self._validate(envelope, stream, named, contract, occurred_us, marks)
+
+    def _take_known(self, envelope: Envelope, route: Route) -> bool:
+        """Take an event whose route is known and that has nothing about it; gives whether it did."""
+        head: Head = envelope.head
+        us = envelope.occurred_us
+        if us is None:
+            return False
+        stream, received_us = route.stream, self.received_us
+        if not received_us - stream.late_us <= us <= received_us + stream.ahead_us:
+            return False
+        data, content = envelope.data, envelope.content
+        assert content is not None
+        for check in route.checks:
+            if not check(data):
+                return False
+        version = route.contract.version
+        middle = self._middles.get(version)
+        if middle is None:
+            middle = rows.middle_cells(received_us, self.publisher.id, version)
+            self._middles[version] = middle
+        if envelope.extensions is head.extensions:
+            cells = route.cells
+            before, after = head.identity_before, head.identity_after
+            subject = envelope.subject
+            identity = b"%b%b%b" % (
+                before, b"null" if subject is None else rows.dump(subject), after,
+            )  # fmt: skip
+        else:
+            cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
+            identity = rows.identity_text(envelope)
+        ids = route.ids or (stream.id, stream.track_of(us))
+        content_hash = sha256(b"%b\x00%b" % (identity, content)).digest()
+        self.items.append(
+            Item(
+                envelope,
+                ids[0],
+                us,
+                rows.pack_plain_event(
+                    ids=ids,
+                    occurred_us=us,
+                    event_id=envelope.id.encode(),
+                    middle=middle,
+                    subject=envelope.subject,
+                    cells=cells,
+                    data=content,
+                    content_hash=content_hash,
+                    marks=_NO_MARKS,
+                ),
+                content_hash,
+                False,
+                0,
+                ids[1],
+            )
+        )
+        return True
 
     def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:
         """Keep what the answer tells of the end of the stream or the version."""
@@ -208,6 +282,10 @@ class Batch:
             item.note = _corrected(corrects, contract)
         self.items.append(item)
         publisher = self.publisher
+        if envelope.head is not None and not self.is_import:
+            route = routes.route_of(publisher, stream, named, contract, envelope.head)
+            if route is not None:
+                self.routes[envelope.head] = route
         if (
             not publisher.sources
             and envelope.source not in publisher.seen_sources

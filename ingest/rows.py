@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from ingest.types import Envelope
@@ -71,6 +72,25 @@ def identity_text(envelope: Envelope) -> bytes:
     )
 
 
+def identity_around_subject(envelope: Envelope) -> tuple[bytes, bytes]:
+    """What stands before and after the subject in `identity_text` of such an envelope."""
+    mark = "\ue000\ue001"  # stands nowhere else: a source is ASCII
+    before, _, after = identity_text(msgspec.structs.replace(envelope, subject=mark)).partition(
+        dump(mark)
+    )
+    return before, after
+
+
+def text_cell(value: str) -> bytes:
+    """A text as a column of a row."""
+    return _text(value)
+
+
+def jsonb_cell(value: bytes) -> bytes:
+    """JSON as a column of a row."""
+    return _jsonb(value)
+
+
 def _blob(value: bytes | None) -> bytes:
     return _NULL if value is None else _LENGTH.pack(len(value)) + value
 
@@ -124,6 +144,57 @@ def pack_event(
             _MARKS.pack(2, marks),
         )
     )
+
+
+# The length of an event's data with the mark of binary jsonb, and the columns after it.
+_DATA_HEAD: Final = Struct("!ib")
+_NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _LENGTH.pack(32)
+
+
+def pack_plain_event(
+    *,
+    ids: tuple[int, int],
+    occurred_us: int,
+    event_id: bytes,
+    middle: bytes,
+    subject: str | None,
+    cells: bytes,
+    data: bytes | None,
+    content_hash: bytes,
+    marks: bytes,
+) -> bytes:
+    """As `pack_event`, of an event whose columns are mostly those of others.
+
+    `ids` are the stream and the track; `middle` comes from `middle_cells`, `cells` are the source
+    and the attributes, `marks` comes from `marks_cell`.
+    """
+    return b"".join(
+        (
+            _EVENT_HEAD.pack(
+                15, 8, ids[0], 2, ids[1], 8, occurred_us - _PG_EPOCH_US, len(event_id)
+            ),
+            event_id,
+            middle,
+            _text(subject),
+            cells,
+            _NULL if data is None else _DATA_HEAD.pack(len(data) + 1, 1) + data,
+            _NO_BYTES_NO_EXTRA,
+            content_hash,
+            marks,
+        )
+    )
+
+
+def middle_cells(received_us: int, producer_id: int, version: int) -> bytes:
+    """The columns `received_at`, `producer_id` and `version`."""
+    return _EVENT_MIDDLE.pack(8, received_us - _PG_EPOCH_US, 8, producer_id) + _INT4.pack(
+        4, version
+    )
+
+
+def marks_cell(marks: int) -> bytes:
+    """The column `marks`."""
+    return _MARKS.pack(2, marks)
 
 
 def pack_dead_letter(

@@ -20,11 +20,12 @@ import os
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import date
 from hashlib import sha256
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -135,25 +136,20 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
 
     Raises psycopg's UniqueViolation when `optimistic` and one was. Does not commit.
     """
-    firsts: dict[Key, Item] = {}
-    later: list[tuple[Item, Key]] = []
+    packed: list[Item] = []
     for submission in group:
         for item in submission.items:
-            if not item.packed:
+            if item.packed:  # a group that is redone starts anew
+                item.status, item.reason = Status.ACCEPTED, None
+                packed.append(item)
+            else:
                 item.status = Status.DEAD_LETTERED
-                continue
-            item.status, item.reason = Status.ACCEPTED, None
-            key = item.key
-            if firsts.setdefault(key, item) is not item:
-                later.append((item, key))
+    keys = [item.key for item in packed]
+    firsts = dict(zip(reversed(keys), reversed(packed), strict=True))
     failpoint("ingest.before_ledger")
     stored = _claim_ledger(connection, [key for key in firsts if key[1] is None], firsts)
     failpoint("ingest.after_ledger")
-    fresh = (
-        [item for key, item in firsts.items() if key not in stored]
-        if stored
-        else (list(firsts.values()))
-    )
+    fresh = [item for key, item in firsts.items() if key not in stored]
     fresh.sort(key=_sort_key)
     if fresh:
         if optimistic:
@@ -164,8 +160,10 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
             stored.update(_insert(connection, fresh))
     for key, content in stored.items():
         _settle(firsts[key], content)
-    for item, key in later:
-        _settle(item, stored.get(key, firsts[key].content_hash))
+    if len(firsts) < len(packed):
+        for item, key in zip(packed, keys, strict=True):
+            if firsts[key] is not item:
+                _settle(item, stored.get(key, firsts[key].content_hash))
     failpoint("ingest.before_dead_letters")
     _write_dead_letters(connection, group)
     failpoint("ingest.after_dead_letters")
@@ -178,9 +176,8 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
     return bool(stored)
 
 
-def _sort_key(item: Item) -> tuple[int, int, str]:
-    # Code points order like the bytes of COLLATE "C".
-    return (item.stream_id, item.occurred_us, item.envelope.id)
+# Code points order like the bytes of COLLATE "C".
+_sort_key: Final = attrgetter("stream_id", "occurred_us", "envelope.id")
 
 
 def _settle(item: Item, stored_hash: bytes) -> None:
@@ -363,27 +360,27 @@ def _record_sources(connection: Connection, group: Sequence[Submission]) -> None
 
 # received, accepted, duplicate, dead_lettered, invalid, violations, drift
 _COUNTS: Final = 7
+_account_of: Final = attrgetter("stream_id", "status", "reason", "marks")
 
 
 def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> None:
     accounts: dict[tuple[int, int, int], list[int]] = {}
     for submission in group:
         minute = submission.received_us - submission.received_us % _MINUTE_US
-        for item in submission.items:
-            counts = accounts.setdefault(
-                (item.stream_id, minute, submission.producer_id), [0] * _COUNTS
-            )
-            counts[0] += 1
-            if item.status is Status.ACCEPTED:
-                counts[1] += 1
-                if item.marks:
-                    counts[5] += bool(item.marks & Mark.VIOLATION)
-                    counts[6] += bool(item.marks & Mark.DRIFT)
-            elif item.status is Status.DUPLICATE:
-                counts[2] += 1
+        for (stream, status, reason, marks), count in Counter(
+            map(_account_of, submission.items)
+        ).items():
+            counts = accounts.setdefault((stream, minute, submission.producer_id), [0] * _COUNTS)
+            counts[0] += count
+            if status is Status.ACCEPTED:
+                counts[1] += count
+                counts[5] += count * bool(marks & Mark.VIOLATION)
+                counts[6] += count * bool(marks & Mark.DRIFT)
+            elif status is Status.DUPLICATE:
+                counts[2] += count
             else:
-                counts[3] += 1
-                counts[4] += item.reason is Reason.SCHEMA_VIOLATION
+                counts[3] += count
+                counts[4] += count * (reason is Reason.SCHEMA_VIOLATION)
     if not accounts:
         return
     columns = list(zip(*accounts.values(), strict=True))

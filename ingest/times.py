@@ -66,6 +66,35 @@ def parse_us(text: str) -> int:
     return us
 
 
+_MAX_MINUTES: Final = 100_000
+_minutes: Final[dict[str, int]] = {}
+
+
+def parse_recent_us(text: str) -> int:
+    """As `parse_us`, several times faster for times in UTC whose minute came before."""
+    start = _minutes.get(text[:17])
+    rest = text[17:-1]
+    if (
+        start is None
+        or text[-1] != "Z"
+        or not (digits := rest[:2] + rest[3:]).isdigit()
+        or not digits.isascii()
+        or len(digits) < 2
+        or rest[2:3] not in {".", ""}
+        or len(rest) == 3
+        or digits >= "60"
+    ):
+        us = parse_us(text)
+        if text[-1] == "Z" and text[17:19] < "60":
+            if len(_minutes) >= _MAX_MINUTES:
+                _minutes.clear()
+            _minutes[text[:17]] = us - us % 60_000_000
+        return us
+    if len(digits) >= 8:
+        return start + int(digits[:8])
+    return start + int(digits.ljust(8, "0"))
+
+
 def _is_month_start(seconds: int) -> bool:
     days, rest = divmod(seconds, _DAY_SECONDS)
     ordinal = days + _EPOCH_ORDINAL

@@ -72,12 +72,14 @@ class Envelope(msgspec.Struct, gc=False):
     data_bytes: bytes | None = None
     reason: Reason | None = None
     errors: tuple[FieldError, ...] = ()
+    head: Any = None  # the ingest.heads.Head that was found for it
+    content: bytes | None = None  # its data as stored and compared, when that is known already
 
     def refuse(self, reason: Reason, *errors: FieldError) -> "Envelope":
         """Mark it as refused; its data, which may fill a hundred megabytes, is let go."""
         self.reason = reason
         self.errors = errors
-        self.data = None
+        self.data = self.content = None
         return self
 
 

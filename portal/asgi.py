@@ -1,6 +1,7 @@
 """The ASGI application: the ingest road is answered raw, everything else by Django."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -33,9 +34,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await django_application(scope, receive, send)
 
 
+# A full collection walks all that Django loaded, 20 to 45 ms in which no request moves; what was
+# loaded stays, so it is put aside once. Events make many small objects and few cycles.
+_GC_THRESHOLDS = (20_000, 20, 50)
+
+
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_GC_THRESHOLDS)
         if message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(close_writer)  # what was taken in is written first
         await send({"type": f"{message['type']}.complete"})

@@ -1,10 +1,12 @@
 """The one decoder behind every door that takes JSON. What it lets through, the rest may trust.
 
-1. jiter reads the bytes in one native pass: UTF-8 without a mark, duplicate keys (also spelled by
+1. Many texts at once are read by orjson, three times as fast, when it can be shown that nothing in
+   them needs a closer look (`read_many`). All others go on with 2.
+2. jiter reads the bytes in one native pass: UTF-8 without a mark, duplicate keys (also spelled by
    escapes), `NaN`, raw control characters, nesting beyond 200 and trailing data are refused.
-2. Byte tests, far cheaper than a second look at each value, tell whether a body may hold what
+3. Byte tests, far cheaper than a second look at each value, tell whether a body may hold what
    jiter takes and PostgreSQL or IEEE doubles do not: numbers out of range, NUL characters.
-3. Only what fails 1 by a lone surrogate or a huge number, or is suspicious by 2, is read again by
+4. Only what fails 2 by a lone surrogate or a huge number, or is suspicious by 3, is read again by
    an exact scan without recursion, which says where the fault stands.
 
 Faults of the text as a whole raise `BadRequestError` with the code `malformed_json`,
@@ -14,12 +16,14 @@ limits of one event) are findings with a JSON Pointer: a batch goes on without t
 
 import math
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # untyped
 from typing import Any, Final
 
 import jiter
 import msgspec
+import numpy as np
 import orjson
 
 from portal.kernel.errors import BadRequestError, FieldError
@@ -45,11 +49,15 @@ _NUMBER_RANGE: Final = (
 )
 _UNSTORABLE: Final = "must not hold NUL characters or lone surrogates"
 
-# Digits become 0, signs vanish: then one search finds long runs, another three-digit exponents.
+# Digits become 0: then one search finds long runs, others three-digit exponents.
 _FOLDED: Final = bytes.maketrans(b"123456789E", b"000000000e")
-_SIGNS: Final = b"+-"
 _LONG_RUN: Final = b"0" * 18
-_LONG_EXPONENT: Final = b"0e000"
+_LONG_EXPONENTS: Final = (b"0e000", b"0e-000", b"0e+000")
+_SMALL_BYTES: Final = 6 * MAX_KEYS  # an object of 1,001 keys is longer
+_FEW_TEXTS: Final = 8  # below, whole passes cost more than they save
+_COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS = (np.uint8(ord(char)) for char in ':"0{e.-')
+_AFTER_A_NUMBER: Final = np.frombuffer(b",}]\n", np.uint8)
+_SIGNS: Final = np.frombuffer(b"+-", np.uint8)
 _BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
 _LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
 
@@ -153,6 +161,76 @@ def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
     return Examined(value)
 
 
+def read_many(texts: Sequence[bytes]) -> list[Any] | None:
+    """The values of several texts if none needs a closer look; None means: `read` each by itself.
+
+    orjson keeps all rules of step 2 but the one on duplicate keys, of which it takes the last.
+    Written again, the values then hold fewer colons than the texts: each pair that was dropped had
+    one, strings keep theirs, and none can come in, since no text may hold an escaped colon. Byte
+    tests on the whole rule out what steps 3 and 4 look for, and any limit of a single event.
+    """
+    joined = b"[%b]" % b",".join(texts)
+    if b"\\u00" in joined and (
+        b"\\u0000" in joined or b"\\u003a" in joined or b"\\u003A" in joined
+    ):
+        return None
+    try:
+        values: list[Any] = orjson.loads(joined)
+    except orjson.JSONDecodeError:
+        return None
+    if len(values) != len(texts):
+        return None
+    if len(texts) < _FEW_TEXTS:
+        if joined.count(b":") != orjson.dumps(values).count(b":") or is_suspicious(joined):
+            return None
+        are_calm = all(_is_small_and_flat(text) for text in texts)
+    else:
+        octets = np.frombuffer(joined, np.uint8)
+        written = np.frombuffer(orjson.dumps(values), np.uint8)
+        if np.count_nonzero(octets == _COLON) != np.count_nonzero(written == _COLON):
+            return None
+        are_calm = _are_small_and_flat(octets, texts) and not any(
+            _is_in_number(joined, place) for place in _odd_numbers(octets)
+        )
+    return values if are_calm else None
+
+
+def _is_small_and_flat(text: bytes) -> bool:
+    """Whether a text is too short, too flat and too often quoted to break a limit of one event."""
+    return len(text) <= _SMALL_BYTES and not _may_be_deep(text) and not _has_long_text(text)
+
+
+def _are_small_and_flat(
+    octets: "np.ndarray[Any, np.dtype[np.uint8]]", texts: Sequence[bytes]
+) -> bool:
+    """The same of all texts that stand in `octets`, each after one byte, in a few passes."""
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    if sizes.max() > _SMALL_BYTES:
+        return False
+    opening = ((octets | 0x20) == _BRACE).view(np.int8)  # a bracket differs from a brace by it
+    starts = np.cumsum(sizes + 1) - sizes
+    if np.add.reduceat(opening, starts, dtype=np.int32).max() > MAX_EVENT_DEPTH:
+        return False
+    quotes = np.flatnonzero(octets == _QUOTE)
+    return len(quotes) > 0 and int(np.diff(quotes).max(initial=0)) <= MAX_KEY_BYTES
+
+
+def _odd_numbers(octets: "np.ndarray[Any, np.dtype[np.uint8]]") -> list[int]:
+    """Where 18 digits follow one another, or three an exponent's sign, in numbers or in texts."""
+    digits = (octets - _ZERO) < 10  # unsigned: what is below zero wraps far above
+    run = digits[1:] & digits[:-1]
+    threes = run[1:] & run[:-1]
+    fours = run[2:] & run[:-2]
+    eights = fours[4:] & fours[:-4]
+    sixteens = eights[8:] & eights[:-8]
+    long_runs = np.flatnonzero(sixteens[: len(run) - 16] & run[16:])
+    marks = np.flatnonzero((octets[1:-5] | 0x20) == _E) + 1
+    marks = marks[digits[marks - 1]]
+    signed = marks + 1 + np.isin(octets[marks + 1], _SIGNS)
+    found: list[int] = np.concatenate((long_runs, marks[threes[signed]])).tolist()
+    return found
+
+
 def _refusal_of(error: ValueError) -> BadRequestError | None:
     """What jiter's error means; None where only the exact scan can say whether it is JSON."""
     message = str(error)
@@ -235,24 +313,28 @@ def is_suspicious(raw: bytes) -> bool:
     """Whether a body may hold a number out of range or a NUL. Cheap; errs on the side of yes."""
     if b"\\u0000" in raw:
         return True
-    folded = raw.translate(_FOLDED, _SIGNS)
-    # A run of 18 digits covers three neighbours of each sixth byte.
-    if b"000" in folded[5::6] and _stands_as_number(folded, _LONG_RUN):
-        return True
-    return _stands_as_number(folded, _LONG_EXPONENT)
+    folded = raw.translate(_FOLDED)
+    return _stands_as_number(folded, _LONG_RUN) or any(
+        _stands_as_number(folded, exponent) for exponent in _LONG_EXPONENTS
+    )
 
 
 def _stands_as_number(folded: bytes, pattern: bytes) -> bool:
     """Whether `pattern` occurs where a number can begin, not inside a text such as a UUID."""
     position = folded.find(pattern)
     while position >= 0:
-        before = position - 1
-        while before >= 0 and folded[before] in b"0.":
-            before -= 1
-        if before < 0 or folded[before] in _BEFORE_A_NUMBER:
+        if _is_in_number(folded, position):
             return True
         position = folded.find(pattern, position + len(pattern))
     return False
+
+
+def _is_in_number(raw: bytes, position: int) -> bool:
+    """Whether what stands before a place is as before or within a number."""
+    before = position - 1
+    while before >= 0 and raw[before] in b"0123456789.-+":
+        before -= 1
+    return before < 0 or raw[before] in _BEFORE_A_NUMBER
 
 
 def _has_suspect(raw: bytes) -> bool:
@@ -445,7 +527,7 @@ def find_limit_breaks(value: Any, raw: bytes) -> tuple[FieldError, ...]:
         return ()
     if len(raw) > MAX_EVENT_BYTES:
         return (FieldError("", "too_large", "An event may have at most 256 KiB."),)
-    if len(raw) > 6 * MAX_KEYS or _has_long_text(raw) or _may_be_deep(raw):
+    if len(raw) > _SMALL_BYTES or _has_long_text(raw) or _may_be_deep(raw):
         return _walk_limits(value)
     return ()
 
@@ -510,8 +592,24 @@ def may_vary(dumped: bytes) -> bool:
         or b".0}" in dumped
         or b".0]" in dumped
         or dumped.endswith(b".0")
-        or _stands_as_number(dumped.translate(_FOLDED, _SIGNS), b"0e0")
+        or b"0e" in (folded := dumped.translate(_FOLDED))
+        and (_stands_as_number(folded, b"0e0") or _stands_as_number(folded, b"0e-0"))
     )
+
+
+def any_may_vary(dumps: Sequence[bytes]) -> bool:
+    """Whether one of several sorted dumps may vary, in a few passes over all of them."""
+    joined = b"\n".join((*dumps, b"00"))
+    octets = np.frombuffer(joined, np.uint8)
+    points = np.flatnonzero(octets == _POINT) + 1
+    points = points[octets[points] == _ZERO]
+    if np.isin(octets[points + 1], _AFTER_A_NUMBER).any():
+        return True
+    marks = np.flatnonzero(octets[1:-1] == _E) + 1
+    marks = marks[(octets[marks - 1] - _ZERO) < 10]
+    after = octets[marks + 1]
+    marks = marks[((after - _ZERO) < 10) | (after == _MINUS)]
+    return any(_is_in_number(joined, mark) for mark in marks.tolist())
 
 
 def _with_whole_numbers(value: Any) -> Any:
