@@ -8,7 +8,9 @@ it for longer than one slice.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from django.db import DatabaseError
@@ -34,6 +36,7 @@ T = TypeVar("T")
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
 # A database that hangs is not waited for: the promise is a 503 within five seconds.
 DATABASE_SECONDS: Final = 4.5
+_patience: ContextVar[float] = ContextVar("patience")  # what is left of them for this request
 # A slice ends after this much; an event counts as its bytes and 1 KiB.
 _SLICE_BYTES: Final = 128 * 1024
 _EVENT_BYTES: Final = 1024
@@ -58,6 +61,7 @@ def handles(scope: Scope) -> bool:
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
+    _patience.set(DATABASE_SECONDS)
     admission.start_listening()
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
@@ -174,14 +178,18 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
 
 async def _bounded(work: Awaitable[T]) -> T:
     """Wait for the database for a while only. What was handed to the writer may still be stored."""
+    left = _patience.get()
+    began = time.monotonic()
     try:
-        async with asyncio.timeout(DATABASE_SECONDS):
+        async with asyncio.timeout(left):
             return await work
     except TimeoutError as error:
         raise UnavailableError(
             "The database does not answer just now. Send the same events again.",
             retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
         ) from error
+    finally:
+        _patience.set(left - (time.monotonic() - began))
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:

@@ -27,7 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Stream
-from ingest import admission, store
+from ingest import admission, asgi, store
+from ingest.connection import connect
 from portal.kernel import clock
 from tests.ingest.conftest import Answer, World, post
 
@@ -174,6 +175,25 @@ def test_the_promotion_to_production_changes_no_identity(world: World, key: str)
     assert send(key, fresh | {"data": {"order": "b"}}) == ["id_conflict"]
     tracks = {row["event_id"]: row["track"] for row in world.events(mine)}
     assert tracks == {timed["id"]: 1, untimed["id"]: 1, fresh["id"]: 0}
+
+
+def test_a_database_that_hangs_is_a_503_in_time_and_sending_again_leaves_one_copy(
+    world: World, stream: Stream, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_sent = event(stream)
+    headers = {"content-type": ONE, "authorization": f"Bearer {key}"}
+    send(key, event(stream))  # what has to be looked up is known
+    monkeypatch.setattr(asgi, "DATABASE_SECONDS", 0.3)
+    with connect() as other:
+        other.execute("LOCK TABLE ingest_event IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        answer = post(json.dumps(event_sent).encode(), headers)
+        assert time.monotonic() - began < 2
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+    monkeypatch.undo()
+    assert send(key, event_sent) == ["duplicate"], "what was handed to the writer is written"
+    assert [row["event_id"] for row in world.events(stream)].count(event_sent["id"]) == 1
 
 
 # --- without a time ---
