@@ -6,6 +6,8 @@ import secrets
 import sys
 from pathlib import Path
 
+import pytest
+
 from portal.soak.faults import FAULTS
 from portal.soak.run import Plan, Soak
 from tests.support import live
@@ -24,6 +26,7 @@ def draw(seed: int) -> list[str]:
     return drawn
 
 
+@pytest.mark.timeout(900)  # a hundred seconds on two cores; others may use them
 def test_what_was_answered_202_survives_thirty_random_faults(tmp_path: Path) -> None:
     """The gate of `manage.py soak`. PORTAL_TEST_SEED repeats a run."""
     seed = int(os.environ.get("PORTAL_TEST_SEED") or secrets.randbelow(10**6))
