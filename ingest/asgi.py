@@ -7,7 +7,10 @@ it for longer than one slice.
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 from django.db import DatabaseError
@@ -21,6 +24,7 @@ from ingest.pipeline import Batch
 from ingest.store import writer
 from ingest.types import Envelope
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
+from portal.kernel.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
+# A database that hangs is not waited for: the promise is a 503 within five seconds.
+DATABASE_SECONDS: Final = 4.5
+_patience: ContextVar[float] = ContextVar("patience")  # what is left of them for this request
 # A slice ends after this much; an event counts as its bytes and 1 KiB.
 _SLICE_BYTES: Final = 128 * 1024
 _EVENT_BYTES: Final = 1024
@@ -54,6 +61,7 @@ def handles(scope: Scope) -> bool:
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
+    _patience.set(DATABASE_SECONDS)
     admission.start_listening()
     path = scope["path"]
     at = BY_PATH[path]
@@ -107,9 +115,11 @@ async def _answer(
         if not door.keeps_body(visit, error):
             raise
         submission = door.unparsable_item(visit, body, error)
-        await writer().write(submission)
+        await _bounded(writer().write(submission))
         raise door.name_dead_letter(error, submission.items[0]) from error
-    return visit.reply(await _accept(visit, envelopes))
+    batch = await _accept(visit, envelopes)
+    failpoint("ingest.before_answer")
+    return visit.reply(batch)
 
 
 async def _publisher(credential: str) -> Publisher | None:
@@ -179,9 +189,25 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
             weight = 0
             await asyncio.sleep(0)
     if batch.items:
-        await writer().write(batch.submission())
+        await _bounded(writer().write(batch.submission()))
         batch.settle()
     return batch
+
+
+async def _bounded(work: Awaitable[T]) -> T:
+    """Wait for the database for a while only. What was handed to the writer may still be stored."""
+    left = _patience.get()
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(left):
+            return await work
+    except TimeoutError as error:
+        raise UnavailableError(
+            "The database does not answer just now. Send the same events again.",
+            retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
+        ) from error
+    finally:
+        _patience.set(left - (time.monotonic() - began))
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
@@ -194,7 +220,7 @@ async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
             admission.release_connection()
 
     try:
-        return await asyncio.to_thread(run)
+        return await _bounded(asyncio.to_thread(run))
     except (DatabaseError, PoolTimeout) as error:
         raise UnavailableError("The database does not answer just now. Try again.") from error
 
@@ -206,4 +232,5 @@ async def _send(reply: Reply, send: Send) -> None:
     ]
     headers.append((b"content-length", str(len(reply.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    failpoint("ingest.after_answer_head")
     await send({"type": "http.response.body", "body": reply.body})

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from portal.kernel import clock
+from portal.kernel.failpoints import failpoint
 
 DAYS_BACK: Final = 31
 DAYS_AHEAD: Final = 14
@@ -58,6 +59,7 @@ def make_days(connection: Connection, parents: Iterable[str], days: Iterable[dat
         for name in sorted(set(wanted) - {str(row[0]) for row in rows}):
             _make_leaf(connection, *wanted[name])
             made += 1
+        failpoint("partitions.before_commit")
     return made
 
 
@@ -80,6 +82,7 @@ def _make_leaf(connection: Connection, parent: str, day: date) -> None:
     )
     parts = {"leaf": leaf, "parent": sql.Identifier(parent), "column": column}
     connection.execute(sql.SQL("CREATE TABLE {leaf} (LIKE {parent} INCLUDING ALL)").format(**parts))
+    failpoint("partitions.after_create")
     connection.execute(
         sql.SQL(
             "ALTER TABLE {leaf} ADD CONSTRAINT attach_check"
@@ -91,6 +94,7 @@ def _make_leaf(connection: Connection, parent: str, day: date) -> None:
             "ALTER TABLE {parent} ATTACH PARTITION {leaf} FOR VALUES FROM ({start}) TO ({end})"
         ).format(**parts, start=start, end=end)
     )
+    failpoint("partitions.after_attach")
     connection.execute(sql.SQL("ALTER TABLE {leaf} DROP CONSTRAINT attach_check").format(**parts))
 
 

@@ -41,6 +41,7 @@ from ingest.times import moment_of
 from ingest.types import MAX_UNPARSABLE_BYTES, Envelope, Mark, Reason, Status
 from portal.kernel import sql
 from portal.kernel.errors import BadRequestError, FieldError, PortalError, UnavailableError
+from portal.kernel.failpoints import failpoint
 from portal.kernel.identifiers import uuid7
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ _MAX_TRIES: Final = 3
 # Above this share of groups with a conflict the optimistic COPY costs more than it saves.
 _CONFLICT_BOUND: Final = 0.25
 _CONFLICT_MEMORY: Final = 0.1
+# Names the locks over dead letters of like bodies, and how many there are.
+_REFUSAL_LOCK: Final = 0x0DEAD1E7
+_REFUSAL_LOCKS: Final = 1024
 
 _STAGE: Final = sql.load("ingest", "stage_events")
 _INSERT_STAGED: Final = sql.load("ingest", "insert_staged_events")
@@ -60,6 +64,7 @@ _CLAIM_LEDGER: Final = sql.load("ingest", "claim_ledger")
 _LEDGER_CONTENTS: Final = sql.load("ingest", "ledger_contents")
 _ADD_TO_ACCOUNTS: Final = sql.load("ingest", "add_to_accounts")
 _RECORD_DISCOVERIES: Final = sql.load("ingest", "record_discoveries")
+_LOCK_REFUSALS: Final = sql.load("ingest", "lock_refusals")
 _DEAD_LETTERS_KEPT_BEFORE: Final = sql.load("ingest", "dead_letters_kept_before")
 _ADD_DEPRECATED_USES: Final = sql.load("ingest", "add_deprecated_uses")
 _RECORD_SOURCES: Final = sql.load("ingest", "record_sources")
@@ -141,12 +146,16 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
                 item.status = Status.DEAD_LETTERED
     keys = [item.key for item in packed]
     firsts = dict(zip(reversed(keys), reversed(packed), strict=True))
+    failpoint("ingest.before_ledger")
     stored = _claim_ledger(connection, [key for key in firsts if key[1] is None], firsts)
+    failpoint("ingest.after_ledger")
     fresh = [item for key, item in firsts.items() if key not in stored]
     fresh.sort(key=_sort_key)
     if fresh:
         if optimistic:
+            failpoint("ingest.before_copy")
             _copy(connection, _COPY_EVENTS, [item.packed for item in fresh])
+            failpoint("ingest.after_copy")
         else:
             stored.update(_insert(connection, fresh))
     for key, content in stored.items():
@@ -155,10 +164,14 @@ def write_group(connection: Connection, group: Sequence[Submission], *, optimist
         for item, key in zip(packed, keys, strict=True):
             if firsts[key] is not item:
                 _settle(item, stored.get(key, firsts[key].content_hash))
+    failpoint("ingest.before_dead_letters")
     _write_dead_letters(connection, group)
+    failpoint("ingest.after_dead_letters")
     _record_discoveries(connection, group)
     _record_sources(connection, group)
+    failpoint("ingest.before_accounts")
     _add_to_accounts(connection, group)
+    failpoint("ingest.after_accounts")
     _add_deprecated_uses(connection, group)
     return bool(stored)
 
@@ -183,8 +196,10 @@ def _insert(connection: Connection, fresh: list[Item]) -> dict[Key, bytes]:
     """The slow road; gives the content hashes of identities that were stored before."""
     connection.execute(_STAGE)
     _copy(connection, _COPY_STAGE, [item.packed for item in fresh])
+    failpoint("ingest.after_staging")
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_STAGED)
+        failpoint("ingest.after_slow_insert")
         if cursor.rowcount == len(fresh):
             return {}
         cursor.execute(_STORED_BEFORE)
@@ -266,6 +281,8 @@ def _refusal(item: Item, submission: Submission) -> Refusal:
 
 
 def _kept_before(connection: Connection, bodies: list[bytes]) -> dict[Refusal, UUID]:
+    places = sorted({int.from_bytes(body[:4]) % _REFUSAL_LOCKS for body in bodies})
+    connection.execute(_LOCK_REFUSALS, {"lock": _REFUSAL_LOCK, "places": places})
     found = connection.execute(_DEAD_LETTERS_KEPT_BEFORE, {"bodies": bodies}).fetchall()
     return {
         (int(producer), str(reason), str(kind), str(name), us, bytes(body)): UUID(str(letter))
@@ -560,7 +577,9 @@ class Writer:
                 for item in group[0].items:
                     item.dead_letter = None
                 return
+            failpoint("ingest.before_commit")
             connection.commit()
+            failpoint("ingest.after_commit")
             self._conflicts += _CONFLICT_MEMORY * (had_conflict - self._conflicts)
             return
 

@@ -103,7 +103,13 @@ _DATABASE_OPTIONS: dict[str, object] = {
     "application_name": f"portal-{PROCESS}",
 }
 if _POOL:
-    _DATABASE_OPTIONS["pool"] = {"min_size": 1, "max_size": _POOL, "timeout": 5}
+    # Its pause between tries doubles; given up early, whoever asks next tries at once.
+    _DATABASE_OPTIONS["pool"] = {
+        "min_size": 1,
+        "max_size": _POOL,
+        "timeout": 5,
+        "reconnect_timeout": 2,
+    }
 DATABASES = {
     "default": env.database("DATABASE_URL")
     | {
@@ -326,3 +332,8 @@ LOGGING = {
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
+
+# --- Fault tests ------------------------------------------------------------------------------
+
+FAILPOINTS = env.text("PORTAL_FAILPOINTS", "")
+FAILPOINTS_ALLOWED = env.flag("PORTAL_FAILPOINTS_ALLOWED", default=False)

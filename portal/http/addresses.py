@@ -1,4 +1,6 @@
-"""Names in addresses that hold a slash themselves, such as the aliases of imported streams.
+"""Which hosts the portal answers for, and names in addresses that hold a slash themselves.
+
+Such names are the aliases of imported streams.
 
 An address arrives decoded, so `a%2Fb` and `a/b` look alike. Where the raw path is at hand (ASGI),
 an encoded slash is set aside as a private character, and the converter `name` puts it back.
@@ -7,10 +9,26 @@ an encoded slash is set aside as a private character, and the converter `name` p
 from typing import Final
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
 from django.urls.converters import StringConverter
 
 _ASIDE: Final = "\ue02f"
+_MAX_HOSTS: Final = 1000
+_known_hosts: Final[dict[str, bool]] = {}
+
+
+def is_our_host(host: str) -> bool:
+    """Whether the portal answers for a host with or without a port; absent, it does."""
+    known = _known_hosts.get(host)
+    if known is None:
+        if len(_known_hosts) >= _MAX_HOSTS:
+            _known_hosts.clear()
+        domain, _ = split_domain_port(host)
+        known = not host or validate_host(domain, settings.ALLOWED_HOSTS)
+        _known_hosts[host] = known
+    return known
 
 
 class NameConverter(StringConverter):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from portal.http.addresses import keep_slashes
+from portal.http.addresses import is_our_host, keep_slashes
 from portal.http.problem import MethodNotAllowedError, from_exception, respond
 from portal.kernel.errors import BadRequestError
 from portal.kernel.identifiers import TRACEPARENT, uuid7
@@ -48,6 +48,10 @@ class StrictRequest:
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return respond(
                 request, BadRequestError("The address holds a NUL character.", code="parameter")
+            )
+        if not is_our_host(request.headers.get("X-Forwarded-Host", "")):
+            return respond(
+                request, BadRequestError("The portal does not answer for this host.", code="host")
             )
         if request.path_info.startswith(_SLASH_OR_NOT) and request.path_info.endswith("/"):
             # The API answers with and without a trailing slash, and never redirects.

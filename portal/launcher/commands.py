@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "demo": "load the demo workspace",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify the audit chain",
+    "soak": "load and faults against a portal of its own, with the history checker",
     "verify-statistics": "run numeric cases against the shipped functions",
 }
 # What Django wants to be told before it shows the help of a command; nothing is reached.
@@ -66,7 +67,9 @@ def _run(argv: list[str]) -> int:
 
 
 def _is_remote(words: Sequence[str]) -> bool:
-    """Whether a command asks a portal elsewhere and so needs no server here."""
+    """Whether a command asks a portal elsewhere, or one of its own, and so needs no server here."""
+    if words[:1] == ["soak"]:
+        return True
     return words[:1] == ["check-contract"] and any(
         word == "--url" or word.startswith("--url=") for word in words
     )

@@ -39,7 +39,7 @@ def test_the_verdict_names_who_breaks_what() -> None:
     type(letter).objects.filter(id=letter.id).update(producer_id=producer.pk)
     html = client_of(Role.ADMIN).get("/ingest/").content.decode()
     assert "android-app breaks n of play.heartbeat. Nothing is lost." in html
-    assert '<mark><span class="s">&quot;x&quot;</span></mark>' in html
+    assert '<mark><bdi class="s">&quot;x&quot;</bdi></mark>' in html
 
 
 def test_each_source_has_its_day_and_its_hour() -> None:
@@ -84,7 +84,7 @@ def test_the_page_of_a_group_shows_the_fault_inside_the_event() -> None:
     )
     html = client.get(group).content.decode()
     assert "<code>n</code> must be of type integer" in html
-    assert '<mark><span class="s">&quot;x&quot;</span></mark>' in html
+    assert '<mark><bdi class="s">&quot;x&quot;</bdi></mark>' in html
 
 
 def test_an_alarms_page_draws_the_crossing_and_names_the_first_bad_event() -> None:

@@ -2,7 +2,6 @@
 
 import atexit
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,52 +10,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import httpx2
 
-from portal.launcher import postgres
-from portal.launcher.instance import free_port
+from portal.soak import running as own
 
-ROOT = Path(__file__).resolve().parents[2]
-# What the tests' own servers set must not reach the portal under test.
-_OURS = {"DATABASE_URL", "REDIS_URL", "PORTAL_SECRET_KEY", "PORTAL_DATA", "PORTAL_DB_POOL",
-         "PORTAL_STATIC_UNHASHED", "PORTAL_PROCESS", "DJANGO_SETTINGS_MODULE",
-         "PORTAL_EMBEDDED", "PORTAL_SECRET_KEY_FILE"}  # fmt: skip
+ROOT = own.ROOT
+environment = own.environment
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _OURS}
-
-
-@dataclass
-class Portal:
-    """A running portal. `said` is the line of JSON that it printed when it was ready."""
-
-    data: Path
-    port: int
-    process: subprocess.Popen[str]
-    said: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        return str(self.said["url"])
-
-    @property
-    def database_url(self) -> str:
-        """Where its embedded PostgreSQL answers."""
-        ports = json.loads((self.data / "run" / "ports.json").read_text())
-        password = (self.data / "secrets" / "postgres_password").read_text()
-        return postgres.Server(self.data / "postgres", ports["postgres"], password).url()
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200
-        except httpx2.HTTPError:
-            return False
+class Portal(own.Portal):
+    """A running portal that tests look into."""
 
     def manage(self, *words: str) -> str:
         """Run a management command on this portal's data and give what it printed."""
@@ -79,35 +46,6 @@ class Portal:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def pids(self, words: str) -> list[int]:
-        """Processes of this portal whose command line holds the words."""
-        found = []
-        for place in Path("/proc").iterdir():
-            if not place.name.isdigit():
-                continue
-            try:
-                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                variables = (place / "environ").read_bytes()
-                works_in = str((place / "cwd").readlink())
-            except OSError:
-                continue
-            data = str(self.data)
-            mine = data in command or data in works_in or data.encode() in variables
-            if mine and words in command:
-                found.append(int(place.name))
-        return found
-
-    def stop(self, number: int = signal.SIGINT) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def close(self) -> None:
-        """Stop it if it still runs."""
-        if self.process.poll() is None:
-            self.stop()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
 
 def start(
     data: Path,
@@ -118,21 +56,8 @@ def start(
     stderr: IO[str] | None = None,
 ) -> Portal:
     """Start a portal and wait until it says that it is ready."""
-    chosen = port or free_port()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "up", "--no-demo", "--json", "--data", str(data),
-         "--port", str(chosen), *words],
-        cwd=ROOT, env=environment() | dict(variables or {}), stdout=subprocess.PIPE,
-        stderr=stderr or subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        log = data / "logs" / "web.log"
-        raise AssertionError(
-            f"up did not get ready: {log.read_text()[-2000:] if log.exists() else ''}"
-        )
-    return Portal(data, chosen, process, json.loads(line))
+    made = own.start(data, port=port, words=words, variables=variables, stderr=stderr)
+    return Portal(made.data, made.port, made.process, made.said)
 
 
 @contextmanager

@@ -318,7 +318,7 @@ def _json(
             "{}",
             (
                 format_html(
-                    '<span class="k">{}</span>: {}',
+                    '<bdi class="k">{}</bdi>: {}',
                     json.dumps(str(key), ensure_ascii=False),
                     _json(item, f"{pointer}/{_escape(str(key))}", depth + 1, faults, masked),
                 )
@@ -338,9 +338,11 @@ def _json(
     else:
         if isinstance(value, datetime):
             value = value.isoformat().replace("+00:00", "Z")
-        css = "s" if isinstance(value, str) else "d"
         text = json.dumps(value, ensure_ascii=False, default=str)
-        body = format_html('<span class="{}">{}</span>', css, text)
+        if isinstance(value, str):  # its direction is its own: what follows stays where it is
+            body = format_html('<bdi class="s">{}</bdi>', text)
+        else:
+            body = format_html('<span class="d">{}</span>', text)
         if masked and value == masked:
             return format_html('<mark class="pii">{}</mark>', body)
     return format_html("<mark>{}</mark>", body) if pointer and pointer in faults else body
