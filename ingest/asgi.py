@@ -8,26 +8,25 @@ it for longer than one slice.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeVar
-
-from django.db import DatabaseError
-from psycopg_pool import PoolTimeout
+from typing import Any, Final
 
 from ingest import admission, door
 from ingest.admission import Publisher, directory
 from ingest.door import Head, Reply, Visit
+from ingest.gate import SLOW_BODY_SECONDS, Ticket, gate
 from ingest.pipeline import Batch
+from ingest.settling import start_settling
+from ingest.single_flight import load_once
 from ingest.store import writer
 from ingest.types import Envelope
 from portal.kernel import inflate
-from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
+from portal.kernel.errors import BadRequestError, PortalError
 
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-T = TypeVar("T")
 
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
 # A slice ends after this much; an event counts as its bytes and 1 KiB.
@@ -55,6 +54,7 @@ def handles(scope: Scope) -> bool:
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
     admission.start_listening()
+    start_settling()
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
         for name, value in scope["headers"]
@@ -78,7 +78,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[str, str]) -> Reply:
     door.check_head(head)
     if head.method == "OPTIONS":
-        return door.preflight(head, await _in_thread(admission.browser_origins), headers)
+        return door.preflight(head, await load_once("origins", admission.browser_origins), headers)
     if "expect" in head.fields:
         # Refused before it was asked for its body, a client may send it or not: nobody can tell.
         headers["Connection"] = "close"
@@ -86,28 +86,40 @@ async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[s
     publisher = await _publisher(credential) if credential is not None else None
     visit = door.enter(head, publisher, request_id=request_id, headers=headers)
     headers.pop("Connection", None)
-    body = await _read(receive)
     try:
-        body = await _unpack(visit, body)
-        envelopes = await _envelopes(visit, body)
+        body = await _read(receive, visit.ticket)
+        return await _take(visit, body)
+    finally:
+        visit.ticket.close()
+
+
+async def _take(visit: Visit, body: bytes) -> Reply:
+    try:
+        async with gate.lane(visit.ticket):
+            body = await _unpack(visit, body)
+            batch = await _judge(visit, await _envelopes(visit, body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
         submission = door.unparsable_item(visit, body, error)
         await writer().write(submission)
         raise door.name_dead_letter(error, submission.items[0]) from error
-    return door.reply_to(visit, await _accept(visit, envelopes))
+    if batch.items:
+        await writer().write(batch.submission())
+        batch.settle()
+    return door.reply_to(visit, batch)
 
 
 async def _publisher(credential: str) -> Publisher | None:
     found = directory.publisher(credential)
-    return found or await _in_thread(directory.load_publisher, credential)
+    return found or await load_once(credential, directory.load_publisher, credential)
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive, ticket: Ticket) -> bytes:
     """The whole body, refused as soon as it is too large."""
     parts: list[bytes] = []
     size = 0
+    slow: asyncio.TimerHandle | None = None
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
@@ -118,13 +130,22 @@ async def _read(receive: Receive) -> bytes:
                 size += len(part)
                 if size > inflate.MAX_SENT_BYTES:
                     raise door.too_large()
+                ticket.hold(len(part))
                 parts.append(part)
                 if not message.get("more_body", False):
+                    ticket.body_came()
                     return parts[0] if len(parts) == 1 else b"".join(parts)
+                if slow is None:
+                    slow = asyncio.get_running_loop().call_later(
+                        SLOW_BODY_SECONDS, ticket.wait_for_body
+                    )
     except TimeoutError as error:
         raise RequestTimeoutError(
             f"Send the whole body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
         ) from error
+    finally:
+        if slow is not None:
+            slow.cancel()
 
 
 async def _unpack(visit: Visit, body: bytes) -> bytes:
@@ -145,14 +166,16 @@ async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
     return envelopes
 
 
-async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
+async def _judge(visit: Visit, envelopes: list[Envelope]) -> Batch:
     batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:
-        await _in_thread(batch.load, missing)
+        found = await load_once(frozenset(missing), directory.load_streams, missing)
+        batch.streams.update(found)
     needed = batch.contracts_to_load(envelopes)
     if needed:
-        await _in_thread(batch.load_contracts, needed)
+        versions = frozenset((stream.id, version) for stream, version in needed)
+        await load_once(("contracts", versions), batch.load_contracts, needed)
     weight = 0
     for envelope in envelopes:
         batch.take(envelope)
@@ -160,25 +183,7 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
         if weight > _SLICE_BYTES:
             weight = 0
             await asyncio.sleep(0)
-    if batch.items:
-        await writer().write(batch.submission())
-        batch.settle()
     return batch
-
-
-async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
-    """Run what blocks on the database off the loop; its troubles are a 503."""
-
-    def run() -> T:
-        try:
-            return function(*arguments)
-        finally:
-            admission.release_connection()
-
-    try:
-        return await asyncio.to_thread(run)
-    except (DatabaseError, PoolTimeout) as error:
-        raise UnavailableError("The database does not answer just now. Try again.") from error
 
 
 async def _send(reply: Reply, send: Send) -> None:

@@ -5,7 +5,6 @@ key, media types, quota, room. Then the body comes, is unpacked (`unpack`) and p
 (`envelopes_of`), judged and stored (`ingest.pipeline`), and the outcome becomes a `Reply`.
 """
 
-import random
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from governance.keys import PATTERN as KEY_PATTERN
 from governance.services.keys import credential_of
 from ingest import pipeline
 from ingest.admission import Directory, Publisher
+from ingest.gate import Ticket, gate
 from ingest.limits import quotas
 from ingest.protocols import cloudevents
 from ingest.protocols.cloudevents import Mode
@@ -35,7 +35,6 @@ from portal.kernel.errors import (
     PortalError,
     TooLargeError,
     UnauthenticatedError,
-    UnavailableError,
 )
 from portal.kernel.identifiers import TRACEPARENT, uuid7
 
@@ -94,6 +93,7 @@ class Visit:
     name_all: bool
     received_us: int
     request_id: str
+    ticket: Ticket  # to be closed when the request is answered
     headers: dict[str, str] = field(default_factory=dict)
     ce_headers: tuple[tuple[str, str], ...] = ()
 
@@ -195,14 +195,9 @@ def enter(
     if encoding:
         encoding = inflate.check_encoding(head.list_of("content-encoding"))
     check_length(head.get("content-length"))
-    per_second = publisher.events_per_second or settings.INGEST_EVENTS_PER_SECOND
-    headers.update(quotas.admit(publisher.key_id, per_second))
-    if writer().is_full:
-        raise UnavailableError(
-            "The portal has more to write than it can hold just now.",
-            retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
-        )
     is_rehearsal, name_all = _flags(head.query)
+    headers.update(quotas.admit(publisher))
+    ticket = gate.enter(publisher.key_id, head.get("content-length"), is_full=writer().is_full)
     return Visit(
         publisher=publisher,
         mode=mode,
@@ -212,6 +207,7 @@ def enter(
         name_all=name_all,
         received_us=pipeline.now_us(),
         request_id=request_id,
+        ticket=ticket,
         headers=headers,
         ce_headers=head.headers if mode is Mode.BINARY else (),
     )
@@ -260,7 +256,6 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
 
 
 def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
-    quotas.charge(visit.publisher.key_id, 1)
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,
@@ -283,7 +278,7 @@ def reply_to(visit: Visit, batch: pipeline.Batch) -> Reply:
     items = batch.items
     if batch.ending is not None:
         visit.headers.update(batch.ending.headers(settings.PUBLIC_URL))
-    quotas.charge(visit.publisher.key_id, len(items))
+    quotas.charge(visit.publisher, items, batch.streams.values())
     outcome = pipeline.answer(items, name_all=visit.name_all)
     status = pipeline.status_of(items)
     headers = visit.headers

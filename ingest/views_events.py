@@ -8,7 +8,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ingest import admission, door
 from ingest.admission import directory
-from ingest.door import Head, Reply
+from ingest.door import Head, Reply, Visit
+from ingest.settling import start_settling
 from ingest.store import writer
 from ingest.types import AnswerDict
 from portal.http import parameters
@@ -68,8 +69,17 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     publisher = None
     if credential is not None:
         publisher = directory.publisher(credential) or directory.load_publisher(credential)
+    start_settling()
     visit = door.enter(head, publisher, request_id=request_id, headers=headers)
+    try:
+        return _take(request, visit)
+    finally:
+        visit.ticket.close()
+
+
+def _take(request: HttpRequest, visit: Visit) -> Reply:
     body = _read(request)
+    visit.ticket.hold(len(body))
     try:
         body = door.unpack(visit, body)
         envelopes = list(door.envelopes_of(visit, body))
