@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
@@ -190,11 +191,12 @@ class Gate:
         self._excess = 0.0
         self._round_ends = now + _ROUND_SECONDS
 
-    def load(self) -> str:
-        """`time requests weight limit`, as /metrics reads it of each process."""
+    def load(self, queued: int = 0) -> str:
+        """What `parse_load` reads: what this process has in hand; `queued` events wait to commit."""
         with self._lock:
             self.was_used = self._requests > 0
-            return f"{time.time():.0f} {self._requests} {self._weight} {math.floor(self.limit)}"
+            numbers = (self._requests, self._weight, math.floor(self.limit), queued)
+        return " ".join(map(str, (int(time.time()), *numbers)))
 
     @asynccontextmanager
     async def lane(self, ticket: Ticket) -> AsyncIterator[None]:
@@ -209,6 +211,21 @@ class Gate:
             lane = self._lanes[loop]
         async with lane:
             yield
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one process had in hand at a time (Unix seconds)."""
+
+    at: int
+    requests: int
+    weight: int
+    limit: int
+    queued: int
+
+
+def parse_load(text: bytes) -> Load:
+    return Load(*(int(number) for number in text.split()))
 
 
 def _busy(wait_seconds: int) -> UnavailableError:

@@ -23,6 +23,7 @@ from ingest.connection import connect
 from ingest.gate import gate
 from ingest.limits import Quotas, quotas
 from ingest.shared_buckets import SharedBuckets
+from ingest.store import writer
 from ingest.uses import Uses, uses
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Settler:
             return
         self._report_at = now + REPORT_SECONDS
         try:
-            self._shared.report(self._process, gate.load())
+            self._shared.report(self._process, gate.load(writer().queued_events))
         except RedisError as error:
             self._is_away(error)
 

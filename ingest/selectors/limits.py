@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from catalog.models import KeyStreamQuota, Producer, ProducerStream, Stream
+from catalog.models import KeyStreamQuota, Producer, ProducerStream
 from catalog.selectors.parties import keys_of
 from catalog.selectors.streams import visible_streams
 from governance.models import Key
@@ -85,5 +85,5 @@ def _stream_quotas(producer: Producer, actor: Actor) -> tuple[tuple[str, int], .
     return tuple(
         (stream.name, stream.events_per_second)
         for stream in limited.order_by("name")[:MAX_KEYS]
-        if isinstance(stream, Stream) and stream.events_per_second is not None
+        if stream.events_per_second is not None
     )
