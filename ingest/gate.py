@@ -2,9 +2,11 @@
 
 1. A request weighs 1 and another 1 for each 4 KiB of its body: about what it costs. It is in hand
    from being let in to its answer.
-2. How much may be in hand follows the time that requests take. While they take longer than they
-   should, the limit sinks by a tenth, ten times a second; while there is time to spare and requests
-   are turned away, it rises. So what waits is short when the database is slow, whatever the machine.
+2. How much may be in hand follows the time that requests take, and the time that the event loop
+   takes to come round, for a refusal waits for that as well. While either is longer than it should
+   be, the limit sinks by a tenth, ten times a second; while there is time to spare and requests are
+   turned away, it rises. So what waits is short, whatever the machine and the database. A few
+   requests are always let in.
 3. What one key may have in hand is its share when it gets tight: a key below its share is let in a
    quarter beyond the limit, one above it only while a quarter is free.
 4. A body that takes its time is not in hand: after a second its weight is given back until it has
@@ -30,12 +32,15 @@ from ingest.uses import Refusal, Uses, uses
 from portal.kernel.errors import UnavailableError
 
 UNIT_BYTES: Final = 4096
-MIN_LIMIT: Final = 128.0
+MIN_LIMIT: Final = 64.0
+MIN_REQUESTS: Final = 8
 START_LIMIT: Final = 4096.0
 MAX_LIMIT: Final = 8192.0
 # A request should take no longer than this and so much for each unit of its weight.
 TARGET_SECONDS: Final = 0.15
 UNIT_SECONDS: Final = 0.004
+# How long the loop may take to come round, on average.
+LOOP_SECONDS: Final = 0.02
 SLOW_BODY_SECONDS: Final = 1.0
 _ROUND_SECONDS: Final = 0.1
 # From this weight on a body takes its turn.
@@ -95,6 +100,9 @@ class Gate:
         self._excess = 0.0
         self._finished = 0
         self._refused = 0
+        self._probed_at = 0.0  # when a look at the loop began that has not ended; else 0
+        self._loop_seconds = 0.0
+        self._n_looks = 0
         self._busy_since = 0.0
         self.was_used = False
         self._lanes: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
@@ -102,6 +110,8 @@ class Gate:
     def enter(self, key_id: str, content_length: str, *, is_full: bool) -> Ticket:
         """Let a request in. Raises UnavailableError, with when to come again, if there is no room."""
         weight = 1 + (int(content_length) // UNIT_BYTES if content_length else 0)
+        if not self._probed_at or time.perf_counter() - self._probed_at > 1:
+            self._look_at_loop()
         with self._lock:
             mine = self._weights.get(key_id, 0)
             if not is_full and self._bytes < self._max_bytes and self._has_room(mine):
@@ -116,9 +126,25 @@ class Gate:
         self._uses.refuse(key_id, Refusal.BUSY)
         raise _busy(wait)
 
+    def _look_at_loop(self) -> None:
+        """Take the time until the loop comes to what was put last in its row."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread of a WSGI server
+            return
+        self._probed_at = time.perf_counter()
+        loop.call_soon(self._came_round)
+
+    def _came_round(self) -> None:
+        with self._lock:
+            if self._probed_at:
+                self._loop_seconds += time.perf_counter() - self._probed_at
+                self._n_looks += 1
+                self._probed_at = 0.0
+
     def _has_room(self, mine: int) -> bool:
         limit = self.limit
-        if self._weight < limit * 0.75:
+        if self._weight < limit * 0.75 or self._requests < MIN_REQUESTS:
             return True
         n_keys = len(self._weights) + (mine == 0)
         if n_keys == 1:
@@ -178,17 +204,20 @@ class Gate:
 
     def _adapt(self, now: float) -> None:
         excess = self._excess / self._finished
-        if excess > 0:
+        loop_seconds = self._loop_seconds / max(1, self._n_looks)
+        if excess > 0 or loop_seconds > LOOP_SECONDS:
             self.limit = max(MIN_LIMIT, min(self.limit, self._peak * 1.25) * 0.9)
-        elif self._refused and excess < -TARGET_SECONDS / 3:
-            self.limit = min(MAX_LIMIT, self.limit * 1.05)
-        elif not self._refused and self.limit < START_LIMIT:
-            self.limit = min(START_LIMIT, self.limit * 1.02)
+        elif loop_seconds < LOOP_SECONDS / 2:
+            if self._refused and excess < -TARGET_SECONDS / 3:
+                self.limit = min(MAX_LIMIT, self.limit * 1.05)
+            elif not self._refused and self.limit < START_LIMIT:
+                self.limit = min(START_LIMIT, self.limit * 1.02)
         if not self._refused:
             self._busy_since = 0.0
         self._finished = self._refused = 0
         self._peak = self._weight
-        self._excess = 0.0
+        self._excess = self._loop_seconds = 0.0
+        self._n_looks = 0
         self._round_ends = now + _ROUND_SECONDS
 
     def load(self, queued: int = 0) -> str:
@@ -224,7 +253,7 @@ class Load:
     queued: int
 
 
-def parse_load(text: bytes) -> Load:
+def parse_load(text: bytes | str) -> Load:
     return Load(*(int(number) for number in text.split()))
 
 

@@ -1,7 +1,7 @@
 """A producer's limits and use: the panel of its page, and a page of its own without JavaScript."""
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -32,8 +32,10 @@ class QuotaForm(forms.Form):
     )
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
-    def __init__(self, found: ProducerLimits, streams: list[str], *args: object) -> None:
-        super().__init__(*args, initial={"revision": found.producer.revision})  # type: ignore[arg-type]  # a QueryDict or nothing
+    def __init__(
+        self, found: ProducerLimits, streams: list[str], said: QueryDict | None = None
+    ) -> None:
+        super().__init__(said, initial={"revision": found.producer.revision})
         keys, choices = self.fields["key"], self.fields["stream"]
         assert isinstance(keys, forms.ChoiceField)
         assert isinstance(choices, forms.ChoiceField)
@@ -47,7 +49,7 @@ def producer_limits(request: HttpRequest, name: str) -> HttpResponse:
     actor, producer = request_actor(request), parties.get_producer(name)
     require_team(producer.team_id, actor)
     found, streams = limits_of(producer, actor), _streams(producer, actor)
-    form = QuotaForm(found, streams, *([request.POST] if request.method == "POST" else []))
+    form = QuotaForm(found, streams, request.POST if request.method == "POST" else None)
     refused = ""
     if request.method == "POST" and form.is_valid():
         refused = _set(producer, form, actor)

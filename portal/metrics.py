@@ -118,7 +118,7 @@ def _refused() -> Metric:
     return refused
 
 
-def _in_hand(client: "redis.Redis[bytes]") -> Iterator[Metric]:
+def _in_hand(client: redis.Redis) -> Iterator[Metric]:
     """What the web processes have in hand; one that fell silent has nothing."""
     loads = [parse_load(load) for load in client.hvals(LOAD)]
     since = clock.now().timestamp() - _LOAD_SECONDS

@@ -84,7 +84,7 @@ def test_slow_answers_lower_the_limit_and_quick_ones_raise_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate, now = new_gate(limit=START_LIMIT), [1000.0]
-    monkeypatch.setattr(gate_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ingest.gate.time.monotonic", lambda: now[0])
 
     def round_of(seconds: float) -> None:
         tickets = fill(gate, "a", 600)

@@ -26,7 +26,7 @@ from ingest.admission import Publisher
 from ingest.limits import Quotas, quotas
 from ingest.settling import Settler
 from ingest.shared_buckets import PREFIX, SharedBuckets
-from ingest.uses import Uses
+from ingest.uses import Uses, uses
 from portal.kernel.errors import RateLimitedError
 from portal.launcher import redis as launcher
 from portal.launcher.instance import free_port
@@ -312,7 +312,7 @@ def test_counts_wait_for_a_database_that_is_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settling.stop_settling()
-    stream, uses = world.stream(), limits.uses
+    stream = world.stream()
     mine = Sender(world)
     mine.send(stream)
     settling.stop_settling()
