@@ -5,6 +5,7 @@ clock alone counts. A bucket that is not there (new, expired after it must have 
 starts as `ingest.limits.fresh_tokens` says.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from ingest.gate import parse_load
 from ingest.limits import Bucket, fresh_tokens
 
 PREFIX: Final = "portal:quota:"
@@ -20,6 +22,7 @@ LOAD: Final = "portal:ingest-load"
 # No request waits for these; a Redis slower than this counts as gone.
 SECONDS: Final = 0.25
 _BUCKETS_AT_ONCE: Final = 200
+_TIDY_SECONDS: Final = 60.0
 # KEYS[1]: the bucket. ARGV: rate a second, what was spent, what a fresh one holds. Gives what is left.
 _SETTLE: Final = """
 local clock = redis.call('TIME')
@@ -50,6 +53,7 @@ class SharedBuckets:
             retry=Retry(NoBackoff(), 0),
         )
         self._script = ""
+        self._tidy_at = 0.0
 
     def settle(self, spent: Sequence[tuple[Bucket, float]]) -> list[float]:
         """Pay what was spent and give what is left of each bucket, in the same order."""
@@ -77,6 +81,21 @@ class SharedBuckets:
     def report(self, process: str, load: str) -> None:
         """Say how much this process has in hand, for /metrics."""
         self._redis.hset(LOAD, process, load)
+        now = time.monotonic()
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_SECONDS
+            self._forget_silent()
+
+    def _forget_silent(self) -> None:
+        """Drop what processes said that have ended without a word."""
+        before = time.time() - _TIDY_SECONDS
+        silent = [
+            process
+            for process, load in self._redis.hgetall(LOAD).items()
+            if parse_load(load).at < before
+        ]
+        if silent:
+            self._redis.hdel(LOAD, *silent)
 
     def close(self) -> None:
         try:

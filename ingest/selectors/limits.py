@@ -32,6 +32,10 @@ class KeyLimits:
         """Of the quota, what the busiest minute of the last hour took: 1 is all of it."""
         return self.uses["hour"].busiest_minute / 60 / self.events_per_second
 
+    @property
+    def gauge_label(self) -> str:
+        return f"{self.key.name}, busiest minute of the hour against its quota"
+
 
 @dataclass(frozen=True, slots=True)
 class ProducerLimits:

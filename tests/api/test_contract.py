@@ -257,6 +257,7 @@ CHANGES_OF: dict[str, dict[str, Any]] = {
     "/api/v1/notifications/wish": {"mail": "each"},
     "/api/v1/glossary/{slug}": {"definition": "Changed."},
     "/api/v1/streams/{name}/enforcement": {"days": 9},
+    "/api/v1/producers/{name}/limits": {"keys": []},
 }
 
 

@@ -25,7 +25,7 @@ from ingest import asgi, limits, settling
 from ingest.admission import Publisher
 from ingest.limits import Quotas, quotas
 from ingest.settling import Settler
-from ingest.shared_buckets import PREFIX, SharedBuckets
+from ingest.shared_buckets import LOAD, PREFIX, SharedBuckets
 from ingest.uses import Uses, uses
 from portal.kernel.errors import RateLimitedError
 from portal.launcher import redis as launcher
@@ -341,3 +341,11 @@ def test_idle_buckets_are_forgotten_and_debts_are_not(monkeypatch: pytest.Monkey
     monkeypatch.setattr(limits, "_IDLE_SECONDS", -1.0)
     mine.forget_idle()
     assert set(mine._keys) == {"owesowes"}
+
+
+def test_processes_that_fell_silent_are_forgotten(own_redis: tuple[str, int]) -> None:
+    url, _ = own_redis
+    with redis.Redis.from_url(url) as client:
+        client.hset(LOAD, "gone:1", f"{time.time() - 3600:.0f} 5 5 64 9")
+        SharedBuckets(url).report("here:2", f"{time.time():.0f} 3 3 64 1")
+        assert list(client.hgetall(LOAD)) == [b"here:2"]
