@@ -47,8 +47,6 @@ def set_quotas(
     for who may not, PreconditionFailedError when the producer was changed since that revision.
     """
     require_team(producer.team_id, actor)
-    if not quotas:
-        return producer
     keys = {key.pk: key for key in keys_of("prod", producer.pk)}
     _check(quotas, keys, actor)
     moved = Producer.objects.filter(pk=producer.pk, revision=revision).update(
@@ -108,6 +106,8 @@ def _check(quotas: Sequence[KeyQuota], keys: dict[str, Key], actor: Actor) -> No
                     FieldError(f"/keys/{place}", "range", f"from 1 to {MAX_EVENTS_PER_SECOND}")
                 )
             highest = max(highest, number or 0)
+    if not quotas:
+        faults.append(FieldError("/keys", "required", "name at least one key"))
     if faults:
         raise InvalidError("The quotas break a rule.", errors=faults)
     if highest > settings.INGEST_EVENTS_PER_SECOND and not actor.is_admin:
