@@ -197,7 +197,12 @@ def enter(
     check_length(head.get("content-length"))
     is_rehearsal, name_all = _flags(head.query)
     headers.update(quotas.admit(publisher))
-    ticket = gate.enter(publisher.key_id, head.get("content-length"), is_full=writer().is_full)
+    ticket = gate.enter(
+        publisher.key_id,
+        head.get("content-length"),
+        is_full=writer().is_full,
+        is_packed=bool(encoding),
+    )
     return Visit(
         publisher=publisher,
         mode=mode,

@@ -1,12 +1,13 @@
 """The gate of one web process: how much may be in hand at once, decided before a body is read.
 
-1. A request weighs 1 and another 1 for each 4 KiB of its body: about what it costs. It is in hand
-   from being let in to its answer.
-2. How much may be in hand follows the time that requests take, and the time that the event loop
-   takes to come round, for a refusal waits for that as well. While either is longer than it should
-   be, the limit sinks by a tenth, ten times a second; while there is time to spare and requests are
-   turned away, it rises. So what waits is short, whatever the machine and the database. A few
-   requests are always let in.
+1. A request weighs 1 and another 1 for each 4 KiB of its body, packed ones as four times as long,
+   and 16 when nobody says how long it is: about what it costs. It is in hand from being let in to
+   its answer.
+2. How much may be in hand follows the time that requests take, and the processor time that the
+   event loop takes to come round, for a refusal waits for that as well. While either is longer than
+   it should be, the limit sinks by a tenth, ten times a second; while there is time to spare and
+   requests are turned away, it rises. So what waits is short, whatever the machine and the database.
+   32 requests are always let in.
 3. What one key may have in hand is its share when it gets tight: a key below its share is let in a
    quarter beyond the limit, one above it only while a quarter is free.
 4. A body that takes its time is not in hand: after a second its weight is given back until it has
@@ -33,19 +34,20 @@ from portal.kernel.errors import UnavailableError
 
 UNIT_BYTES: Final = 4096
 MIN_LIMIT: Final = 64.0
-MIN_REQUESTS: Final = 8
+MIN_REQUESTS: Final = 32
 START_LIMIT: Final = 4096.0
 MAX_LIMIT: Final = 8192.0
 # A request should take no longer than this and so much for each unit of its weight.
 TARGET_SECONDS: Final = 0.15
 UNIT_SECONDS: Final = 0.004
-# How long the loop may take to come round, on average.
+# How long the loop may compute until it comes round, on average.
 LOOP_SECONDS: Final = 0.02
 SLOW_BODY_SECONDS: Final = 1.0
 _ROUND_SECONDS: Final = 0.1
 # From this weight on a body takes its turn.
 _LARGE: Final = 16
 _LARGE_AT_ONCE: Final = 2
+_PACKED: Final = 4
 
 
 class Ticket:
@@ -107,10 +109,19 @@ class Gate:
         self.was_used = False
         self._lanes: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
-    def enter(self, key_id: str, content_length: str, *, is_full: bool) -> Ticket:
-        """Let a request in. Raises UnavailableError, with when to come again, if there is no room."""
-        weight = 1 + (int(content_length) // UNIT_BYTES if content_length else 0)
-        if not self._probed_at or time.perf_counter() - self._probed_at > 1:
+    def enter(
+        self, key_id: str, content_length: str, *, is_full: bool, is_packed: bool = False
+    ) -> Ticket:
+        """Let a request in; its Content-Length was judged before, and may be empty.
+
+        Raises UnavailableError, with when to come again, if there is no room.
+        """
+        if content_length:
+            length = int(content_length)
+            weight = 1 + (_PACKED * length if is_packed else length) // UNIT_BYTES
+        else:
+            weight = _LARGE
+        if not self._probed_at or time.monotonic() - self._probed_at > 1:
             self._look_at_loop()
         with self._lock:
             mine = self._weights.get(key_id, 0)
@@ -132,24 +143,25 @@ class Gate:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a thread of a WSGI server
             return
-        self._probed_at = time.perf_counter()
-        loop.call_soon(self._came_round)
+        self._probed_at = time.monotonic()
+        # Of this thread only: a machine that is busy with other things is not our load.
+        loop.call_soon(self._came_round, time.thread_time())
 
-    def _came_round(self) -> None:
+    def _came_round(self, began: float) -> None:
         with self._lock:
-            if self._probed_at:
-                self._loop_seconds += time.perf_counter() - self._probed_at
-                self._n_looks += 1
-                self._probed_at = 0.0
+            self._loop_seconds += time.thread_time() - began
+            self._n_looks += 1
+            self._probed_at = 0.0
 
     def _has_room(self, mine: int) -> bool:
-        limit = self.limit
-        if self._weight < limit * 0.75 or self._requests < MIN_REQUESTS:
+        # Full is what is beyond both: so many requests are let in whatever they weigh.
+        filled = min(self._weight / self.limit, self._requests / MIN_REQUESTS)
+        if filled < 0.75:
             return True
         n_keys = len(self._weights) + (mine == 0)
         if n_keys == 1:
-            return self._weight < limit
-        return mine < limit / n_keys and self._weight < limit * 1.25
+            return filled < 1
+        return filled < 1.25 and mine < self._weight / n_keys
 
     def _seconds_to_wait(self) -> int:
         """The longer it lasts, the later: 1 to 5 s at first, up to 60 after minutes; spread out."""

@@ -126,18 +126,20 @@ def test_a_body_that_drips_takes_no_room(world: World, monkeypatch: pytest.Monke
         "authorization": f"Bearer {world.key(world.producer())}",
         "content-length": str(90 * 4096),
     }
-    seen: list[list[str]] = []
+
+    async def until(requests: str, weight: str) -> None:
+        async with asyncio.timeout(10):
+            while gate.load().split()[1:3] != [requests, weight]:
+                await asyncio.sleep(0.005)
 
     async def drip() -> int:
         task = asyncio.create_task(post_async(b"{", headers, end="hangs"))
-        for _ in range(2):
-            await asyncio.sleep(0.15 if seen else 0.1)
-            seen.append(gate.load().split()[1:3])
-            await asyncio.sleep(0.15)
+        await until("1", "91")
+        await until("1", "0")
+        assert not task.done(), "it is waited for all the same"
         return (await task).status
 
     assert asyncio.run(drip()) == 408
-    assert seen == [["1", "91"], ["1", "0"]], "first it weighs as its length says, then nothing"
     assert gate.load().split()[1:3] == ["0", "0"]
     assert SLOW_BODY_SECONDS == 1.0
 
@@ -197,3 +199,17 @@ def test_letting_in_and_out_costs_little() -> None:
             gate.enter("a", "600", is_full=False).close()
         best = min(best, (time.perf_counter() - began) / 2_000)
     assert best < 20e-6, "some 3 µs on a quiet machine"
+
+
+@pytest.mark.parametrize(
+    ("length", "is_packed", "weight"),
+    [
+        ("0", False, 1),
+        ("4095", False, 1),
+        ("40960", False, 11),
+        ("40960", True, 41),
+        ("", False, 16),
+    ],
+)
+def test_a_request_weighs_what_it_may_cost(length: str, is_packed: bool, weight: int) -> None:
+    assert new_gate().enter("a", length, is_full=False, is_packed=is_packed).weight == weight
