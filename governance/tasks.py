@@ -4,6 +4,7 @@ from celery import shared_task
 
 from governance.services.answers import forget_old_answers
 from governance.services.jobs import run_due_jobs
+from governance.services.key_uses import forget_old_uses
 from governance.services.mails import send_due_mails
 from governance.services.notices import forget_old_notices
 from governance.services.verification import verify_chain
@@ -32,3 +33,8 @@ def send_mails() -> None:
 @shared_task(name="governance.forget_notices")
 def forget_notices() -> None:
     forget_old_notices()
+
+
+@shared_task(name="governance.forget_key_uses")
+def forget_key_uses() -> None:
+    forget_old_uses()

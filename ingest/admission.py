@@ -26,6 +26,7 @@ from django.db.models.functions import Now
 
 from catalog.models import (
     FieldExtension,
+    KeyStreamQuota,
     Producer,
     ProducerSource,
     ProducerStream,
@@ -100,6 +101,7 @@ class StreamEntry:
     corrected_by: dict[int, int] = field(default_factory=dict)
     ending: Ending | None = None
     extended_us: dict[str, int] = field(default_factory=dict)
+    events_per_second: int | None = None  # of all keys together
     references: dict[str, int | None] = field(default_factory=dict)
 
     def track_of(self, occurred_us: int) -> int:
@@ -167,6 +169,7 @@ class Publisher:
     default_domain: str = "imported"
     names_meant: dict[tuple[str, str], str] = field(default_factory=dict)
     routes: "Routes" = field(default_factory=lambda: Routes(0, 0.0))
+    stream_quotas: dict[int, int] = field(default_factory=dict)  # events a second by stream
 
     @property
     def may_publish_anything(self) -> bool:
@@ -334,6 +337,15 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
         origins=frozenset(key.browser_origins) if key is not None else frozenset(),
         is_trusted=key is None,
         default_domain=producer.default_domain or producer.name,
+        stream_quotas=_stream_quotas(key),
+    )
+
+
+def _stream_quotas(key: Key | None) -> dict[int, int]:
+    if key is None:
+        return {}
+    return dict(
+        KeyStreamQuota.objects.filter(key=key).values_list("stream_id", "events_per_second")
     )
 
 
@@ -452,6 +464,7 @@ def _stream_entry(
         corrected_by=corrected_by,
         ending=_ending(stream),
         extended_us=extended_us,
+        events_per_second=stream.events_per_second,
     )
 
 

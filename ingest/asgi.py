@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from django.db import DatabaseError
-from psycopg_pool import PoolTimeout
-
 from ingest import admission, door
-from ingest.admission import Publisher, directory
+from ingest.admission import Publisher, StreamEntry, directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
+from ingest.gate import SLOW_BODY_SECONDS, Ticket, gate
 from ingest.pipeline import Batch
+from ingest.settling import start_settling
+from ingest.single_flight import load_once
 from ingest.store import writer
 from ingest.types import Envelope
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
@@ -63,6 +63,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
     _patience.set(DATABASE_SECONDS)
     admission.start_listening()
+    start_settling()
     path = scope["path"]
     at = BY_PATH[path]
     fields = tuple(
@@ -91,7 +92,9 @@ async def _answer(
 ) -> Reply:
     door.check_head(head)
     if head.method == "OPTIONS":
-        origins = await _in_thread(admission.browser_origins) if at.asks_origins else frozenset()
+        origins: frozenset[str] = frozenset()
+        if at.asks_origins:
+            origins = await _bounded(load_once("origins", admission.browser_origins))
         return at.preflight(head, origins, headers)
     if "expect" in head.fields:
         # Refused before it was asked for its body, a client may send it or not: nobody can tell.
@@ -102,35 +105,50 @@ async def _answer(
     if publisher is None and at.key_in_body:
         door.check_length(at, head)
         door.check_room()
-        early = await _read(at, receive)
+        early = await _read(at, receive, None)
         credential = at.credential_in(head, early)
         publisher = await _publisher(credential) if credential is not None else None
     visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     headers.pop("Connection", None)
-    body = await _read(at, receive) if early is None else early
     try:
-        body = await _unpack(at, visit, body)
-        envelopes = await _envelopes(visit, body)
+        if early is None:
+            body = await _read(at, receive, visit.ticket)
+        else:
+            body = early
+            visit.ticket.hold(len(body))
+        return await _take(at, visit, body)
+    finally:
+        visit.ticket.close()
+
+
+async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
+    try:
+        async with gate.lane(visit.ticket):
+            body = await _unpack(at, visit, body)
+            batch = await _judge(visit, await _envelopes(visit, body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
         submission = door.unparsable_item(visit, body, error)
         await _bounded(writer().write(submission))
         raise door.name_dead_letter(error, submission.items[0]) from error
-    batch = await _accept(visit, envelopes)
+    if batch.items:
+        await _bounded(writer().write(batch.submission()))
+        batch.settle()
     failpoint("ingest.before_answer")
     return visit.reply(batch)
 
 
 async def _publisher(credential: str) -> Publisher | None:
     found = directory.publisher(credential)
-    return found or await _in_thread(directory.load_publisher, credential)
+    return found or await _bounded(load_once(credential, directory.load_publisher, credential))
 
 
-async def _read(at: Door, receive: Receive) -> bytes:
-    """The whole body, refused as soon as it is too large."""
+async def _read(at: Door, receive: Receive, ticket: Ticket | None) -> bytes:
+    """The whole body, refused as soon as it is too large. Without a ticket the key is still in it."""
     parts: list[bytes] = []
     size = 0
+    slow: asyncio.TimerHandle | None = None
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
@@ -141,13 +159,24 @@ async def _read(at: Door, receive: Receive) -> bytes:
                 size += len(part)
                 if size > at.most_bytes:
                     raise at.too_large()
+                if ticket is not None:
+                    ticket.hold(len(part))
                 parts.append(part)
                 if not message.get("more_body", False):
+                    if ticket is not None:
+                        ticket.body_came()
                     return parts[0] if len(parts) == 1 else b"".join(parts)
+                if slow is None and ticket is not None:
+                    slow = asyncio.get_running_loop().call_later(
+                        SLOW_BODY_SECONDS, ticket.wait_for_body
+                    )
     except TimeoutError as error:
         raise RequestTimeoutError(
             f"Send the whole body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
         ) from error
+    finally:
+        if slow is not None:
+            slow.cancel()
 
 
 async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
@@ -169,18 +198,19 @@ async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
     return envelopes
 
 
-async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
+async def _judge(visit: Visit, envelopes: list[Envelope]) -> Batch:
     if visit.settles_names:
         unknown = directory.missing(visit.names_meant(envelopes))
-        loaded = await _in_thread(directory.load_streams, unknown) if unknown else {}
+        loaded = await _loaded_streams(unknown) if unknown else {}
         visit.settle_names(envelopes, loaded, directory)
     batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:
-        await _in_thread(batch.load, missing)
+        batch.streams.update(await _loaded_streams(missing))
     needed = batch.contracts_to_load(envelopes)
     if needed:
-        await _in_thread(batch.load_contracts, needed)
+        versions = frozenset((stream.id, version) for stream, version in needed)
+        await _bounded(load_once(("contracts", versions), batch.load_contracts, needed))
     weight = 0
     for envelope in envelopes:
         batch.take(envelope)
@@ -188,10 +218,11 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
         if weight > _SLICE_BYTES:
             weight = 0
             await asyncio.sleep(0)
-    if batch.items:
-        await _bounded(writer().write(batch.submission()))
-        batch.settle()
     return batch
+
+
+async def _loaded_streams(names: set[str]) -> dict[str, StreamEntry]:
+    return await _bounded(load_once(frozenset(names), directory.load_streams, names))
 
 
 async def _bounded(work: Awaitable[T]) -> T:
@@ -208,21 +239,6 @@ async def _bounded(work: Awaitable[T]) -> T:
         ) from error
     finally:
         _patience.set(left - (time.monotonic() - began))
-
-
-async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
-    """Run what blocks on the database off the loop; its troubles are a 503."""
-
-    def run() -> T:
-        try:
-            return function(*arguments)
-        finally:
-            admission.release_connection()
-
-    try:
-        return await _bounded(asyncio.to_thread(run))
-    except (DatabaseError, PoolTimeout) as error:
-        raise UnavailableError("The database does not answer just now. Try again.") from error
 
 
 async def _send(reply: Reply, send: Send) -> None:

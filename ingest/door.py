@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import parse_qsl
 
-from django.conf import settings
-
 from governance.keys import PATTERN as KEY_PATTERN
 from governance.services.keys import credential_of
 from ingest import pipeline
 from ingest.admission import Directory, Publisher, StreamEntry
+from ingest.gate import Ticket, gate
 from ingest.limits import quotas
 from ingest.store import Item, Submission, writer
 from ingest.types import Envelope
@@ -93,6 +92,7 @@ class Visit(ABC):
     received_us: int
     request_id: str
     headers: dict[str, str]
+    ticket: Ticket  # to be closed when the request is answered
     is_rehearsal: bool
 
     @abstractmethod
@@ -245,12 +245,18 @@ def authorize(head: Head, publisher: Publisher | None, headers: dict[str, str]) 
     return publisher
 
 
-def admit(door: Door, head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
-    """Length, quota and room, in this order: what is decided last before the body is read."""
+def admit(
+    door: Door, head: Head, publisher: Publisher, encoding: str, headers: dict[str, str]
+) -> Ticket:
+    """Length, quotas and room, in this order: what is decided last before the body is read."""
     check_length(door, head)
-    per_second = publisher.events_per_second or settings.INGEST_EVENTS_PER_SECOND
-    headers.update(quotas.admit(publisher.key_id, per_second))
-    check_room()
+    headers.update(quotas.admit(publisher))
+    return gate.enter(
+        publisher.key_id,
+        head.get("content-length"),
+        is_full=writer().is_full,
+        is_packed=bool(encoding),
+    )
 
 
 def check_origin(head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
@@ -293,7 +299,6 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
 
 
 def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
-    quotas.charge(visit.publisher.key_id, 1)
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,

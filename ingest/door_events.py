@@ -51,7 +51,7 @@ class EventsVisit(Visit):
         items, headers = batch.items, self.headers
         if batch.ending is not None:
             headers.update(batch.ending.headers(settings.PUBLIC_URL))
-        quotas.charge(self.publisher.key_id, len(items))
+        quotas.charge(self.publisher, items, batch.streams.values())
         outcome = pipeline.answer(items, name_all=self.name_all)
         status = pipeline.status_of(items)
         if status == 202:
@@ -85,7 +85,7 @@ class EventsDoor(Door):
         publisher = door.authorize(head, publisher, headers)
         mode = cloudevents.choose_mode(head.get("content-type"), head.fields)
         encoding = door.encoding_of(head)
-        door.admit(self, head, publisher, headers)
+        ticket = door.admit(self, head, publisher, encoding, headers)
         is_rehearsal, name_all = _flags(head.query)
         return EventsVisit(
             publisher,
@@ -94,6 +94,7 @@ class EventsDoor(Door):
             pipeline.now_us(),
             request_id,
             headers,
+            ticket,
             is_rehearsal,
             mode,
             name_all,

@@ -133,7 +133,7 @@ class SegmentVisit(Visit):
 
     def reply(self, batch: pipeline.Batch) -> Reply:
         """Success, whatever became of each call: accepted, duplicate or a dead letter."""
-        quotas.charge(self.publisher.key_id, len(batch.items))
+        quotas.charge(self.publisher, batch.items, batch.streams.values())
         if self.is_oversize:
             raise segment.too_large(
                 "An item may have at most 32 KB. Everything in this request was kept as dead "
@@ -180,7 +180,7 @@ class SegmentDoor(Door):
     ) -> SegmentVisit:
         publisher = door.authorize(head, publisher, headers)
         encoding = door.encoding_of(head)
-        door.admit(self, head, publisher, headers)
+        ticket = door.admit(self, head, publisher, encoding, headers)
         return SegmentVisit(
             publisher,
             encoding,
@@ -188,6 +188,7 @@ class SegmentDoor(Door):
             pipeline.now_us(),
             request_id,
             headers,
+            ticket,
             is_rehearsal=False,
             kind=segment.WORDS[head.path.rstrip("/").rpartition("/")[2]],
         )

@@ -168,6 +168,7 @@ class Batch:
                 return False
         version = route.contract.version
         middle = self._middles.get(version)
+        self.streams[head.type] = stream
         if middle is None:
             middle = rows.middle_cells(received_us, self.publisher.id, version)
             self._middles[version] = middle

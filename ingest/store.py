@@ -448,6 +448,11 @@ class Writer:
         """Whether a request should be turned away before its body is read."""
         return self._queued >= self._max_queued
 
+    @property
+    def queued_events(self) -> int:
+        """Events that wait for their commit."""
+        return self._queued
+
     def submit(self, submission: Submission) -> "Future[None]":
         """Queue from a thread; the future is done after the commit."""
         future: Future[None] = Future()

@@ -13,6 +13,7 @@ from ingest import admission, door, doors
 from ingest.admission import Publisher, directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.pipeline import Batch
+from ingest.settling import start_settling
 from ingest.store import writer
 from ingest.types import AnswerDict, Envelope
 from portal.http import parameters
@@ -92,8 +93,17 @@ def _answer(
         door.check_room()
         early = _read(request, at)
         publisher = publisher_of(at.credential_in(head, early))
+    start_settling()
     visit = at.enter(head, publisher, request_id=request_id, headers=headers)
-    body = _read(request, at) if early is None else early
+    try:
+        body = _read(request, at) if early is None else early
+        visit.ticket.hold(len(body))
+        return _take(at, visit, body)
+    finally:
+        visit.ticket.close()
+
+
+def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     try:
         body = at.unpack(visit.encoding, body)
         envelopes = list(visit.envelopes(body))

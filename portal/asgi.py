@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 os.environ.setdefault("PORTAL_PROCESS", "web")
@@ -15,9 +16,12 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_SWITCH_SECONDS: Final = 0.0005
+
 _django = get_asgi_application()
 
 from ingest import asgi as ingest_road  # after django.setup()
+from ingest.settling import stop_settling
 from ingest.store import close_writer
 from portal.http.body_limit import limit_body
 
@@ -40,6 +44,9 @@ _GC_THRESHOLDS = (20_000, 20, 50)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    # The loop takes the interpreter's lock anew for each event of a socket. While the writer's
+    # thread computes, each time may cost a whole interval, and a hundred of them a second.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
@@ -48,6 +55,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             gc.set_threshold(*_GC_THRESHOLDS)
         if message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(close_writer)  # what was taken in is written first
+            await asyncio.to_thread(stop_settling)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -28,13 +28,17 @@ from catalog.types import Lifecycle
 from governance.api.base import ApiView
 from governance.models import AccessRequest
 from governance.selectors import audit_log
+from governance.selectors.key_uses import refusals_ever
+from ingest.gate import parse_load
 from ingest.selectors import health
+from ingest.shared_buckets import LOAD
 from ingest.types import Reason
 from portal.http.operations import operation
 from portal.kernel import clock
 from quality.models import Alarm, CheckKind
 
 _REDIS_SECONDS: Final = 0.5
+_LOAD_SECONDS: Final = 15.0
 
 
 class Metrics(ApiView):
@@ -57,6 +61,7 @@ class PortalCollector(Collector):
             "reason",
             {**dict.fromkeys(Reason, 0), **health.open_dead_letters()},
         )
+        yield _refused()
         yield _by_word(
             "portal_streams",
             "Registered streams, by lifecycle.",
@@ -102,6 +107,34 @@ def _received() -> Metric:
     return events
 
 
+def _refused() -> Metric:
+    refused = CounterMetricFamily(
+        "portal_ingest_refused",
+        "Requests turned away before their bodies were read, by reason.",
+        labels=["reason"],
+    )
+    for reason, count in refusals_ever().items():
+        refused.add_metric([reason], count)
+    return refused
+
+
+def _in_hand(client: redis.Redis) -> Iterator[Metric]:
+    """What the web processes have in hand; one that fell silent has nothing."""
+    loads = [parse_load(load) for load in client.hvals(LOAD)]
+    since = clock.now().timestamp() - _LOAD_SECONDS
+    lately = [load for load in loads if load.at >= since]
+    yield GaugeMetricFamily(
+        "portal_ingest_requests",
+        "Requests to the doors of ingest that are in hand.",
+        sum(load.requests for load in lately),
+    )
+    yield GaugeMetricFamily(
+        "portal_ingest_queue_events",
+        "Events that wait for their commit.",
+        sum(load.queued for load in lately),
+    )
+
+
 def _by_word(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
     family = GaugeMetricFamily(name, says, labels=[label])
     for word, count in counts.items():
@@ -119,8 +152,10 @@ def _queues() -> Iterator[Metric]:
     try:
         with client:
             waiting = {name: client.llen(name) for name in settings.CELERY_TASK_QUEUES_NAMES}
+            in_hand = list(_in_hand(client))
     except RedisError:
         return
+    yield from in_hand
     yield _by_word("portal_queue_tasks", "Tasks that wait for a worker.", "queue", waiting)
 
 

@@ -177,6 +177,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "jobs": {"task": "governance.run_jobs", "schedule": 10.0, "options": {"expires": 10}},
     "versions-due": {"task": "catalog.retire_due_versions", "schedule": 300.0},
     "untouched-drafts": {"task": "catalog.thin_drafts", "schedule": 3600.0},
+    "old-key-uses": {"task": "governance.forget_key_uses", "schedule": 3600.0},
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "mails": {"task": "governance.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "old-notices": {"task": "governance.forget_notices", "schedule": 3600.0},
@@ -331,6 +332,7 @@ LOGGING = {
 
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
+INGEST_BODY_BYTES = env.integer("PORTAL_INGEST_BODY_BYTES", 64 * 1024 * 1024, minimum=1024 * 1024)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
 
 # --- Fault tests ------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class StreamBody(TypedDict):
     ahead_seconds: int
     retention_days: int
     cadence_seconds: int | None
+    events_per_second: int | None
     last_event_at: Time | None
     created_at: Time
     updated_at: Time
@@ -93,6 +94,7 @@ def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
         "ahead_seconds": row.ahead_seconds,
         "retention_days": row.retention_days,
         "cadence_seconds": row.cadence_seconds,
+        "events_per_second": row.events_per_second,
         "last_event_at": row.last_event_at,
         "created_at": row.created_at,
         "updated_at": row.updated_at,

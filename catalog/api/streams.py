@@ -69,6 +69,7 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "ahead_seconds": bodies.integer(0, 30 * 86_400),
     "retention_days": bodies.integer(1, 3_653),
     "cadence_seconds": bodies.nullable(bodies.integer(1, 366 * 86_400)),
+    "events_per_second": bodies.nullable(bodies.integer(1, services.MAX_EVENTS_PER_SECOND)),
     "restricted": bodies.boolean,
 }
 NEW_STREAM: Final = Body(
@@ -107,7 +108,7 @@ _PLAIN: Final = (
 )  # fmt: skip
 _EXTRA: Final = (
     "enforcement", "late_seconds", "ahead_seconds", "retention_days", "cadence_seconds",
-    "restricted",
+    "events_per_second", "restricted",
 )  # fmt: skip
 
 

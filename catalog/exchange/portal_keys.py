@@ -14,6 +14,7 @@ FACTS: Final = (
     "cadence_seconds",
     "late_seconds",
     "ahead_seconds",
+    "events_per_second",
     "subject_meaning",
     "subject_classification",
 )

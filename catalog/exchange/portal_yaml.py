@@ -221,7 +221,9 @@ _SCHEMA: Final = _Key(
 _STREAM_OWN: Final[dict[str, _Key]] = {
     "enforcement": _one_of(Enforcement.values),
     "restricted": _FLAG,
-    **dict.fromkeys(("cadence_seconds", "late_seconds", "ahead_seconds"), _COUNT),
+    **dict.fromkeys(
+        ("cadence_seconds", "late_seconds", "ahead_seconds", "events_per_second"), _COUNT
+    ),
     "subject_meaning": _TEXT,
     "subject_classification": _one_of(Classification.values),
 }

@@ -4,7 +4,12 @@ from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPerm
 from catalog.models.drafts import Draft, DraftKind, DraftShare
 from catalog.models.enforcement import EnforcementRule, FieldExtension
 from catalog.models.glossary import Term, TermUse
-from catalog.models.producers import Producer, ProducerSource, ProducerStream
+from catalog.models.producers import (
+    KeyStreamQuota,
+    Producer,
+    ProducerSource,
+    ProducerStream,
+)
 from catalog.models.registry import (
     RegistryMode,
     RegistryReference,
@@ -38,6 +43,7 @@ __all__ = [
     "EnforcementRule",
     "FieldExtension",
     "Follow",
+    "KeyStreamQuota",
     "Producer",
     "ProducerSource",
     "ProducerStream",

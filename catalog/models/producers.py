@@ -3,7 +3,7 @@
 from django.db import models
 
 from catalog.models.streams import Stream
-from governance.models import Team
+from governance.models import Key, Team
 from governance.types import ResourceRef
 from portal.kernel import clock
 
@@ -51,6 +51,22 @@ class ProducerSource(models.Model):
 
     def __str__(self) -> str:
         return self.source
+
+
+class KeyStreamQuota(models.Model):
+    """How many events a second one key may send to one stream, beside the key's own quota."""
+
+    key = models.ForeignKey(Key, on_delete=models.CASCADE, related_name="stream_quotas")
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="key_quotas")
+    events_per_second = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "stream"], name="key_stream_quota_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} to {self.stream}"
 
 
 class ProducerStream(models.Model):

@@ -68,6 +68,7 @@ class Stream(models.Model):
     ahead_seconds = models.PositiveIntegerField(default=86_400)
     retention_days = models.PositiveIntegerField(default=30)
     cadence_seconds = models.PositiveIntegerField(null=True, blank=True)
+    events_per_second = models.PositiveIntegerField(null=True, blank=True)  # null: no quota
     default_version = models.PositiveIntegerField(null=True, blank=True)
     deprecated_at = models.DateTimeField(null=True, blank=True)
     sunset_at = models.DateTimeField(null=True, blank=True)

@@ -44,6 +44,7 @@ MAX_DESCRIPTION: Final = 4_000
 MAX_TAGS: Final = 20
 MAX_EXTENSIONS_BYTES: Final = 256 * 1024
 PRODUCTION_RETENTION_DAYS: Final = 400
+MAX_EVENTS_PER_SECOND: Final = 10_000_000
 CHANGEABLE: Final = frozenset(
     {
         "title",
@@ -58,6 +59,7 @@ CHANGEABLE: Final = frozenset(
         "retention_days",
         "late_seconds",
         "ahead_seconds",
+        "events_per_second",
         "owner_team",
         "compatibility_mode",
         "compatibility_policy",
@@ -289,6 +291,7 @@ _NUMBERS: Final = {
     "retention_days": (1, 3_653),
     "late_seconds": (60, 366 * 86_400),
     "ahead_seconds": (0, 30 * 86_400),
+    "events_per_second": (1, MAX_EVENTS_PER_SECOND),
 }
 
 

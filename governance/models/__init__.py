@@ -2,7 +2,7 @@ from governance.models.access import AccessRequest, TermedPermission
 from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditEntry
 from governance.models.jobs import Job, JobState
-from governance.models.keys import Key, KeyKind
+from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
 from governance.models.verification import AuditVerification
@@ -16,8 +16,10 @@ __all__ = [
     "KeptAnswer",
     "Key",
     "KeyKind",
+    "KeyMinute",
     "Membership",
     "Notice",
+    "RefusalTotal",
     "Team",
     "TermedPermission",
     "User",

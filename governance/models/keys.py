@@ -47,3 +47,35 @@ class Key(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"
+
+
+class KeyMinute(models.Model):
+    """What one key sent in a minute, and how many of its requests were turned away, by reason.
+
+    `events` is everything that was read, whatever became of it. Written some seconds later by each
+    web process: for people to look at, not for decisions.
+    """
+
+    pk = models.CompositePrimaryKey("key_id", "minute")
+    key_id = models.CharField(max_length=8, db_collation="C")
+    minute = models.DateTimeField()
+    events = models.BigIntegerField(default=0)
+    quota_key = models.BigIntegerField(default=0)
+    quota_stream = models.BigIntegerField(default=0)
+    busy = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="key_minute_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} {self.minute}"
+
+
+class RefusalTotal(models.Model):
+    """Requests turned away before they were read, ever, by reason; for /metrics."""
+
+    reason = models.CharField(primary_key=True, max_length=20, db_collation="C")
+    requests = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.reason

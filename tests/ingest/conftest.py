@@ -17,7 +17,7 @@ from django.db import connection
 from catalog.models import Domain, Producer, ProducerSource, ProducerStream, SchemaVersion, Stream
 from governance.models import Key
 from governance.services.keys import create_key
-from ingest import admission, asgi, partitions, store
+from ingest import admission, asgi, partitions, settling, store
 from ingest.connection import connect
 from ingest.limits import quotas
 from portal.kernel.actor import SYSTEM
@@ -221,6 +221,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
             partitions.make_window(made)
         yield
         store.close_writer()
+        settling.stop_settling()
         admission.stop_listening()
 
 
@@ -240,6 +241,9 @@ def world(transactional_db: None) -> Iterator[World]:
             "catalog_producersource",
             "catalog_producerstream",
             "catalog_producer",
+            "catalog_keystreamquota",
+            "governance_keyminute",
+            "governance_refusaltotal",
             "governance_key",
             "catalog_streamalias",
             "catalog_schemafield",

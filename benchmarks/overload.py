@@ -1,0 +1,483 @@
+"""What becomes of a portal at twice the load that it can take.
+
+    .venv/bin/python benchmarks/overload.py [--json] [--minutes 1] [--factor 2] [--micro]
+
+Starts a portal of its own. First 40 clients that wait for their answers find what it takes, sending
+single events and batches of 100 at once. Then the same mix comes at `--factor` times those rates,
+whether answers come or not (open loop, each class with 256 connections at most). Clients are
+processes of their own that write prepared bytes. Afterwards every request that was answered 202 is
+looked up: each of its events must be stored once, and none of a request that was refused.
+
+`--micro` only times what quotas and gate cost a request, in this process.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("PORTAL_STATIC_UNHASHED", "1")
+
+from benchmarks.servers import portal
+
+SINGLE, BATCH = 1, 100
+CLOSED = {SINGLE: 32, BATCH: 8}
+CAPACITY_SECONDS = 10.0
+MAX_CONNECTIONS = 256
+NUMBER = b"@@@@@@@@"
+STREAM = "overload.order_placed"
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "order_id": {"type": "string"},
+        "amount_minor": {"type": "integer", "minimum": 0},
+        "currency": {"type": "string", "minLength": 3, "maxLength": 3},
+        "lines": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"sku": {"type": "string"}, "quantity": {"type": "integer"}},
+            },
+        },
+        "channel": {"enum": ["web", "app", "shop"]},
+    },
+    "required": ["order_id", "amount_minor"],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true", help="only the JSON line")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of overload (1)")
+    parser.add_argument("--factor", type=float, default=2.0, help="times the capacity (2)")
+    parser.add_argument("--micro", action="store_true", help="only the cost of the gate")
+    options = parser.parse_args()
+    if options.micro:
+        print(json.dumps(_micro()))
+        return 0
+    with portal() as said:
+        result = _measure(said, options)
+    if not options.json:
+        for line in _lines(result):
+            print(line)
+    print(json.dumps(result))
+    return 0 if result["ok"] else 1
+
+
+@dataclass
+class Plan:
+    """What one client process does."""
+
+    port: int
+    size: int
+    request: bytes
+    first: int
+    seconds: float
+    connections: int
+    per_second: float | None  # None: each connection sends again when it was answered
+
+
+@dataclass
+class Seen:
+    """What one client process saw. `answers` is (number, status), times in seconds."""
+
+    size: int
+    answers: list[tuple[int, int]] = field(default_factory=list)
+    accepted_seconds: list[float] = field(default_factory=list)
+    refused_seconds: list[float] = field(default_factory=list)
+    without_retry_after: int = 0
+    unsent: int = 0  # due while no connection was free
+    lasted: float = 0.0
+
+    @property
+    def accepted(self) -> int:
+        return sum(1 for _, status in self.answers if status == 202)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, client: "_Client") -> None:
+        self.client = client
+        self.number = 0
+        self.sent_at = 0.0
+        self.buffer = b""
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def send(self, number: int) -> None:
+        self.number, self.sent_at = number, time.perf_counter()
+        self.transport.write(self.client.plan.request.replace(NUMBER, b"%08d" % number))
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.buffer[:end].lower()
+        place = head.index(b"content-length: ") + 16
+        length = int(head[place : head.find(b"\r", place) if b"\r" in head[place:] else None])
+        if len(self.buffer) < end + 4 + length:
+            return
+        self.buffer = b""
+        self.client.answered(self, int(head[9:12]), b"\r\nretry-after: " in head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.client.lost(self)
+
+
+class _Client:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seen = Seen(plan.size)
+        self.free: list[_Connection] = []
+        self.number = plan.first
+        self.is_over = False
+        self.live = 0
+        self.connecting: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Seen:
+        began = time.perf_counter()
+        if self.plan.per_second is None:
+            for _ in range(self.plan.connections):
+                self._connect_and_send()
+            await asyncio.sleep(self.plan.seconds)
+        else:
+            await self._at_a_rate(began)
+        self.seen.lasted = time.perf_counter() - began
+        self.is_over = True
+        deadline = time.perf_counter() + 10
+        while len(self.free) < self.live and time.perf_counter() < deadline:
+            await asyncio.sleep(0.05)
+        return self.seen
+
+    async def _at_a_rate(self, began: float) -> None:
+        assert self.plan.per_second is not None
+        sent = 0
+        while (now := time.perf_counter() - began) < self.plan.seconds:
+            due = int(now * self.plan.per_second)
+            for _ in range(due - sent):
+                if self.free:
+                    self._next(self.free.pop())
+                elif self.live < self.plan.connections:
+                    self._connect_and_send()
+                else:
+                    self.seen.unsent += 1
+            sent = due
+            await asyncio.sleep(0.002)
+
+    def _connect_and_send(self) -> None:
+        self.live += 1
+        task = asyncio.create_task(self._connect())
+        self.connecting.add(task)
+        task.add_done_callback(self.connecting.discard)
+
+    async def _connect(self) -> None:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: _Connection(self), "127.0.0.1", self.plan.port
+        )
+        self._next(connection)
+
+    def _next(self, connection: _Connection) -> None:
+        self.number += 1
+        connection.send(self.number)
+
+    def answered(self, connection: _Connection, status: int, has_retry_after: bool) -> None:
+        took = time.perf_counter() - connection.sent_at
+        self.seen.answers.append((connection.number, status))
+        connection.number = 0
+        if status == 202:
+            self.seen.accepted_seconds.append(took)
+        else:
+            self.seen.refused_seconds.append(took)
+            self.seen.without_retry_after += not has_retry_after
+        if self.plan.per_second is None and not self.is_over:
+            self._next(connection)
+        else:
+            self.free.append(connection)
+
+    def lost(self, connection: _Connection) -> None:
+        """Closed, for being idle or in the midst of a request: what became of that is unknown."""
+        self.live -= 1
+        if connection.number:
+            self.seen.answers.append((connection.number, 0))
+        elif connection in self.free:
+            self.free.remove(connection)
+        if self.plan.per_second is None and not self.is_over:
+            self._connect_and_send()
+
+
+def _client(plan: Plan, pipe: Any) -> None:
+    import uvloop
+
+    pipe.send(uvloop.run(_Client(plan).run()))
+
+
+def _run(plans: list[Plan], watch: "_Memory | None" = None) -> list[Seen]:
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    for plan in plans:
+        mine, theirs = context.Pipe()
+        process = context.Process(target=_client, args=(plan, theirs))
+        process.start()
+        pipes.append(mine)
+        processes.append(process)
+    deadline = time.monotonic() + max(plan.seconds for plan in plans) + 60
+    while not all(pipe.poll(0.5) for pipe in pipes):
+        if watch is not None:
+            watch.look()
+        if time.monotonic() > deadline or not all(
+            p.is_alive() or p.exitcode == 0 for p in processes
+        ):
+            raise SystemExit("a client failed")
+    seen = [pipe.recv() for pipe in pipes]
+    for process in processes:
+        process.join()
+    return seen
+
+
+class _Memory:
+    """Resident bytes of the web processes, looked at while clients run."""
+
+    def __init__(self, port: int) -> None:
+        self.pids = _web_pids(port)
+        self.most = 0
+
+    def look(self) -> None:
+        total = 0
+        for pid in self.pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += int(status.split("VmRSS:")[1].split()[0]) * 1024
+        self.most = max(self.most, total)
+
+
+def _web_pids(port: int) -> list[int]:
+    """The processes that serve a port: children of the uvicorn whose command line names it."""
+    parents, found = set(), []
+    places = [place for place in Path("/proc").iterdir() if place.name.isdigit()]
+    for place in places:
+        try:
+            words = (place / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"portal.asgi:application" in words and str(port).encode() in words:
+            parents.add(int(place.name))
+    for place in places:
+        try:
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (place / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent in parents and b"spawn_main" in words:
+            found.append(int(place.name))
+    return found
+
+
+def _measure(said: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    port = int(said["url"].rpartition(":")[2])
+    requests = _prepare(port)
+    capacity_memory, memory = _Memory(port), _Memory(port)
+    warm = [_plan(port, requests, size, 0, seconds=3.0) for size in CLOSED]
+    seen_all = _run(warm)
+    closed = _run(
+        [_plan(port, requests, size, 10_000_000, seconds=CAPACITY_SECONDS) for size in CLOSED],
+        capacity_memory,
+    )
+    rates = {seen.size: seen.accepted / seen.lasted for seen in closed}
+    overload = _run(
+        [
+            _plan(
+                port, requests, size, 20_000_000, seconds=options.minutes * 60,
+                per_second=rates[size] * options.factor,
+            )
+            for size in CLOSED
+        ],
+        memory,
+    )  # fmt: skip
+    seen_all += [*closed, *overload]
+    faults = _faults(seen_all)
+    events = sum(rate * size for size, rate in rates.items())
+    good = {seen.size: seen.accepted / seen.lasted for seen in overload}
+    good_events = sum(rate * size for size, rate in good.items())
+    refused = sorted(took for seen in overload for took in seen.refused_seconds)
+    accepted = sorted(took for seen in overload for took in seen.accepted_seconds)
+    statuses = Counter(status for seen in overload for _, status in seen.answers)
+    result = {
+        "capacity_events_per_second": round(events),
+        "capacity_requests_per_second": {str(size): round(rate) for size, rate in rates.items()},
+        "goodput_ratio": round(good_events / events, 3),
+        "goodput_ratio_by_size": {str(size): round(good[size] / rates[size], 3) for size in rates},
+        "refusal_ms": _percentiles(refused),
+        "accepted_ms": _percentiles(accepted),
+        "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "unsent": sum(seen.unsent for seen in overload),
+        "memory_ratio": round(memory.most / capacity_memory.most, 3),
+        "refusals_without_retry_after": sum(seen.without_retry_after for seen in overload),
+        "faults": faults,
+        "conditions": {
+            "minutes": options.minutes,
+            "factor": options.factor,
+            "closed_loop_clients": {str(size): count for size, count in CLOSED.items()},
+            "web_workers": len(memory.pids),
+            "client_on_same_cores": True,
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "web_megabytes_at_capacity": round(capacity_memory.most / 2**20),
+        },
+    }
+    result["ok"] = (
+        result["goodput_ratio"] >= 0.8
+        and (not refused or result["refusal_ms"]["p95"] <= 50)
+        and result["memory_ratio"] <= 1.2
+        and not faults
+        and not result["refusals_without_retry_after"]
+    )
+    return result
+
+
+def _plan(
+    port: int,
+    requests: dict[int, bytes],
+    size: int,
+    first: int,
+    *,
+    seconds: float,
+    per_second: float | None = None,
+) -> Plan:
+    connections = CLOSED[size] if per_second is None else MAX_CONNECTIONS
+    return Plan(port, size, requests[size], first, seconds, connections, per_second)
+
+
+def _prepare(port: int) -> dict[int, bytes]:
+    """Register the stream, make a producer for each class, and write down their requests."""
+    import django
+
+    django.setup()
+    from catalog.services.streams import NewStream, register_stream
+    from portal.kernel.actor import SYSTEM
+    from portal.key_commands import NewKey, create
+
+    register_stream(NewStream(name=STREAM, document=SCHEMA, description="An order."), actor=SYSTEM)
+    when = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    requests = {}
+    for size in CLOSED:
+        key = create(NewKey(kind="producer", name=f"overload-{size}"))[1]
+        events = [_event(f"{size}-{NUMBER.decode()}-{place}", when, place) for place in range(size)]
+        body = json.dumps(events if size > 1 else events[0], separators=(",", ":")).encode()
+        kind = "cloudevents-batch" if size > 1 else "cloudevents"
+        head = (
+            f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: application/{kind}+json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        requests[size] = head.encode() + body
+    return requests
+
+
+def _event(name: str, when: str, place: int) -> dict[str, Any]:
+    lines = [{"sku": f"SKU-{place:04d}-{line}", "quantity": 1 + line} for line in range(2)]
+    data = {
+        "order_id": f"order-{place:06d}", "amount_minor": 1990 + place, "currency": "EUR",
+        "channel": "web", "lines": lines, "note": "Leave it with the neighbours, please." * 3,
+    }  # fmt: skip
+    return {
+        "specversion": "1.0", "id": name, "source": "/overload", "type": STREAM, "time": when,
+        "subject": f"customer-{place:06d}", "data": data,
+    }  # fmt: skip
+
+
+def _faults(seen_all: list[Seen]) -> list[str]:
+    """Requests whose events are not stored exactly as their answers said."""
+    import psycopg
+
+    with psycopg.connect(os.environ["DATABASE_URL"]) as db:
+        rows = db.execute(
+            "SELECT split_part(event_id, '-', 1)::int, split_part(event_id, '-', 2)::int,"
+            " count(*), count(DISTINCT event_id) FROM ingest_event GROUP BY 1, 2"
+        ).fetchall()
+    stored = {(size, number): (rows, ids) for size, number, rows, ids in rows}
+    faults: Counter[str] = Counter()
+    for seen in seen_all:
+        for number, status in seen.answers:
+            found = stored.get((seen.size, number))
+            if status == 202 and found != (seen.size, seen.size):
+                faults["lost" if found is None or found[0] < seen.size else "doubled"] += 1
+            elif status in {429, 503} and found is not None and status == 429:
+                faults["stored though refused"] += 1
+            elif status not in {0, 202, 429, 503}:
+                faults[f"status {status}"] += 1
+    return [f"{count} {what}" for what, count in faults.items()]
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {
+        name: round(values[min(len(values) - 1, int(len(values) * share))] * 1000, 1)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+    }
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    found = f"{result['capacity_events_per_second']:,} events/s"
+    return [
+        f"capacity {found} ({result['capacity_requests_per_second']} requests/s by batch size)",
+        f"goodput {result['goodput_ratio']:.2f} of it ({result['goodput_ratio_by_size']})",
+        f"refused in {result['refusal_ms']} ms, accepted in {result['accepted_ms']} ms",
+        f"answers {result['statuses']}, not sent for want of a connection {result['unsent']}",
+        f"memory {result['memory_ratio']:.2f} times, faults {result['faults'] or 'none'}",
+    ]
+
+
+def _micro() -> dict[str, float]:
+    """Microseconds a request of quotas, and of the gate, in this process without Redis."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    os.environ.setdefault("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+    os.environ.setdefault("PORTAL_SECRET_KEY", "only-for-a-measurement-never-for-a-server")
+    import re
+
+    import django
+
+    django.setup()
+    from ingest.admission import Publisher
+    from ingest.gate import gate
+    from ingest.limits import quotas
+
+    publisher = Publisher(
+        1, "p", None, "abcdefgh", frozenset(), (), re.compile("x"), frozenset(), set(), 10**9,
+        frozenset(),
+    )  # fmt: skip
+
+    def once() -> tuple[float, float]:
+        count = 20_000
+        began = time.perf_counter()
+        for _ in range(count):
+            quotas.admit(publisher)
+            quotas.charge(publisher, [None], ())  # type: ignore[list-item]  # only counted
+        between = time.perf_counter()
+        for _ in range(count):
+            gate.enter("abcdefgh", "600", is_full=False).close()
+        return (between - began) / count * 1e6, (time.perf_counter() - between) / count * 1e6
+
+    rounds = [once() for _ in range(9)]
+    return {
+        "quota_us": round(statistics.median(quota for quota, _ in rounds), 2),
+        "gate_us": round(statistics.median(gate for _, gate in rounds), 2),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
