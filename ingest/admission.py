@@ -32,8 +32,16 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
-from catalog.types import CompatibilityPolicy, Enforcement, Lifecycle, Track, VersionState
+from catalog.types import (
+    CompatibilityPolicy,
+    Enforcement,
+    Lifecycle,
+    SubjectPrivacy,
+    Track,
+    VersionState,
+)
 from governance.models import Key, KeyKind
+from governance.privacy import vault
 from governance.services.keys import find_key
 from ingest.connection import connect
 from ingest.contract import Contract
@@ -88,7 +96,7 @@ class StreamEntry:
     is_production: bool
     production_since_us: int | None
     enforcement: str
-    sets_aside: bool
+    sets_aside: bool  # or, when it minimises, takes out
     late_us: int
     ahead_us: int
     is_retired: bool
@@ -101,6 +109,8 @@ class StreamEntry:
     ending: Ending | None = None
     extended_us: dict[str, int] = field(default_factory=dict)
     references: dict[str, int | None] = field(default_factory=dict)
+    subject_privacy: str = ""
+    minimises: bool = False
 
     def track_of(self, occurred_us: int) -> int:
         """0 (production) or 1: events older than a promotion stay where they were."""
@@ -244,6 +254,15 @@ class Directory:
     def stream(self, name: str) -> StreamEntry | None:
         found = self._streams.get(name)
         return found[0] if found is not None else None
+
+    def has_privacy(self, stream: StreamEntry) -> bool:
+        """Whether a contract of the stream that is at hand treats anything."""
+        contracts = self._contracts
+        return any(
+            (found := contracts.get((stream.id, version, stream.sets_aside))) is not None
+            and found.privacy is not None
+            for version in stream.versions
+        )
 
     def has_contract(self, stream: StreamEntry, version: int) -> bool:
         return (stream.id, version, stream.sets_aside) in self._contracts
@@ -408,7 +427,8 @@ def _stream_entry(
         is_production=stream.track == Track.PRODUCTION,
         production_since_us=us_of(since) if since is not None else None,
         enforcement=stream.enforcement,
-        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER,
+        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER
+        or stream.minimise,
         late_us=stream.late_seconds * 1_000_000,
         ahead_us=stream.ahead_seconds * 1_000_000,
         is_retired=stream.lifecycle == Lifecycle.RETIRED,
@@ -420,6 +440,10 @@ def _stream_entry(
         corrected_by=corrected_by,
         ending=_ending(stream),
         extended_us=extended_us,
+        subject_privacy=(
+            "" if stream.subject_privacy == SubjectPrivacy.NONE else stream.subject_privacy
+        ),
+        minimises=stream.minimise,
     )
 
 
@@ -528,8 +552,10 @@ class Listener:
             connection.execute(f"LISTEN {CHANNEL}")
             self._directory.forget()  # what changed before we listened
             while not self._closed.is_set():
-                for _ in connection.notifies(timeout=0.5):
+                for notice in connection.notifies(timeout=0.5):
                     self._directory.forget()
+                    if notice.payload == vault.NOTICE:
+                        vault.forget()
 
     def close(self) -> None:
         self._closed.set()

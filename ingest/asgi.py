@@ -153,6 +153,8 @@ async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
     needed = batch.contracts_to_load(envelopes)
     if needed:
         await _in_thread(batch.load_contracts, needed)
+    if batch.secrets_to_load(envelopes):
+        await _in_thread(batch.load_secrets)
     weight = 0
     for envelope in envelopes:
         batch.take(envelope)

@@ -84,6 +84,8 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     if missing:
         batch.load(missing)
     batch.load_contracts(batch.contracts_to_load(envelopes))
+    if batch.secrets_to_load(envelopes):
+        batch.load_secrets()
     for envelope in envelopes:
         batch.take(envelope)
     if batch.items:

@@ -17,6 +17,7 @@ DATA_DIR = Path(env.text("PORTAL_DATA", str(BASE_DIR / ".portal")))
 PUBLIC_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 DEBUG = False
 SECRET_KEY = env.text("PORTAL_SECRET_KEY")
+PRIVACY_KEYS = env.text("PORTAL_PRIVACY_KEYS")
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"

@@ -16,6 +16,8 @@ FACTS: Final = (
     "ahead_seconds",
     "subject_meaning",
     "subject_classification",
+    "subject_privacy",
+    "minimise",
 )
 
 

@@ -5,6 +5,7 @@ from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind
 from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
+from governance.models.privacy import PrivacyKey, PrivacyToken
 from governance.models.verification import AuditVerification
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "KeyKind",
     "Membership",
     "Notice",
+    "PrivacyKey",
+    "PrivacyToken",
     "Team",
     "TermedPermission",
     "User",

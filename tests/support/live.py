@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the tests' own servers set must not reach the portal under test.
 _OURS = {"DATABASE_URL", "REDIS_URL", "PORTAL_SECRET_KEY", "PORTAL_DATA", "PORTAL_DB_POOL",
          "PORTAL_STATIC_UNHASHED", "PORTAL_PROCESS", "DJANGO_SETTINGS_MODULE",
-         "PORTAL_EMBEDDED", "PORTAL_SECRET_KEY_FILE"}  # fmt: skip
+         "PORTAL_EMBEDDED", "PORTAL_SECRET_KEY_FILE", "PORTAL_PRIVACY_KEYS"}  # fmt: skip
 
 
 def environment() -> dict[str, str]:
