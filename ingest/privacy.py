@@ -173,17 +173,29 @@ class _Work:
         )
 
     def act(self, treatment: Treatment | None, value: Any, pointer: str) -> Any:
+        made: Any = GONE
         if self.only_removes:
-            return GONE
-        if treatment is None:
-            if not self.is_odd:
-                return value
+            pass
+        elif treatment is not None:
+            made = self._made(treatment, value, pointer)
+        elif self.is_odd:
             self._complain(pointer, "stands where personal fields should be")
-            return self.seal(value, pointer)
-        made = self._made(treatment, value, pointer)
-        if isinstance(value, str) and not self.collects:
-            self.replaced[value] = made if isinstance(made, str) else ""
+            made = self.seal(value, pointer)
+        else:
+            return value
+        if not self.collects:
+            self._note_replaced(value, made)
         return made
+
+    def _note_replaced(self, value: Any, made: Any) -> None:
+        """Remember what was treated, as attributes may repeat it."""
+        todo = [value]
+        while todo:
+            one = todo.pop()
+            if isinstance(one, dict | list):
+                todo += one.values() if isinstance(one, dict) else one
+            elif isinstance(one, str) or (not isinstance(one, bool) and one is not None):
+                self.replaced[str(one)] = made if isinstance(made, str) else ""
 
     def _made(self, treatment: Treatment, value: Any, pointer: str) -> Any:
         word = treatment.word
@@ -344,6 +356,7 @@ def _redacted(
 def _treat_bytes(envelope: Envelope, plan: FieldPlan, work: _Work) -> None:
     """Bytes that are no JSON: a plan finds no field in them, so they are treated whole."""
     encoded = base64.b64encode(envelope.data_bytes or b"").decode("ascii")
+    work.replaced[(envelope.data_bytes or b"").decode("utf-8", "replace")] = ""
     made = plan.walk(encoded, work.act)
     if not plan.treats_root:
         work.errors.append(FieldError("/data", "privacy", "must be JSON: its fields are personal"))

@@ -45,7 +45,7 @@ def truncate(value: Any, options: Mapping[str, Any]) -> Any:
     return address if address is not None else _cut_text(value, options)
 
 
-def _cut_number(value: float, options: Mapping[str, Any]) -> float:
+def _cut_number(value: Any, options: Mapping[str, Any]) -> int | float:
     decimals = _whole(options, "decimals", 1 if isinstance(value, float) else -1, -_MAX_DIGITS)
     step = Decimal(1).scaleb(-decimals)
     exact = Decimal(repr(value))
