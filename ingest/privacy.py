@@ -115,6 +115,12 @@ class Secrets:
         return self.data_keys.get(ref)
 
 
+def place_of(stream_id: int, pointer: str, event_id: str) -> Place:
+    """What an encrypted value is bound to. Items of one array share a place, as they may move up."""
+    steps = ("*" if step.isdigit() else step for step in pointer.split("/"))
+    return Place(stream_id, "/".join(steps), event_id)
+
+
 def plan_of(contract: Contract | None) -> FieldPlan | None:
     return contract.privacy if contract is not None else None
 
@@ -233,7 +239,7 @@ class _Work:
         if key is None:
             self._complain(pointer, "belongs to somebody whose key was destroyed")
             return GONE
-        return key.seal(_json(value), Place(self.stream.id, pointer, self.event_id))
+        return key.seal(_json(value), place_of(self.stream.id, pointer, self.event_id))
 
     def subject(self, subject: str | None) -> str | None:
         word = self.stream.subject_privacy
@@ -449,6 +455,20 @@ def body_of(envelope: Envelope) -> bytes:
 def is_treated_letter(content_type: str, reason: str) -> bool:
     """Whether a dead letter's body has passed its plan; an event read from it `came_treated`."""
     return content_type == TREATED_TYPE and reason != "unparsable"
+
+
+def is_made(data: Any, pointer: str) -> bool:
+    """Whether a token or an encrypted value stands at a place of stored data."""
+    value = data
+    for step in pointer.removeprefix("/data").split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return False
+    return vault.is_token(value) or key_id_of(value) is not None
 
 
 # --- Minimisation -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The text of the privacy keys: what `PORTAL_PRIVACY_KEYS` holds and how a new one is made.
 
 One entry a line (or between commas): `blind:<key>` and one `<version>:<key>` for each key-encryption
-key, the highest of which is the current one. A key is 32 random bytes in URL-safe base64.
+key, the highest of which is the current one unless `current:<version>` names another. A key is 32
+random bytes in URL-safe base64.
 
 Pure, so that the launcher can make the file before there are settings.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 BLIND: Final = "blind"
+CURRENT: Final = "current"
 KEY_BYTES: Final = 32
 MAX_VERSION: Final = 2**31 - 1
 
@@ -28,19 +30,20 @@ class Keyring:
 
     blind: bytes
     versions: Mapping[int, bytes]
-
-    @property
-    def current(self) -> int:
-        return max(self.versions)
+    current: int
 
 
 def parse(text: str) -> Keyring:
     """Read a keyring. Raises KeyringError."""
     blind: bytes | None = None
+    current: int | None = None
     versions: dict[int, bytes] = {}
     entries = [entry.strip() for entry in text.replace(",", "\n").splitlines() if entry.strip()]
     for place, entry in enumerate(entries, start=1):
         name, colon, encoded = entry.partition(":")
+        if name == CURRENT and current is None and encoded.isdecimal():
+            current = int(encoded)
+            continue
         key = _decoded(encoded) if colon else None
         if key is None:
             raise KeyringError(f"entry {place} must be name:key with 32 bytes in base64")
@@ -54,7 +57,9 @@ def parse(text: str) -> Keyring:
         raise KeyringError("it needs an entry blind and one for version 1")
     if len({blind, *versions.values()}) != 1 + len(versions):
         raise KeyringError("each key must be another")
-    return Keyring(blind, versions)
+    if current is not None and current not in versions:
+        raise KeyringError("its entry current names no version")
+    return Keyring(blind, versions, current if current is not None else max(versions))
 
 
 def _decoded(text: str) -> bytes | None:
@@ -76,7 +81,7 @@ def new_text() -> str:
 
 def with_new_version(text: str) -> str:
     """The same keyring with one more version, which becomes the current one."""
-    return f"{text.rstrip()}\n{parse(text).current + 1}:{new_key()}\n"
+    return f"{text.rstrip()}\n{max(parse(text).versions) + 1}:{new_key()}\n"
 
 
 def without_version(text: str, version: int) -> str:

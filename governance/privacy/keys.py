@@ -6,9 +6,12 @@
   reference of the data key and to the version).
 """
 
+import logging
+import os
 import secrets
 from functools import lru_cache
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -19,14 +22,35 @@ from governance.privacy import keyring
 from governance.privacy.keyring import Keyring
 from portal.kernel.errors import UnavailableError
 
+logger = logging.getLogger(__name__)
+
 HASH_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 _PURPOSES: Final = ("content", "body", "subject", "value")
 
 
 def ring() -> Keyring:
-    """The keyring of the settings."""
-    return _ring(settings.PRIVACY_KEYS)
+    """The keyring of the settings, or of their file where it was read again since."""
+    return _ring(_reread.get(settings.PRIVACY_KEYS, settings.PRIVACY_KEYS))
+
+
+# The text that replaces the one of the settings, which a process reads once.
+_reread: dict[str, str] = {}
+
+
+def read_again() -> Keyring:
+    """The keyring as its file holds it now; a version may have been added since the start."""
+    path = os.environ.get("PORTAL_PRIVACY_KEYS_FILE")
+    if path:
+        try:
+            text = Path(path).read_text("utf-8").strip()
+            found = _ring(text)
+        except (OSError, keyring.KeyringError):
+            logger.warning("the file of the privacy keys cannot be read again")
+            return ring()
+        if found.blind == ring().blind:  # another one would be another portal's
+            _reread[settings.PRIVACY_KEYS] = text
+    return ring()
 
 
 @lru_cache(maxsize=4)
@@ -68,7 +92,7 @@ def wrap(ref: bytes, data_key: bytes) -> tuple[int, bytes]:
 
 def unwrap(ref: bytes, version: int, wrapped: bytes) -> bytes:
     """The data key again. UnavailableError (503) when the version is not at hand."""
-    key = ring().versions.get(version)
+    key = ring().versions.get(version) or read_again().versions.get(version)
     if key is None:
         raise UnavailableError(
             f"The privacy key version {version} is not at hand; docs/runbooks/privacy-keys.md."

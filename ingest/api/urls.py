@@ -7,6 +7,7 @@ from ingest.api import enforcement, views
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
     path("streams/<name:name>/events/<name:event_id>", views.StreamEvent.as_view()),
+    path("streams/<name:name>/events/<name:event_id>/reveal", views.RevealedEvent.as_view()),
     path("streams/<name:name>/enforcement", enforcement.StreamEnforcement.as_view()),
     path("streams/<name:name>/enforcement/move", enforcement.MoveEnforcement.as_view()),
     path("streams/<name:name>/deprecated-uses", enforcement.DeprecatedUses.as_view()),

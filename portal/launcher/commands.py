@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "apply": "make the catalog as portal YAML says, after a plan",
     "check-contract": "check contracts against the catalog, for CI",
     "keys": "make and revoke credentials",
+    "privacy_keys": "renew the keys that personal values are sealed with",
     "demo": "load the demo workspace",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify the audit chain",
