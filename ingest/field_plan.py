@@ -196,8 +196,8 @@ def _strictest(schemas: Iterable[Schema]) -> Treatment | None:
 
 def _value(value: Any, node: _Node, pointer: str, act: Act) -> Any:
     if node.treatment is not None:
-        if value is None:  # there is nothing to hide
-            return GONE if node.treatment.word == DROP else None
+        if value is None and node.treatment.word != DROP:  # there is nothing to hide
+            return None
         return act(node.treatment, value, pointer)
     if isinstance(value, dict) and (node.any_name or node.named):
         for name in list(value) if node.any_name else node.named:

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 import orjson
 
-from governance.privacy import keys, vault
+from governance.privacy import vault
 from governance.privacy.ciphers import DataKey, Place, key_id_of
-from governance.privacy.vault import Meant, Ref
+from governance.privacy.vault import Ref
 from ingest.admission import StreamEntry
 from ingest.contract import Contract
 from ingest.field_plan import (
@@ -67,52 +67,66 @@ class Secrets:
     """The tokens and data keys of one batch. A rehearsal makes up its own and keeps none."""
 
     is_rehearsal: bool = False
-    tokens: dict[Ref, str] = field(default_factory=dict)
-    data_keys: dict[Ref, DataKey] = field(default_factory=dict)
-    missing_tokens: dict[Ref, Meant] = field(default_factory=dict)
-    missing_keys: set[Ref] = field(default_factory=set)
+    _tokens: dict[tuple[str, Any], str] = field(default_factory=dict)
+    _keys: dict[str, DataKey | None] = field(default_factory=dict)
+    _missing_tokens: dict[tuple[str, Any], Ref] = field(default_factory=dict)
+    _missing_keys: dict[str, Ref] = field(default_factory=dict)
 
-    def want_token(self, ref: Ref, meant: Meant) -> None:
-        if ref not in self.tokens and ref not in self.missing_tokens:
-            found = vault.new_token() if self.is_rehearsal else vault.cached_token(ref)
-            if found is None:
-                self.missing_tokens[ref] = meant
-            else:
-                self.tokens[ref] = found
+    def want_token(self, purpose: str, value: str | int | float) -> None:
+        key = (purpose, value)
+        if key in self._tokens or key in self._missing_tokens:
+            return
+        ref = vault.value_ref(purpose, _text_of(value))
+        found = vault.new_token() if self.is_rehearsal else vault.cached_token(ref)
+        if found is None:
+            self._missing_tokens[key] = ref
+        else:
+            self._tokens[key] = found
 
-    def want_key(self, ref: Ref) -> None:
-        if ref not in self.data_keys and ref not in self.missing_keys:
-            found = vault.new_data_key() if self.is_rehearsal else vault.cached_key(ref)
-            if found is None:
-                self.missing_keys.add(ref)
-            else:
-                self.data_keys[ref] = found
+    def want_key(self, holder: str) -> None:
+        if holder in self._keys or holder in self._missing_keys:
+            return
+        ref = vault.subject_ref(holder)
+        found = vault.new_data_key() if self.is_rehearsal else vault.cached_key(ref)
+        if found is None:
+            self._missing_keys[holder] = ref
+        else:
+            self._keys[holder] = found
 
     @property
     def is_complete(self) -> bool:
-        return not self.missing_tokens and not self.missing_keys
+        return not self._missing_tokens and not self._missing_keys
 
     def load(self) -> None:
         """Get what is missing. Blocks on the database; raises UnavailableError."""
-        if self.missing_keys:
-            self.data_keys |= vault.data_keys(self.missing_keys)
-            self.missing_keys.clear()
-        if self.missing_tokens:
-            self.tokens |= vault.tokens_for(self.missing_tokens)
-            self.missing_tokens.clear()
+        if self._missing_keys:
+            keys = vault.data_keys(self._missing_keys.values())
+            self._keys |= {holder: keys.get(ref) for holder, ref in self._missing_keys.items()}
+            self._missing_keys.clear()
+        if self._missing_tokens:
+            meant = {ref: (key[0], _text_of(key[1])) for key, ref in self._missing_tokens.items()}
+            tokens = vault.tokens_for(meant)
+            self._tokens |= {key: tokens[ref] for key, ref in self._missing_tokens.items()}
+            self._missing_tokens.clear()
 
-    def token(self, ref: Ref, meant: Meant) -> str:
-        if ref not in self.tokens:
-            self.want_token(ref, meant)
+    def token(self, purpose: str, value: str | int | float) -> str:
+        found = self._tokens.get((purpose, value))
+        if found is None:
+            self.want_token(purpose, value)
             self.load()
-        return self.tokens[ref]
+            found = self._tokens[purpose, value]
+        return found
 
-    def data_key(self, ref: Ref) -> DataKey | None:
+    def data_key(self, holder: str) -> DataKey | None:
         """The key; None when it was destroyed: nothing more is kept of this subject."""
-        if ref not in self.data_keys:
-            self.want_key(ref)
+        if holder not in self._keys:
+            self.want_key(holder)
             self.load()
-        return self.data_keys.get(ref)
+        return self._keys[holder]
+
+
+def _text_of(value: str | int | float) -> bytes:
+    return orjson.dumps(value) if isinstance(value, str) else strict_json.canonical(value)
 
 
 def place_of(stream_id: int, pointer: str, event_id: str) -> Place:
@@ -172,11 +186,9 @@ class _Work:
         self.errors: list[FieldError] = []
         self.replaced: dict[str, str] = {}
         subject = envelope.subject
-        self._key_ref = (
-            vault.subject_ref(subject)
-            if subject
-            else keys.blind("subject", b"stream\x00%d" % stream.id)
-        )
+        # Of an event without a subject the key is the stream's: no subject has that name, as NUL
+        # never comes in.
+        self._holder = subject or f"\0stream {stream.id}"
 
     def act(self, treatment: Treatment | None, value: Any, pointer: str) -> Any:
         made: Any = GONE
@@ -206,14 +218,16 @@ class _Work:
     def _made(self, treatment: Treatment, value: Any, pointer: str) -> Any:
         word = treatment.word
         if word == DROP:
-            return GONE
+            return value if self.collects else GONE
         if self.came_treated and (vault.is_token(value) or key_id_of(value) is not None):
             return value
         try:
             if word == TRUNCATE:
-                return truncate(value, treatment.options)
+                made = truncate(value, treatment.options)
+                return value if self.collects else made
             if word == BUCKET:
-                return bucket(value, treatment.options)
+                made = bucket(value, treatment.options)
+                return value if self.collects else made
             if word == ENCRYPT:
                 return self.seal(value, pointer)
             return self.token(value, treatment.purpose)
@@ -224,18 +238,16 @@ class _Work:
     def token(self, value: Any, purpose: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise InapplicableError("must be a text or a number to be tokenized")
-        text = strict_json.canonical(value)
-        ref = vault.value_ref(purpose, text)
         if self.collects:
-            self.secrets.want_token(ref, (purpose, text))
+            self.secrets.want_token(purpose, value)
             return value
-        return self.secrets.token(ref, (purpose, text))
+        return self.secrets.token(purpose, value)
 
     def seal(self, value: Any, pointer: str) -> Any:
         if self.collects:
-            self.secrets.want_key(self._key_ref)
+            self.secrets.want_key(self._holder)
             return value
-        key = self.secrets.data_key(self._key_ref)
+        key = self.secrets.data_key(self._holder)
         if key is None:
             self._complain(pointer, "belongs to somebody whose key was destroyed")
             return GONE
@@ -271,11 +283,11 @@ def note_needs(
         event = _reread(envelope)
         if event is not None:
             work.seal(None, "")
-            plan.walk(_copied(event.get("data")), work.act)
+            plan.walk(event.get("data"), work.act)
     elif envelope.data_bytes is not None:
         work.seal(None, "")
     elif envelope.has_data:
-        plan.walk(_copied(envelope.data), work.act)
+        plan.walk(envelope.data, work.act)
 
 
 def treat(
@@ -316,8 +328,10 @@ def redact(
         return
     if envelope.reason is None:
         treat(secrets, envelope, stream, contract, is_odd=True)
-        if stream.minimises and contract is not None and envelope.data_bytes is None:
-            envelope.data, _ = contract.set_aside(envelope.data)
+        if stream.minimises:
+            if contract is not None and envelope.data_bytes is None:
+                envelope.data, _ = contract.set_aside(envelope.data)
+            envelope.extensions = _known(envelope.extensions)
         return
     event = _reread(envelope)
     if event is not None:
@@ -351,12 +365,21 @@ def _redacted(
             made = work.subject(value)
         if made is not GONE:
             found[name] = made
+    if stream.minimises and "specversion" in found:
+        found = {name: found[name] for name in found if name in _CORE or name == "data"} | _known(
+            found
+        )
     if not work.replaced:
         return found
     return {
         name: value if name in _CORE or name == "data" else _replaced(value, work.replaced)
         for name, value in found.items()
     }
+
+
+def _known(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The extensions that a stream which minimises keeps."""
+    return {name: value for name, value in members.items() if name in KNOWN_EXTENSIONS}
 
 
 def _treat_bytes(envelope: Envelope, plan: FieldPlan, work: _Work) -> None:
@@ -370,15 +393,6 @@ def _treat_bytes(envelope: Envelope, plan: FieldPlan, work: _Work) -> None:
     envelope.data_bytes = None
     envelope.has_data = made is not GONE
     envelope.data = None if made is GONE else made
-
-
-def _copied(data: Any) -> Any:
-    """A copy of the containers, as noting what is needed must not change the event."""
-    if isinstance(data, dict):
-        return {name: _copied(value) for name, value in data.items()}
-    if isinstance(data, list):
-        return [_copied(value) for value in data]
-    return data
 
 
 def _without_echoes(extensions: Mapping[str, Any], replaced: Mapping[str, str]) -> dict[str, Any]:
@@ -483,10 +497,8 @@ def minimised(
     names = [_removed_name(stream, f"data{pointer}") for pointer in extra or ()]
     unknown = envelope.extensions.keys() - KNOWN_EXTENSIONS
     if unknown:
-        names += [_removed_name(stream, name) for name in unknown]
-        envelope.extensions = {
-            name: value for name, value in envelope.extensions.items() if name not in unknown
-        }
+        names += [_removed_name(stream, name) for name in sorted(unknown)]
+        envelope.extensions = _known(envelope.extensions)
     return tuple((REMOVED, name) for name in dict.fromkeys(names))
 
 

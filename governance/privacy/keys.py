@@ -58,16 +58,25 @@ def _ring(text: str) -> Keyring:
     return keyring.parse(text)
 
 
-@lru_cache(maxsize=32)
-def _hasher(blind_key: bytes, purpose: str) -> "blake2b":
-    """BLAKE2b in its keyed mode, told apart by purpose; copied for each hash."""
-    assert purpose in _PURPOSES
-    return blake2b(key=blind_key, person=purpose.encode(), digest_size=HASH_BYTES)
+# BLAKE2b in its keyed mode, told apart by purpose; copied for each hash. Once a setting.
+_hashers: dict[str, dict[str, "blake2b"]] = {}
+
+
+def _hashers_of(text: str) -> dict[str, "blake2b"]:
+    key = _ring(text).blind
+    return {
+        purpose: blake2b(key=key, person=purpose.encode(), digest_size=HASH_BYTES)
+        for purpose in _PURPOSES
+    }
 
 
 def blind(purpose: str, content: bytes) -> bytes:
     """A keyed hash of 32 bytes, stable for the life of the portal."""
-    hasher = _hasher(ring().blind, purpose).copy()
+    text = settings.PRIVACY_KEYS
+    found = _hashers.get(text)
+    if found is None:
+        found = _hashers[text] = _hashers_of(text)
+    hasher = found[purpose].copy()
     hasher.update(content)
     return hasher.digest()
 

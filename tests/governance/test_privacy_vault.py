@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections, transaction
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,7 +146,7 @@ def test_a_subject_gets_one_key_and_a_value_one_token_however_many_ask_at_once()
         """As another process: nothing cached, and a connection of its own."""
         start.wait()
         missing = secrets.token_bytes(32)
-        with vault.psycopg.connect(**_params(), autocommit=True) as connection:
+        with psycopg.connect(**_params(), autocommit=True) as connection:
             version, wrapped = keys.wrap(ref, missing)
             connection.execute(
                 vault._ADD_KEYS, {"refs": [ref], "wrapped": [wrapped], "versions": [version]}
@@ -164,7 +166,7 @@ def test_a_subject_gets_one_key_and_a_value_one_token_however_many_ask_at_once()
 
 
 def _params() -> dict[str, Any]:
-    params = vault.connections["default"].get_connection_params()
+    params = connections["default"].get_connection_params()
     return {k: v for k, v in params.items() if k not in ("cursor_factory", "context", "pool")}
 
 
@@ -202,7 +204,6 @@ def test_all_can_be_read_at_each_step_of_a_rotation_and_none_needs_the_old_versi
         privacy_keys.require_unused(1)
     for wrapped in (3, 3, 2):
         _all_open(sealed)
-        from django.db import transaction
 
         with transaction.atomic():
             step = privacy_keys.rewrap_step(job)
