@@ -59,7 +59,7 @@ KNOWN_EXTENSIONS: Final = frozenset(
         "producerversion", "sampledrate",
     }
 )  # fmt: skip
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_-]{0,50}[0-9]{0,4}")
+PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_-]{0,50}[0-9]{0,4}")
 
 
 @dataclass(slots=True)
@@ -504,7 +504,7 @@ def minimised(
 
 def _removed_name(stream: StreamEntry, pointer: str) -> str:
     """A removed field's place as a path. Names that may be values themselves become `*`."""
-    steps = [step if _PLAIN_NAME.fullmatch(step) else "*" for step in pointer.split("/")]
+    steps = [step if PLAIN_NAME.fullmatch(step) else "*" for step in pointer.split("/")]
     name = ".".join(steps)[:200]
     known = _removed_names.setdefault(stream.id, set())
     if name not in known:

@@ -2,11 +2,16 @@
 
 from django.urls import path, re_path
 
-from ingest import views_events, views_pages
+from ingest import views_events, views_pages, views_privacy
 
 urlpatterns = [
     re_path(r"^v1/events/?$", views_events.events, name="ingest_events"),
     path("dead-letters/", views_pages.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_pages.dead_letter_group, name="dead_letter_group"),
+    path(
+        "streams/<str:name>/suggestions/<int:number>/",
+        views_privacy.decide,
+        name="privacy_suggestion",
+    ),
     path("streams/<str:name>/events/<path:event_id>/", views_pages.event_page, name="event"),
 ]

@@ -31,7 +31,7 @@ def key(world: World, producer: Producer) -> str:
 
 
 def stored(stream: Stream, event_id: str) -> dict[str, Any]:
-    return Event.objects.filter(stream_id=stream.pk, event_id=event_id).values().get()
+    return dict(Event.objects.filter(stream_id=stream.pk, event_id=event_id).values().get())
 
 
 def again(world: World, stream: Stream, producer: Producer, **repairs: Any) -> Any:
