@@ -11,9 +11,10 @@ from governance.api.idempotency import idempotent
 from governance.api.jobs import JobBody, job_body
 from governance.privacy import keys
 from governance.services import privacy_keys as services
-from portal.http import bodies
+from portal.http import bodies, parameters
 from portal.http.conditional import etag
-from portal.http.operations import operation
+from portal.http.operations import listed, operation
+from portal.http.pagination import paginate_rows
 
 
 class KeyVersionBody(TypedDict):
@@ -23,16 +24,13 @@ class KeyVersionBody(TypedDict):
     data_keys: int
 
 
-class KeysBody(TypedDict):
-    items: list[KeyVersionBody]
-    next: None
-
-
 class PrivacyKeys(ApiView):
     policy: ClassVar = {"GET": "admin"}
 
     @operation(
-        "The versions of the privacy keys and how many data keys each wraps.", gives=KeysBody
+        "The versions of the privacy keys and how many data keys each wraps.",
+        takes=parameters.LIST,
+        gives=listed(KeyVersionBody),
     )
     def get(self, request: Request) -> Response:
         ring = keys.read_again()
@@ -45,7 +43,14 @@ class PrivacyKeys(ApiView):
             }
             for version, count in sorted(services.counts().items())
         ]
-        return Response({"items": items, "next": None})
+        page = paginate_rows(
+            items,
+            key=lambda row: (row["version"],),
+            made_for="privacy-keys",
+            limit=self.asked.get("limit"),
+            cursor=self.asked.get("cursor"),
+        )
+        return Response(page.as_dict(dict))
 
 
 class RotatePrivacyKeys(ApiView):

@@ -278,12 +278,15 @@ def test_a_version_added_to_the_file_is_found_by_processes_that_run_already(
 def test_admins_see_versions_and_start_a_rotation_and_nobody_else_does(client: Client) -> None:
     admin = token_of(make_person(Role.ADMIN), "read", "write", "admin")
     engineer = token_of(make_person(Role.ENGINEER), "read", "write", "admin")
-    for path, method in (("/api/v1/keys", client.get), ("/api/v1/keys/rotate", client.post)):
+    for path, method in (
+        ("/api/v1/privacy-keys", client.get),
+        ("/api/v1/privacy-keys/rotate", client.post),
+    ):
         headers = {"authorization": f"Bearer {engineer}"}
         assert method(path, headers=headers, content_type="application/json").status_code == 403
     headers = {"authorization": f"Bearer {admin}"}
-    listed = client.get("/api/v1/keys", headers=headers).json()
+    listed = client.get("/api/v1/privacy-keys", headers=headers).json()
     assert [row["current"] for row in listed["items"]] == [True]
-    started = client.post("/api/v1/keys/rotate", "{}", "application/json", headers=headers)
+    started = client.post("/api/v1/privacy-keys/rotate", "{}", "application/json", headers=headers)
     assert (started.status_code, started.json()["kind"]) == (202, "privacy_keys")
     assert AuditEntry.objects.filter(action="privacy_keys.rotated").count() == 1

@@ -11,7 +11,7 @@ from django.db import transaction
 from governance.privacy import keyring, keys
 from governance.services import privacy_keys as services
 from portal.kernel.actor import SYSTEM
-from portal.kernel.command import PortalCommand, add_json
+from portal.kernel.command import PortalCommand
 from portal.kernel.files import write_private
 
 
@@ -19,13 +19,15 @@ class Command(PortalCommand):
     help = "Look at, add, rotate and drop versions of the privacy keys (docs/privacy.md)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        steps = parser.add_subparsers(dest="step", required=True)
-        add_json(steps.add_parser("status", help="which versions there are, and what they wrap"))
-        add_json(steps.add_parser("add", help="write a new version into the file of the keys"))
-        add_json(steps.add_parser("rotate", help="wrap every data key under the current version"))
-        dropped = steps.add_parser("drop", help="take a version that nothing needs out of the file")
-        dropped.add_argument("version", type=int)
-        add_json(dropped)
+        super().add_arguments(parser)
+        parser.add_argument(
+            "step",
+            choices=("status", "add", "rotate", "drop"),
+            help="status: which versions there are and what they wrap; add: write a new version "
+            "into the file of the keys; rotate: wrap every data key under the current version; "
+            "drop: take a version that nothing needs out of the file",
+        )
+        parser.add_argument("version", nargs="?", type=int, help="the version to drop")
 
     def handle(self, *args: Any, **options: Any) -> None:
         step = options["step"]
@@ -34,6 +36,8 @@ class Command(PortalCommand):
         elif step == "rotate":
             self._rotate()
         elif step == "drop":
+            if options["version"] is None:
+                raise CommandError("Say which version: privacy_keys drop VERSION.")
             services.require_unused(options["version"])
             self._write(lambda text: keyring.without_version(text, options["version"]))
         said = {
