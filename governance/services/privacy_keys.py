@@ -41,7 +41,7 @@ def missing_versions() -> list[int]:
     return sorted(set(counts()) - set(keys.read_again().versions))
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def rotate_keys(*, actor: Actor) -> Job:
     """Start wrapping all data keys under the current version; admins only."""
     if not (actor.is_admin or actor.is_system):
