@@ -3,6 +3,7 @@ PY := .venv/bin/python
 # Checks that only look at code need settings, not servers.
 CODE := env DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 \
 	PORTAL_SECRET_KEY=only-for-checks-of-code-never-for-a-server-0123456789abcdefghij \
+	PORTAL_PRIVACY_KEYS=blind:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,1:QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ \
 	DJANGO_SETTINGS_MODULE=portal.settings
 
 help: ## this list

@@ -39,6 +39,14 @@ class Classification(models.TextChoices):
     SENSITIVE = "sensitive"
 
 
+class SubjectPrivacy(models.TextChoices):
+    """What becomes of `subject` before an event is kept. An encrypted one could be no unit."""
+
+    NONE = "none"
+    TOKENIZE = "tokenize"
+    DROP = "drop"
+
+
 class Enforcement(models.TextChoices):
     OBSERVE = "observe"
     WARN = "warn"

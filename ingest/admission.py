@@ -33,8 +33,16 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
-from catalog.types import CompatibilityPolicy, Enforcement, Lifecycle, Track, VersionState
+from catalog.types import (
+    CompatibilityPolicy,
+    Enforcement,
+    Lifecycle,
+    SubjectPrivacy,
+    Track,
+    VersionState,
+)
 from governance.models import Key, KeyKind
+from governance.privacy import vault
 from governance.services.keys import find_key
 from ingest.connection import connect
 from ingest.contract import Contract
@@ -89,7 +97,7 @@ class StreamEntry:
     is_production: bool
     production_since_us: int | None
     enforcement: str
-    sets_aside: bool
+    sets_aside: bool  # or, when it minimises, takes out
     late_us: int
     ahead_us: int
     is_retired: bool
@@ -103,6 +111,8 @@ class StreamEntry:
     extended_us: dict[str, int] = field(default_factory=dict)
     events_per_second: int | None = None  # of all keys together
     references: dict[str, int | None] = field(default_factory=dict)
+    subject_privacy: str = ""
+    minimises: bool = False
 
     def track_of(self, occurred_us: int) -> int:
         """0 (production) or 1: events older than a promotion stay where they were."""
@@ -270,6 +280,15 @@ class Directory:
     def stream(self, name: str) -> StreamEntry | None:
         found = self._streams.get(name)
         return found[0] if found is not None else None
+
+    def has_privacy(self, stream: StreamEntry) -> bool:
+        """Whether a contract of the stream that is at hand treats anything."""
+        contracts = self._contracts
+        return any(
+            (found := contracts.get((stream.id, version, stream.sets_aside))) is not None
+            and found.privacy is not None
+            for version in stream.versions
+        )
 
     def has_contract(self, stream: StreamEntry, version: int) -> bool:
         return (stream.id, version, stream.sets_aside) in self._contracts
@@ -452,7 +471,8 @@ def _stream_entry(
         is_production=stream.track == Track.PRODUCTION,
         production_since_us=us_of(since) if since is not None else None,
         enforcement=stream.enforcement,
-        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER,
+        sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER
+        or stream.minimise,
         late_us=stream.late_seconds * 1_000_000,
         ahead_us=stream.ahead_seconds * 1_000_000,
         is_retired=stream.lifecycle == Lifecycle.RETIRED,
@@ -465,6 +485,10 @@ def _stream_entry(
         ending=_ending(stream),
         extended_us=extended_us,
         events_per_second=stream.events_per_second,
+        subject_privacy=(
+            "" if stream.subject_privacy == SubjectPrivacy.NONE else stream.subject_privacy
+        ),
+        minimises=stream.minimise,
     )
 
 
@@ -573,8 +597,10 @@ class Listener:
             connection.execute(f"LISTEN {CHANNEL}")
             self._directory.forget()  # what changed before we listened
             while not self._closed.is_set():
-                for _ in connection.notifies(timeout=0.5):
+                for notice in connection.notifies(timeout=0.5):
                     self._directory.forget()
+                    if notice.payload == vault.NOTICE:
+                        vault.forget()
 
     def close(self) -> None:
         self._closed.set()

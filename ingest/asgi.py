@@ -20,7 +20,7 @@ from ingest.doors import BY_PATH
 from ingest.gate import SLOW_BODY_SECONDS, Ticket, gate
 from ingest.pipeline import Batch
 from ingest.settling import start_settling
-from ingest.single_flight import load_once
+from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
 from ingest.types import Envelope
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
@@ -211,6 +211,8 @@ async def _judge(visit: Visit, envelopes: list[Envelope]) -> Batch:
     if needed:
         versions = frozenset((stream.id, version) for stream, version in needed)
         await _bounded(load_once(("contracts", versions), batch.load_contracts, needed))
+    if batch.secrets_to_load(envelopes):
+        await _bounded(in_thread(batch.load_secrets))
     weight = 0
     for envelope in envelopes:
         batch.take(envelope)

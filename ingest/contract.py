@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from ingest import deprecations
+from ingest import deprecations, field_plan
 from ingest.deprecations import DeprecatedFields
 from ingest.drift import DriftPlan, plan_of
+from ingest.field_plan import FieldPlan
 from ingest.types import Envelope
 from portal.kernel.errors import FieldError
 from portal.kernel.json_schema import compile_schema, listing_cost
@@ -79,17 +80,29 @@ class Contract:
     """A compiled schema version. Immutable, so one instance serves all threads."""
 
     __slots__ = (
-        "_drift", "_lists_cheaply", "_takes_null", "_validator", "deprecated", "is_plain", "version",
-    )  # fmt: skip
+        "_document",
+        "_drift",
+        "_lists_cheaply",
+        "_stored",
+        "_takes_null",
+        "_validator",
+        "deprecated",
+        "is_plain",
+        "privacy",
+        "version",
+    )
 
     def __init__(self, document: Any, *, version: int, sets_aside: bool) -> None:
         self.version = version
+        self._document = document
         self._validator = compile_schema(document)
         self._takes_null = self._validator.is_valid(None)
         self._lists_cheaply = listing_cost(document) <= _MAX_LISTING_COST
         self._drift: DriftPlan | None = plan_of(document) if sets_aside else None
         self.deprecated: DeprecatedFields | None = deprecations.plan_of(document)
         self.is_plain: tuple[Callable[[Any], bool], ...] = self._plain_checks()
+        self.privacy: FieldPlan | None = field_plan.plan_of(document)
+        self._stored: Contract | None = None
 
     def _plain_checks(self) -> tuple[Callable[[Any], bool], ...]:
         """Native checks of data which together mean: valid, and nothing of it to set aside."""
@@ -105,7 +118,18 @@ class Contract:
         data = envelope.data
         if envelope.data_bytes is not None:
             data = base64.b64encode(envelope.data_bytes).decode("ascii")
+        if envelope.came_treated and self.privacy is not None:
+            return self.of_stored().check_data(data, has_data=envelope.has_data)
         return self.check_data(data, has_data=envelope.has_data)
+
+    def of_stored(self) -> "Contract":
+        """The contract that events fulfil once their personal fields were treated."""
+        if self.privacy is None:
+            return self
+        if self._stored is None:
+            document = field_plan.stored_form(self._document)
+            self._stored = Contract(document, version=self.version, sets_aside=False)
+        return self._stored
 
     def check_data(self, data: Any, *, has_data: bool = True) -> tuple[FieldError, ...]:
         """As `check`, of data alone: for events that are stored already."""

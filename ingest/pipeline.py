@@ -10,10 +10,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
-from ingest import admission, routes, rows
+from governance.privacy import keys
+from ingest import admission, privacy, routes, rows
 from ingest.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.contract import Contract
 from ingest.deprecations import VERSION, Ending, Use
@@ -54,6 +54,7 @@ class Batch:
     items: list[Item] = field(default_factory=list)
     streams: dict[str, StreamEntry] = field(default_factory=dict)
     new_sources: set[str] = field(default_factory=set)
+    secrets: privacy.Secrets = field(default_factory=privacy.Secrets)
     ending: Ending | None = None  # of what its events name, the one that ends first
     routes: dict[Head, Route] = field(default_factory=dict)
     _middles: dict[int, bytes] = field(default_factory=dict)
@@ -85,13 +86,12 @@ class Batch:
         """The contracts that have to be compiled before `take`."""
         needed: dict[tuple[int, int], tuple[StreamEntry, int]] = {}
         for envelope in envelopes:
+            if envelope.head in self.routes:
+                continue
             stream = self.streams.get(envelope.type)
-            if stream is None or envelope.reason is not None or envelope.head in self.routes:
+            version = privacy.version_of(stream, envelope) if stream is not None else None
+            if stream is None or version is None:
                 continue
-            version = stream.version_of(envelope.dataschema)
-            if version is None or version not in stream.versions:
-                continue
-            version = stream.corrected_by.get(version, version)
             if not self.directory.has_contract(stream, version):
                 needed[stream.id, version] = (stream, version)
         return list(needed.values())
@@ -100,6 +100,40 @@ class Batch:
         """Compile contracts. Blocks on the database."""
         for stream, version in needed:
             self.directory.load_contract(stream, version)
+
+    def secrets_to_load(self, envelopes: Iterable[Envelope]) -> bool:
+        """Whether tokens or data keys have to be looked up in the vault before `take`."""
+        self.secrets.is_rehearsal = self.is_rehearsal
+        names = {
+            name
+            for name, stream in self.streams.items()
+            if stream.subject_privacy or self.directory.has_privacy(stream)
+        }
+        if names:
+            for envelope in envelopes:
+                if envelope.type in names:
+                    stream, contract = self._known(envelope)
+                    if stream is not None:
+                        privacy.note_needs(self.secrets, envelope, stream, contract)
+        return not self.secrets.is_complete
+
+    def load_secrets(self) -> None:
+        """Look them up, or make them. Blocks on the database."""
+        self.secrets.load()
+
+    def _known(self, envelope: Envelope) -> tuple[StreamEntry | None, Contract | None]:
+        """The stream and contract whose privacy an event obeys, whatever is wrong with it."""
+        stream = self.streams.get(envelope.type)
+        version = privacy.version_of(stream, envelope) if stream is not None else None
+        if stream is None or version is None:
+            return stream, None
+        return stream, self.directory.contract(stream, version)
+
+    def _redact(self, envelope: Envelope) -> None:
+        """Take out of a refused event what its stream's privacy holds back, where it is known."""
+        stream, contract = self._known(envelope)
+        if stream is not None and privacy.is_due(stream, contract):
+            privacy.redact(self.secrets, envelope, stream, contract)
 
     def take(self, envelope: Envelope) -> None:
         """Judge one envelope and add it to the batch."""
@@ -111,6 +145,7 @@ class Batch:
         else:
             stream = route.stream
         if envelope.reason is not None:
+            self._redact(envelope)
             known = stream is not None and self.publisher.may_publish(stream)
             self.items.append(
                 Item(
@@ -183,7 +218,7 @@ class Batch:
             cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
             identity = rows.identity_text(envelope)
         ids = route.ids or (stream.id, stream.track_of(us))
-        content_hash = sha256(b"%b\x00%b" % (identity, content)).digest()
+        content_hash = keys.content_hash(identity, content)
         self.items.append(
             Item(
                 envelope,
@@ -225,6 +260,7 @@ class Batch:
         is_discovery: bool = False,
     ) -> None:
         assert refusal is not None
+        self._redact(envelope)
         self.items.append(
             Item(
                 envelope,
@@ -274,7 +310,17 @@ class Batch:
             errors = _bounded(errors) if stream.enforcement == admission.WARNS else ()
         if corrects:
             marks |= Mark.CORRECTED.value
-        item = self._packed(envelope, stream, contract, occurred_us, marks, errors)
+        data, content_hash = _hashed(envelope)
+        if privacy.is_due(stream, contract):
+            data = None
+            faults = privacy.treat(self.secrets, envelope, stream, contract, is_odd=bool(errors))
+            if faults:
+                self._refuse(envelope, stream, Refusal(Reason.PRIVACY_REFUSED, faults))
+                return
+        item, removed = self._packed(
+            envelope, stream, contract, occurred_us, marks, errors, data, content_hash
+        )
+        uses = (*uses, *removed)
         if named.deprecated_us is not None:
             uses = (*uses, (VERSION, str(named.version)))
         if uses:
@@ -302,23 +348,21 @@ class Batch:
         occurred_us: int,
         marks: int,
         errors: tuple[FieldError, ...],
-    ) -> Item:
-        data: bytes | None = None
-        content = b""
+        data: bytes | None,
+        content_hash: bytes,
+    ) -> tuple[Item, tuple[Use, ...]]:
+        """The event as the table gets it, and what was taken out of it. `data` where it is at hand."""
         extra: dict[str, Any] | None = None
+        removed: tuple[Use, ...] = ()
         if envelope.has_data and envelope.data_bytes is None:
-            content = data = rows.dump(envelope.data)
-            if strict_json.may_vary(data):
-                content = strict_json.canonical(envelope.data)
             kept, extra = contract.set_aside(envelope.data)
-            if extra is not None:
+            if extra is not None or data is None:
                 data = rows.dump(kept)
-                marks |= Mark.DRIFT.value
-        identity = rows.identity_text(envelope)
-        if envelope.data_bytes is None:
-            content_hash = strict_json.content_hash(identity, content)
-        else:  # bytes never equal JSON or the lack of data, whatever they hold
-            content_hash = strict_json.content_hash(identity, b"", envelope.data_bytes)
+        if stream.minimises:
+            removed, extra = privacy.minimised(envelope, stream, extra), None
+            marks |= Mark.MINIMISED.value if removed else 0
+        elif extra is not None:
+            marks |= Mark.DRIFT.value
         track = stream.track_of(occurred_us)
         return Item(
             envelope,
@@ -346,7 +390,7 @@ class Batch:
             marks=marks,
             track=track,
             errors=errors,
-        )
+        ), removed
 
     def submission(self) -> Submission:
         """What the writer gets; to be made once, after the last `take`."""
@@ -362,6 +406,20 @@ class Batch:
         """To be called after the commit: remember what need not be written again."""
         if not self.is_rehearsal:
             self.publisher.seen_sources |= self.new_sources
+
+
+def _hashed(envelope: Envelope) -> tuple[bytes | None, bytes]:
+    """The data as it came, as it is stored where nothing is changed, and the hash of the content."""
+    identity = rows.identity_text(envelope)
+    if envelope.data_bytes is not None:
+        # bytes never equal JSON or the lack of data, whatever they hold
+        return None, keys.content_hash(identity, b"", envelope.data_bytes)
+    if not envelope.has_data:
+        return None, keys.content_hash(identity, b"")
+    data = content = rows.dump(envelope.data)
+    if strict_json.may_vary(data):
+        content = strict_json.canonical(envelope.data)
+    return data, keys.content_hash(identity, content)
 
 
 def _corrected(named: int, contract: Contract) -> str:
@@ -458,6 +516,8 @@ def accept_batch(
     if missing:
         batch.load(missing)
     batch.load_contracts(batch.contracts_to_load(envelopes))
+    if batch.secrets_to_load(envelopes):
+        batch.load_secrets()
     for envelope in envelopes:
         batch.take(envelope)
     if batch.items:

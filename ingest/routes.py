@@ -2,7 +2,7 @@
 
 A route is learnt from an event that went the whole way (`ingest.pipeline`) and kept for as long as
 nothing of what it rests on can have changed: the directory's generation, its lifetime, and no end,
-sunset, brownout, deprecation or correction in sight. What a route knows is not asked again.
+sunset, brownout, deprecation, correction or treatment of personal fields in sight. What a route knows is not asked again.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ingest import rows
+from ingest import privacy, rows
 from ingest.admission import Publisher, StreamEntry, VersionEntry
 from ingest.contract import Contract
 from ingest.heads import Head
@@ -38,6 +38,7 @@ def route_of(
         and named.deprecated_us is None
         and contract.version == named.version
         and contract.deprecated is None
+        and not privacy.is_due(stream, contract)
     )
     if not is_steady or not (publisher.sources or head.source in publisher.seen_sources):
         return None

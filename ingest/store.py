@@ -24,7 +24,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import date
-from hashlib import sha256
 from operator import attrgetter
 from typing import Final
 from uuid import UUID
@@ -34,7 +33,8 @@ import psycopg
 from django.conf import settings
 from psycopg import errors as pg
 
-from ingest import partitions, rows
+from governance.privacy import keys
+from ingest import partitions, privacy, rows
 from ingest.connection import Connection, connect
 from ingest.deprecations import Use
 from ingest.times import moment_of
@@ -80,7 +80,7 @@ _COPY_DEAD_LETTERS: Final = (
     " FROM STDIN (FORMAT BINARY)"
 )
 
-# producer, reason, type, event id, microseconds of its time, SHA-256 of its bytes
+# producer, reason, type, event id, microseconds of its time, keyed hash of its bytes
 Refusal = tuple[int, str, str, str, int | None, bytes]
 # (stream, microseconds of its time or None for the ledger's, id)
 Key = tuple[int, int | None, str]
@@ -276,7 +276,7 @@ def _refusal(item: Item, submission: Submission) -> Refusal:
         envelope.type,
         envelope.id,
         envelope.occurred_us,
-        sha256(envelope.raw).digest(),
+        keys.body_hash(envelope.raw),
     )
 
 
@@ -294,7 +294,7 @@ def _pack_dead_letter(
     letter: UUID, item: Item, submission: Submission, *, body_sha256: bytes
 ) -> bytes:
     assert item.reason is not None
-    body = item.envelope.raw
+    body = privacy.body_of(item.envelope)
     if item.reason is Reason.UNPARSABLE:  # nothing can be repaired in it; its hash is the whole's
         body = body[:MAX_UNPARSABLE_BYTES]
     return rows.pack_dead_letter(

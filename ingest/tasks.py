@@ -6,6 +6,7 @@ from ingest import partitions
 from ingest.connection import connect
 from ingest.services.deprecated_uses import forget_old_uses
 from ingest.services.ladder import advance_due_streams
+from ingest.services.suspects import suspect_due_streams
 
 
 @shared_task(name="ingest.make_partitions")
@@ -25,3 +26,9 @@ def advance_enforcement() -> None:
 def forget_uses() -> None:
     """Drop counts of uses that nobody looks at any more."""
     forget_old_uses()
+
+
+@shared_task(name="ingest.suspect_personal")
+def suspect_personal() -> None:
+    """Look into samples of new events for personal values that nobody labelled."""
+    suspect_due_streams()

@@ -48,13 +48,18 @@ class Mark(IntFlag):
     TIME_FROM_ID = 8  # came without a time; taken from its UUIDv7 id
     IMPORTED = 16
     CORRECTED = 32  # named an older version and was judged by the one that corrects it
+    MINIMISED = 64  # carried fields beyond the contract, which were taken out
 
 
 class Envelope(msgspec.Struct, gc=False):
     """One event as it came, after the protocol's parser and before any knowledge of streams.
 
     When `reason` is set, the event is refused already and the other fields hold what could be
-    read. `raw` are its bytes: what a dead letter keeps. `occurred_us` are microseconds since 1970.
+    read. `raw` are its bytes. `occurred_us` are microseconds since 1970.
+
+    Once `is_treated`, the fields hold what privacy left of the event, and `raw` is not to be kept;
+    `kept` is then what a dead letter keeps, where that isn't made of the fields. `came_treated`:
+    it was read from a dead letter that had been treated (`ingest.privacy`).
     """
 
     raw: bytes
@@ -74,6 +79,9 @@ class Envelope(msgspec.Struct, gc=False):
     errors: tuple[FieldError, ...] = ()
     head: Any = None  # the ingest.heads.Head that was found for it
     content: bytes | None = None  # its data as stored and compared, when that is known already
+    is_treated: bool = False
+    came_treated: bool = False
+    kept: bytes | None = None
 
     def refuse(self, reason: Reason, *errors: FieldError) -> "Envelope":
         """Mark it as refused; its data, which may fill a hundred megabytes, is let go."""

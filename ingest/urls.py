@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from ingest import views_events, views_limits, views_pages, views_segment
+from ingest import views_events, views_limits, views_pages, views_privacy, views_segment
 from ingest.protocols.segment import WORDS
 
 urlpatterns = [
@@ -12,5 +12,10 @@ urlpatterns = [
     path("producers/<slug:name>/limits/", views_limits.producer_limits, name="producer_limits"),
     path("dead-letters/", views_pages.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_pages.dead_letter_group, name="dead_letter_group"),
+    path(
+        "streams/<str:name>/suggestions/<int:number>/",
+        views_privacy.decide,
+        name="privacy_suggestion",
+    ),
     path("streams/<str:name>/events/<path:event_id>/", views_pages.event_page, name="event"),
 ]

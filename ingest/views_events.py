@@ -126,6 +126,8 @@ def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
     if missing:
         batch.load(missing)
     batch.load_contracts(batch.contracts_to_load(envelopes))
+    if batch.secrets_to_load(envelopes):
+        batch.load_secrets()
     for envelope in envelopes:
         batch.take(envelope)
     if batch.items:

@@ -6,6 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from governance.privacy import keyring
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -21,6 +23,16 @@ def text(name: str, default: str | None = None) -> str:
     value = os.environ.get(name, default)
     if value is None:
         raise ImproperlyConfigured(f"Set {name} (or {name}_FILE); docs/settings.md says how.")
+    return value
+
+
+def privacy_keys(name: str) -> str:
+    """The text of a keyring, after a look at its form."""
+    value = text(name)
+    try:
+        keyring.parse(value)
+    except keyring.KeyringError as error:
+        raise ImproperlyConfigured(f"{name} is no keyring: {error}.") from error
     return value
 
 

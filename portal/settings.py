@@ -17,6 +17,7 @@ DATA_DIR = Path(env.text("PORTAL_DATA", str(BASE_DIR / ".portal")))
 PUBLIC_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 DEBUG = False
 SECRET_KEY = env.text("PORTAL_SECRET_KEY")
+PRIVACY_KEYS = env.privacy_keys("PORTAL_PRIVACY_KEYS")
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"
@@ -154,6 +155,7 @@ CELERY_TASK_ROUTES = {
     "experiments.*": {"queue": "experimental"},
     "delivery.*": {"queue": "delivery"},
     "catalog.*": {"queue": "bulk"},
+    "ingest.suspect_personal": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
     "governance.send_mails": {"queue": "bulk"},
 }
@@ -170,6 +172,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
     "enforcement": {"task": "ingest.advance_enforcement", "schedule": 3600.0},
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
+    "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},
     "checks": {"task": "quality.run_checks", "schedule": 60.0, "options": {"expires": 60}},
     "baselines": {"task": "quality.learn_baselines", "schedule": 1800.0},

@@ -13,6 +13,7 @@ from analytics.figures import volume_figure
 from analytics.selectors import volume
 from catalog.drawing import Node, lineage
 from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
+from catalog.personal import BY_NAME
 from catalog.selectors import parties
 from catalog.selectors.glossary import terms_of_fields
 from catalog.selectors.streams import (
@@ -27,6 +28,7 @@ from governance.middleware import request_actor
 from governance.models import AuditEntry
 from governance.types import Permission
 from ingest.selectors import events, health
+from ingest.selectors.suspects import suggestions_of
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
@@ -111,6 +113,9 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             "lineage": _lineage(stream, producers, readers),
             "readers": readers[:_SHOWN_READERS],
             "producers": producers,
+            "suggestions": [
+                (row, BY_NAME[row.kind]) for row in suggestions_of(stream).order_by("-hits")[:5]
+            ],
             "tags": stream.tags.order_by("slug"),
             "aliases": stream.aliases.order_by("alias")[:5],
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),

@@ -190,7 +190,7 @@ def clean(facts: TrustFacts) -> Part:
 
 
 def cleared(facts: TrustFacts) -> Part:
-    if not facts.fields:
+    if not facts.fields and not facts.privacy_suggestions:
         return Part("Cleared", State.UNKNOWN, "No field is known yet.", "schema/")
     if facts.untreated_fields:
         return Part(

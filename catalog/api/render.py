@@ -39,6 +39,8 @@ class StreamBody(TypedDict):
     classification: str
     subject_classification: str
     subject_meaning: str
+    subject_privacy: str
+    minimise: bool
     enforcement: str
     compatibility: Compatibility
     restricted: bool
@@ -86,6 +88,8 @@ def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
         "classification": row.classification,
         "subject_classification": row.subject_classification,
         "subject_meaning": row.subject_meaning,
+        "subject_privacy": row.subject_privacy,
+        "minimise": row.minimise,
         "enforcement": row.enforcement,
         "compatibility": {"mode": row.compatibility_mode, "policy": row.compatibility_policy},
         "restricted": row.restricted,

@@ -27,6 +27,7 @@ from catalog.types import (
     CompatibilityPolicy,
     Enforcement,
     Lifecycle,
+    SubjectPrivacy,
     Tier,
     Track,
 )
@@ -63,6 +64,8 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "classification": bodies.choice(Classification.values),
     "subject_meaning": bodies.text(1000),
     "subject_classification": bodies.choice(Classification.values),
+    "subject_privacy": bodies.choice(SubjectPrivacy.values),
+    "minimise": bodies.boolean,
     "tags": bodies.texts(services.MAX_TAGS, 60),
     "enforcement": bodies.choice(Enforcement.values),
     "late_seconds": bodies.integer(60, 366 * 86_400),
@@ -108,7 +111,8 @@ _PLAIN: Final = (
 )  # fmt: skip
 _EXTRA: Final = (
     "enforcement", "late_seconds", "ahead_seconds", "retention_days", "cadence_seconds",
-    "events_per_second", "restricted",
+    "events_per_second",
+    "restricted", "subject_privacy", "minimise",
 )  # fmt: skip
 
 

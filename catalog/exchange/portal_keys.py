@@ -17,6 +17,8 @@ FACTS: Final = (
     "events_per_second",
     "subject_meaning",
     "subject_classification",
+    "subject_privacy",
+    "minimise",
 )
 
 

@@ -41,6 +41,7 @@ from catalog.types import (
     CompatibilityMode,
     CompatibilityPolicy,
     Enforcement,
+    SubjectPrivacy,
     Tier,
     Track,
     VersionState,
@@ -226,6 +227,8 @@ _STREAM_OWN: Final[dict[str, _Key]] = {
     ),
     "subject_meaning": _TEXT,
     "subject_classification": _one_of(Classification.values),
+    "subject_privacy": _one_of(SubjectPrivacy.values),
+    "minimise": _FLAG,
 }
 _VERSION_OWN: Final[dict[str, _Key]] = {
     "compatibility_group": _one_of(("new",)),

@@ -12,6 +12,7 @@ from catalog.types import (
     CompatibilityPolicy,
     Enforcement,
     Lifecycle,
+    SubjectPrivacy,
     Tier,
     Track,
 )
@@ -51,6 +52,14 @@ class Stream(models.Model):
     subject_classification = models.CharField(
         max_length=10, choices=Classification.choices, default=Classification.INTERNAL
     )
+    subject_privacy = models.CharField(
+        max_length=8,
+        choices=SubjectPrivacy.choices,
+        default=SubjectPrivacy.NONE,
+        db_default=SubjectPrivacy.NONE,
+    )
+    # Fields that the contract does not know are taken out of events instead of set aside.
+    minimise = models.BooleanField(default=False, db_default=False)
     subject_meaning = models.TextField(blank=True, default="")
     enforcement = models.CharField(
         max_length=8, choices=Enforcement.choices, default=Enforcement.ENFORCE

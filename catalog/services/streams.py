@@ -21,6 +21,7 @@ from catalog.types import (
     CompatibilityPolicy,
     Enforcement,
     Lifecycle,
+    SubjectPrivacy,
     Tier,
     Track,
 )
@@ -53,6 +54,8 @@ CHANGEABLE: Final = frozenset(
         "classification",
         "subject_classification",
         "subject_meaning",
+        "subject_privacy",
+        "minimise",
         "enforcement",
         "restricted",
         "cadence_seconds",
@@ -274,6 +277,7 @@ _CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "tier": frozenset(Tier.values),
     "classification": frozenset(Classification.values),
     "subject_classification": frozenset(Classification.values),
+    "subject_privacy": frozenset(SubjectPrivacy.values),
     "enforcement": frozenset(Enforcement.values),
     "compatibility_mode": frozenset(CompatibilityMode.values),
     "compatibility_policy": frozenset(CompatibilityPolicy.values),
@@ -313,8 +317,8 @@ def faults_of(values: Mapping[str, Any]) -> list[FieldError]:
             least, most = _NUMBERS[name]
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 faults.append(FieldError(f"/{name}", "range", f"must be from {least} to {most}"))
-        if name == "restricted" and not isinstance(value, bool):
-            faults.append(FieldError("/restricted", "type", "must be true or false"))
+        if name in ("restricted", "minimise") and not isinstance(value, bool):
+            faults.append(FieldError(f"/{name}", "type", "must be true or false"))
         if name == "extensions" and len(canonical(value)) > MAX_EXTENSIONS_BYTES:
             faults.append(FieldError("/extensions", "too_large", "may have 256 KiB at most"))
     return faults

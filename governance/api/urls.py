@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.api import access, audit, jobs, notices
+from governance.api import access, audit, jobs, notices, privacy_keys
 
 urlpatterns = [
     path("access-requests", access.AccessRequests.as_view()),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),
     path("jobs/<uuid:job_id>/resume", jobs.Resume.as_view()),
     path("jobs/<uuid:job_id>/stop", jobs.Stop.as_view()),
+    path("privacy-keys", privacy_keys.PrivacyKeys.as_view()),
+    path("privacy-keys/rotate", privacy_keys.RotatePrivacyKeys.as_view()),
     path("notifications", notices.Notifications.as_view()),
     path("notifications/read", notices.ReadAll.as_view()),
     path("notifications/wish", notices.MailWishDetail.as_view()),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0007_notices")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0008_privacy_vault")]
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
         migrations.CreateModel(
             name="KeyMinute",

@@ -5,6 +5,7 @@ from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
+from governance.models.privacy import PrivacyKey, PrivacyToken
 from governance.models.verification import AuditVerification
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "KeyMinute",
     "Membership",
     "Notice",
+    "PrivacyKey",
+    "PrivacyToken",
     "RefusalTotal",
     "Team",
     "TermedPermission",

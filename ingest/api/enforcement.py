@@ -13,6 +13,7 @@ from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
 from ingest.deprecations import FIELD, VERSION
+from ingest.privacy import REMOVED
 from ingest.selectors import deprecated_uses
 from ingest.selectors.enforcement import Ladder, ladder_of, moves_of
 from portal.http import bodies, parameters
@@ -181,8 +182,9 @@ class DeprecatedUses(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
     @operation(
-        "Who still sent deprecated versions and fields of a stream in the last seven days.",
-        takes={"kind": parameters.choice((VERSION, FIELD))},
+        "Who still sent deprecated versions and fields of a stream in the last seven days; when asked"
+        " for `removed`, fields that a stream which minimises took out.",
+        takes={"kind": parameters.choice((VERSION, FIELD, REMOVED))},
         gives=UsesBody,
     )
     def get(self, request: Request, name: str) -> Response:

@@ -34,6 +34,13 @@ class EventBody(TypedDict):
     portal: PortalPartBody
 
 
+class RevealedBody(TypedDict):
+    """An event with what could be reversed in clear; `revealed` are the pointers where it was."""
+
+    event: EventBody
+    revealed: list[str]
+
+
 class DeadLetterBody(TypedDict):
     id: UUID
     received_at: Time

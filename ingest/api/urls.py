@@ -2,15 +2,25 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, limits, views
+from ingest.api import enforcement, limits, suspects, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
     path("streams/<name:name>/events/<name:event_id>", views.StreamEvent.as_view()),
+    path("streams/<name:name>/events/<name:event_id>/reveal", views.RevealedEvent.as_view()),
     path("streams/<name:name>/enforcement", enforcement.StreamEnforcement.as_view()),
     path("streams/<name:name>/enforcement/move", enforcement.MoveEnforcement.as_view()),
     path("streams/<name:name>/deprecated-uses", enforcement.DeprecatedUses.as_view()),
     path("producers/<slug:name>/limits", limits.ProducerLimits.as_view()),
+    path("streams/<name:name>/privacy-suggestions", suspects.PrivacySuggestions.as_view()),
+    path(
+        "streams/<name:name>/privacy-suggestions/<int:number>/accept",
+        suspects.AcceptSuggestion.as_view(),
+    ),
+    path(
+        "streams/<name:name>/privacy-suggestions/<int:number>/dismiss",
+        suspects.DismissSuggestion.as_view(),
+    ),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),

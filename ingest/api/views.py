@@ -10,9 +10,9 @@ from catalog.selectors.streams import get_stream
 from governance import access
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
-from governance.types import Permission
 from ingest.api import render
 from ingest.selectors import dead_letters, events
+from ingest.services.reveal import reveal_event
 from ingest.types import Reason
 from portal.http import parameters
 from portal.http.operations import listed, operation
@@ -56,6 +56,23 @@ class StreamEvent(ApiView):
             actor, get_stream(actor, name), event_id, occurred_at=self.asked.get("time")
         )
         return Response(found.as_cloudevent())
+
+
+class RevealedEvent(ApiView):
+    policy: ClassVar = {"GET": "stream.read_personal"}
+
+    @operation(
+        "One stored event with its tokens and encrypted values in clear; each look is audited.",
+        takes={"time": parameters.moment},
+        gives=render.RevealedBody,
+        refuses=(503,),
+    )
+    def get(self, request: Request, name: str, event_id: str) -> Response:
+        actor = api_actor(request)
+        event, places = reveal_event(
+            get_stream(actor, name), event_id, actor=actor, occurred_at=self.asked.get("time")
+        )
+        return Response({"event": event, "revealed": places})
 
 
 class DeadLetters(ApiView):
@@ -133,7 +150,7 @@ class DeadLetterDetail(ApiView):
             **render.letter(row),
             "body": said,
             "body_shown": is_shown,
-            "permission": None if is_shown else Permission.READ_PAYLOAD,
+            "permission": None if is_shown else dead_letters.needed_permission(row),
             "request_at": None if is_shown else access.ask_url(dead_letters.ref_of(row)),
         }
         return Response(body)

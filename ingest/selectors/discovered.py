@@ -1,7 +1,8 @@
 """Types that arrive and nobody registered: which, and the events of them that were kept.
 
-Who may use them, as for any dead letter of an unknown type: on-call and admins, who see the values
-(and leave an audit row); and the team whose own producer sent them, for the shape, without values.
+Who may use them: on-call, admins and the team whose own producer sent them, for the shape. The values
+in them are shown, as of any dead letter of an unknown type, to whom of these holds a grant to personal
+fields there, and that leaves an audit row.
 """
 
 from typing import Any, Final
@@ -13,6 +14,7 @@ from catalog.samples import Discovered, DiscoveredType
 from governance import audit
 from governance.types import ResourceRef
 from ingest.models import DeadLetter, DiscoveredStream
+from ingest.selectors import dead_letters
 from ingest.selectors.dead_letters import KEPT
 from portal.kernel import clock, strict_json
 from portal.kernel.actor import Actor
@@ -37,20 +39,21 @@ def open_types() -> QuerySet[DiscoveredStream]:
 def types_for(actor: Actor, limit: int = 20) -> list[DiscoveredType]:
     """The types that the actor may register from their kept events."""
     rows = open_types()
-    if not _sees_values(actor):
+    if not _sees_all(actor):
         rows = rows.filter(producer_id__in=_own_producers(actor))
     return [DiscoveredType(row.type, row.events) for row in rows[:limit]]
 
 
 def samples_of(actor: Actor, kind: str) -> Discovered:
     """The newest kept events of a type, MAX_LETTERS and MAX_BYTES at most."""
-    may_show = _sees_values(actor)
     letters = DeadLetter.objects.filter(
         type=kind, reason="unknown_stream", received_at__gte=clock.now() - KEPT
     ).order_by("-received_at")
-    if not may_show:
+    if not _sees_all(actor):
         letters = letters.filter(producer_id__in=_own_producers(actor))
     total = letters.count()
+    senders = letters.order_by().values_list("producer_id", flat=True).distinct()
+    may_show = total > 0 and dead_letters.may_read_unknown(actor, kind, senders)
     events: list[Any] = []
     size = 0
     for body in letters.values_list("body", flat=True)[:MAX_LETTERS].iterator(chunk_size=50):
@@ -72,7 +75,7 @@ def samples_of(actor: Actor, kind: str) -> Discovered:
     return Discovered(kind, events, total, may_show)
 
 
-def _sees_values(actor: Actor) -> bool:
+def _sees_all(actor: Actor) -> bool:
     return actor.is_admin or actor.has_role("on_call")
 
 

@@ -111,6 +111,23 @@ def stored_event(
     return _shown(actor, stream, [found])[0]
 
 
+def event_to_reveal(
+    actor: Actor, stream: Stream, event_id: str, *, occurred_at: datetime | None = None
+) -> StoredEvent:
+    """As `stored_event`, for who may see personal fields; the caller records the look."""
+    access.require(actor, Permission.READ_PERSONAL, stream)
+    permitted = access.permitted(
+        actor, Permission.READ_PERSONAL, Stream.objects.filter(pk=stream.pk)
+    )
+    rows = Event.objects.filter(stream_id__in=permitted.values("pk"), event_id=event_id)
+    if occurred_at is not None:
+        rows = rows.filter(occurred_at=occurred_at)
+    found = rows.order_by("-occurred_at").first()
+    if found is None:
+        raise NotFoundError
+    return _described(stream, [found], in_clear=True)[0][0]
+
+
 def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
     """The stream's events under the access predicate, judged by the same statement."""
     permitted = access.permitted(
@@ -122,8 +139,24 @@ def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
 def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]:
     if not rows:
         return []
-    documents = _documents(stream, {row.version for row in rows})
     in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
+    shown, touched = _described(stream, rows, in_clear=in_clear)
+    if in_clear and touched:
+        audit.record(
+            actor,
+            "event.personal_read",
+            stream.ref,
+            summary=f"saw {', '.join(sorted(touched))} in {len(rows)} events of {stream.name}",
+            after={"fields": sorted(touched), "events": len(rows)},
+        )
+    return shown
+
+
+def _described(
+    stream: Stream, rows: list[Event], *, in_clear: bool
+) -> tuple[list[StoredEvent], set[str]]:
+    """The events as they may be seen, and which personal fields they hold."""
+    documents = _documents(stream, {row.version for row in rows})
     # What no contract speaks of may be anything: in a personal stream it is held back whole.
     is_about_people = any(is_personal(document) for document in documents.values())
     holds_back = not in_clear and is_about_people
@@ -160,15 +193,7 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
                 masked=() if in_clear else tuple(held),
             )
         )
-    if in_clear and touched:
-        audit.record(
-            actor,
-            "event.personal_read",
-            stream.ref,
-            summary=f"saw {', '.join(sorted(touched))} in {len(rows)} events of {stream.name}",
-            after={"fields": sorted(touched), "events": len(rows)},
-        )
-    return shown
+    return shown, touched
 
 
 def _without(subject: str | None, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from governance.privacy import keyring
 from portal.launcher import up
 from portal.launcher.errors import LauncherError
 from portal.launcher.instance import SERVERS, Instance, servers_for_a_command
@@ -21,6 +22,7 @@ COMMANDS: Final = {
     "apply": "make the catalog as portal YAML says, after a plan",
     "check-contract": "check contracts against the catalog, for CI",
     "keys": "make and revoke credentials",
+    "privacy_keys": "renew the keys that personal values are sealed with",
     "demo": "load the demo workspace",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify the audit chain",
@@ -32,6 +34,7 @@ NO_SERVERS: Final = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "PORTAL_SECRET_KEY": "only-to-show-help-never-for-a-server",
+    "PORTAL_PRIVACY_KEYS": keyring.new_text(),
 }
 
 
@@ -126,10 +129,13 @@ def _prepare(instance: Instance, environment: dict[str, str]) -> None:
 
 
 def _is_told(data: Path | None) -> bool:
-    """Whether the environment names both servers and the secret, as in a container."""
+    """Whether the environment names both servers and all secrets, as in a container."""
     names = ("DATABASE_URL", "REDIS_URL")
-    secret = "PORTAL_SECRET_KEY" in os.environ or "PORTAL_SECRET_KEY_FILE" in os.environ
-    return data is None and secret and all(os.environ.get(name) for name in names)
+    secrets = all(
+        name in os.environ or f"{name}_FILE" in os.environ
+        for name in ("PORTAL_SECRET_KEY", "PORTAL_PRIVACY_KEYS")
+    )
+    return data is None and secrets and all(os.environ.get(name) for name in names)
 
 
 def _django(argv: list[str], environment: dict[str, str]) -> int:

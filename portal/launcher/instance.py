@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from governance.privacy import keyring
 from portal.kernel.files import write_private
 from portal.launcher import postgres, redis
 from portal.launcher.errors import LauncherError
@@ -91,17 +92,36 @@ class Instance:
             write_private(path, secrets.token_urlsafe(48))
         return path.read_text()
 
+    @property
+    def privacy_keys(self) -> Path:
+        """Where the embedded privacy keys lie; without them what they sealed is lost."""
+        return self.data / "secrets" / "privacy_keys"
+
+    def _make_privacy_keys(self) -> None:
+        """Make them on first use, by one process even when several start."""
+        if self.privacy_keys.exists() and self.privacy_keys.stat().st_size:
+            return
+        with (self.run / "privacy_keys.lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not self.privacy_keys.exists() or not self.privacy_keys.stat().st_size:
+                write_private(self.privacy_keys, keyring.new_text())
+
     def environment(self) -> dict[str, str]:
         """What every process of this portal is told; the caller's own variables win."""
         self.secret("secret_key")
         values = {
             "PORTAL_DATA": str(self.data),
             "PORTAL_SECRET_KEY_FILE": str(self.data / "secrets" / "secret_key"),
+            "PORTAL_PRIVACY_KEYS_FILE": str(self.privacy_keys),
             "PORTAL_EMBEDDED": "1",
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
         if "PORTAL_SECRET_KEY" in os.environ or "PORTAL_SECRET_KEY_FILE" in os.environ:
             del values["PORTAL_SECRET_KEY_FILE"]
+        if "PORTAL_PRIVACY_KEYS" in os.environ or "PORTAL_PRIVACY_KEYS_FILE" in os.environ:
+            del values["PORTAL_PRIVACY_KEYS_FILE"]
+        else:
+            self._make_privacy_keys()
         told = {name: os.environ.get(name) for name in SERVERS}
         if not all(told.values()):
             told = self._announced() | {name: url for name, url in told.items() if url}

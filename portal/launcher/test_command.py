@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from governance.privacy import keyring
 from portal import bootstrap
 from portal.launcher import browser, postgres, redis
 from portal.launcher.errors import LauncherError
@@ -65,6 +66,7 @@ def _environment(stack: ExitStack, processes: int) -> dict[str, str]:
     environment = {
         **os.environ,
         "PORTAL_SECRET_KEY": "a-secret-for-tests-only-that-is-long-enough-for-the-checks-0123456789",
+        "PORTAL_PRIVACY_KEYS": keyring.new_text(),
         "PORTAL_STATIC_UNHASHED": "1",
         "PORTAL_DB_POOL": "0",
         "DJANGO_SETTINGS_MODULE": "portal.settings",

@@ -30,6 +30,7 @@ _OURS: Final = frozenset(
         "PORTAL_STATIC_UNHASHED",
         "PORTAL_PROCESS",
         "PORTAL_EMBEDDED",
+        "PORTAL_PRIVACY_KEYS",
         "DJANGO_SETTINGS_MODULE",
     }
 )

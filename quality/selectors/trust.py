@@ -9,6 +9,8 @@ from django.db.models import Count, Min, Q
 from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.style_lint import looks_personal
 from governance.models import Membership
+from ingest.models import PrivacySuggestion
+from ingest.models.privacy import SuggestionState
 from portal.kernel import clock
 from quality.models import Check
 from quality.trust import CheckFact, Trust, TrustFacts, trust_of_facts
@@ -18,7 +20,7 @@ _PERSONAL = ("personal", "sensitive")
 
 
 def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
-    """The trust of each stream by id: four queries, whatever their number."""
+    """The trust of each stream by id: five queries, whatever their number."""
     rows = list(streams)
     ids = [stream.pk for stream in rows]
     now = clock.now()
@@ -74,11 +76,19 @@ def _field_facts(ids: list[int]) -> dict[int, dict[str, Any]]:
         }
         for row in counted
     }
+    suspected = set(
+        PrivacySuggestion.objects.filter(stream__in=ids, state=SuggestionState.OPEN).values_list(
+            "stream", "path"
+        )
+    )
+    for stream_id, _ in suspected:
+        found = facts.setdefault(stream_id, {})
+        found["privacy_suggestions"] = found.get("privacy_suggestions", 0) + 1
     unlabelled = SchemaField.objects.filter(
         stream__in=ids, is_current=True, classification=""
-    ).values_list("stream", "name")
-    for stream_id, name in unlabelled.iterator():
-        if looks_personal(name):
+    ).values_list("stream", "path", "name")
+    for stream_id, path, name in unlabelled.iterator():
+        if looks_personal(name) and (stream_id, path) not in suspected:
             found = facts[stream_id]
             found["privacy_suggestions"] = found.get("privacy_suggestions", 0) + 1
     return facts

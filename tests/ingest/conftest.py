@@ -16,6 +16,7 @@ from django.db import connection
 
 from catalog.models import Domain, Producer, ProducerSource, ProducerStream, SchemaVersion, Stream
 from governance.models import Key
+from governance.privacy import vault
 from governance.services.keys import create_key
 from ingest import admission, asgi, partitions, settling, store
 from ingest.connection import connect
@@ -238,6 +239,10 @@ def world(transactional_db: None) -> Iterator[World]:
             "ingest_ingestminute",
             "ingest_deprecateduse",
             "ingest_discoveredstream",
+            "governance_privacytoken",
+            "governance_privacykey",
+            "catalog_streamuserpermission",
+            "catalog_streamgrouppermission",
             "catalog_producersource",
             "catalog_producerstream",
             "catalog_producer",
@@ -255,4 +260,6 @@ def world(transactional_db: None) -> Iterator[World]:
             "catalog_domain",
         ):
             cursor.execute(f"DELETE FROM {table}")
+    vault.forget()
+    vault.close()
     admission.directory.forget_all()

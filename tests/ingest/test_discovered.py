@@ -10,10 +10,10 @@ from catalog.models import Stream
 from catalog.samples import discovered_samples, discovered_types
 from governance.models import AuditEntry, Membership, Team, User
 from governance.selectors.people import actor_of
-from governance.types import Role
+from governance.types import Permission, Role
 from tests.catalog.test_register_page import form_of
 from tests.ingest.conftest import World, post
-from tests.support.factories import make_person, make_team
+from tests.support.factories import make_grant, make_person, make_team
 
 KIND = "Referral Accepted"
 
@@ -44,8 +44,11 @@ def sent(world: World) -> Team:
     return team
 
 
-def test_who_may_see_the_values_gets_them_and_leaves_a_trace(sent: Team) -> None:
-    on_call = actor_of(make_person(Role.ON_CALL))
+def test_who_may_see_the_values_gets_them_and_leaves_a_trace(sent: Team, world: World) -> None:
+    person = make_person(Role.ON_CALL)
+    on_call = actor_of(person)
+    assert not discovered_samples(on_call, KIND).may_show, "no role stands in for the grant"
+    make_grant(world.stream(), person, Permission.READ_PERSONAL)
     found = discovered_samples(on_call, KIND)
     assert (len(found.events), found.may_show) == (found.total, True)
     assert {event["data"]["channel"] for event in found.events} == {"link"}

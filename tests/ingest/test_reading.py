@@ -1,7 +1,7 @@
 """Stored events and dead letters as their readers see them."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +14,7 @@ from catalog.models import Stream
 from catalog.services.changes import publish_schema
 from governance.models import AuditEntry
 from governance.selectors.people import actor_of
+from governance.services.requests import grant_access
 from governance.types import Permission, Role
 from ingest import partitions
 from ingest.selectors.dead_letters import get_dead_letter, readable_body, visible_dead_letters
@@ -188,9 +189,25 @@ def test_a_body_refused_as_unknown_is_guarded_like_the_stream_it_names(now: date
     """Its producer may not know of the stream; what it sent is no less personal for that."""
     stream = make_stream(team=make_team(), schema=ORDER_SCHEMA, extra={"restricted": True})
     found = letter(0, now, stream.name, "unknown_stream")
-    on_call = make_actor(Role.ON_CALL)
-    assert shown(found, on_call) is None
-    assert shown(letter(0, now, "never.registered", "unknown_stream"), on_call) is not None
+    assert shown(found, make_actor(Role.ON_CALL)) is None
+
+
+def test_a_body_of_no_stream_needs_a_grant_to_personal_fields_whatever_the_role(
+    now: datetime,
+) -> None:
+    stream = make_stream("neverland.seen", team=make_team())
+    found = letter(0, now, "neverland.registered", "unknown_stream")
+    person = make_person(Role.ON_CALL)
+    for actor in (actor_of(person), make_actor(Role.ADMIN)):
+        assert shown(found, actor) is None
+    make_grant(stream, person, Permission.READ_PERSONAL)
+    assert shown(found, actor_of(person)) is None, "its domain's fields are more than a stream's"
+    grant_access(
+        stream.domain.ref, actor=SYSTEM, permission=Permission.READ_PERSONAL, holder=person,
+        purpose="To find who sends what.", until=clock.now() + timedelta(days=1),
+    )  # fmt: skip
+    assert shown(found, actor_of(person)) == "who@test.example"
+    assert AuditEntry.objects.filter(action="dead_letter.personal_read").count() == 1
 
 
 def test_a_reading_token_of_the_owner_team_sees_its_dead_letters(now: datetime) -> None:
