@@ -328,6 +328,12 @@ class Batch:
         if corrects:
             item.note = _corrected(corrects, contract)
         self.items.append(item)
+        self._learn(envelope, stream, named, contract)
+
+    def _learn(
+        self, envelope: Envelope, stream: StreamEntry, named: VersionEntry, contract: Contract
+    ) -> None:
+        """Remember of an accepted event where others like it go, and a source that is new."""
         publisher = self.publisher
         if envelope.head is not None and not self.is_import:
             route = routes.route_of(publisher, stream, named, contract, envelope.head)
