@@ -101,6 +101,7 @@ class StreamEntry:
     ending: Ending | None = None
     extended_us: dict[str, int] = field(default_factory=dict)
     references: dict[str, int | None] = field(default_factory=dict)
+    retention_us: int | None = None
 
     def track_of(self, occurred_us: int) -> int:
         """0 (production) or 1: events older than a promotion stay where they were."""
@@ -420,6 +421,7 @@ def _stream_entry(
         corrected_by=corrected_by,
         ending=_ending(stream),
         extended_us=extended_us,
+        retention_us=stream.retention_days * 86_400 * 1_000_000,
     )
 
 
@@ -466,6 +468,12 @@ def check_window(
     if is_import and occurred_us < now_us - _IMPORT_US:
         return Refusal(
             Reason.OUT_OF_WINDOW, (FieldError("/time", "late", "lies more than 10 years back"),)
+        )
+    if stream.retention_us is not None and occurred_us < now_us - stream.retention_us:
+        # Its day may be dropped this very moment: what is refused is never lost in that.
+        return Refusal(
+            Reason.OUT_OF_WINDOW,
+            (FieldError("/time", "expired", "is older than this stream keeps its events"),),
         )
     return None
 

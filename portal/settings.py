@@ -323,6 +323,7 @@ LOGGING = {
 
 # --- Ingest -----------------------------------------------------------------------------------
 
+ARCHIVE_DIR = Path(env.text("PORTAL_ARCHIVE_DIR", str(DATA_DIR / "archive")))
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"

@@ -68,6 +68,9 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "late_seconds": bodies.integer(60, 366 * 86_400),
     "ahead_seconds": bodies.integer(0, 30 * 86_400),
     "retention_days": bodies.integer(1, 3_653),
+    "archive": bodies.boolean,
+    "is_state": bodies.boolean,
+    "state_key": bodies.text(255),
     "cadence_seconds": bodies.nullable(bodies.integer(1, 366 * 86_400)),
     "restricted": bodies.boolean,
 }
@@ -106,8 +109,8 @@ _PLAIN: Final = (
     "tags", "note",
 )  # fmt: skip
 _EXTRA: Final = (
-    "enforcement", "late_seconds", "ahead_seconds", "retention_days", "cadence_seconds",
-    "restricted",
+    "enforcement", "late_seconds", "ahead_seconds", "retention_days", "archive", "is_state",
+    "state_key", "cadence_seconds", "restricted",
 )  # fmt: skip
 
 

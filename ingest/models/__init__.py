@@ -1,5 +1,29 @@
 from ingest.models.accounts import DeprecatedUse, IngestMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
+from ingest.models.storage import (
+    ArchivedPart,
+    FieldExpiry,
+    Restore,
+    RestoredEvent,
+    StorageDay,
+    StorageLeaf,
+    StorageRun,
+    StorageStream,
+)
 
-__all__ = ["DeadLetter", "DeprecatedUse", "DiscoveredStream", "Event", "IngestMinute"]
+__all__ = [
+    "ArchivedPart",
+    "DeadLetter",
+    "DeprecatedUse",
+    "DiscoveredStream",
+    "Event",
+    "FieldExpiry",
+    "IngestMinute",
+    "Restore",
+    "RestoredEvent",
+    "StorageDay",
+    "StorageLeaf",
+    "StorageRun",
+    "StorageStream",
+]

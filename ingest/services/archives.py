@@ -1,0 +1,297 @@
+"""Days of a stream as files, before they leave the log; and back, to be read once more.
+
+Writing a day, so that a kill anywhere loses nothing:
+
+1. The transactions to write are fixed: from where the last file of the day ended to below the oldest
+   that still runs. Nothing is added to that set any more.
+2. Its events go into files under temporary names, forced to the disk and read back: counts and content
+   must agree. Then the files get their names, and the directory is forced too.
+3. One transaction writes down that they exist. Only what is below the transaction they end at may be
+   deleted from the log.
+
+Killed before the third, the next run writes the same files again.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Max
+
+from catalog.models import Stream
+from governance import access, audit
+from governance.job_kinds import Step
+from governance.models import Job
+from governance.services.jobs import start_job
+from governance.types import Permission, ResourceRef
+from ingest.lives import ONE_DAY, Life
+from ingest.models import ArchivedPart, Restore
+from ingest.partitions import start_of
+from ingest.services.storage_runs import Run
+from ingest.times import moment_of
+from portal.kernel import clock, sql
+from portal.kernel.actor import Actor
+from portal.kernel.errors import ConflictError, FieldError, InvalidError
+
+EVENTS_A_FILE: Final = 500_000
+BATCH: Final = 500
+RESTORE: Final = "restore"
+MAX_RESTORED_DAYS: Final = 92
+MAX_KEPT_DAYS: Final = 90
+INSTALL: Final = (
+    "The archive needs pyarrow: `.venv/bin/python -m pip install --require-hashes -r "
+    "requirements-archive.lock` on every machine that runs workers."
+)
+_READ: Final = sql.load("ingest", "read_for_archive")
+_HAS: Final = sql.load("ingest", "has_events_of_day")
+_OLDEST_RUNNING: Final = sql.load("ingest", "oldest_running")
+
+
+class ArchiveError(ConflictError):
+    """A day cannot be archived, or an archive not be read."""
+
+    code = "archive"
+    title = "The archive does not do"
+
+
+def is_possible() -> bool:
+    """Whether what the archive needs is installed."""
+    try:
+        _parquet()
+    except ArchiveError:
+        return False
+    return True
+
+
+def archived_below(stream_id: int, track: int, day: date) -> int:
+    """The transaction below which everything of a stream's day is in the archive."""
+    found = ArchivedPart.objects.filter(stream_id=stream_id, track=track, day=day).aggregate(
+        below=Max("below_tx")
+    )["below"]
+    return int(found or 0)
+
+
+def archive_day(life: Life, track: int, day: date, run: Run | None = None) -> int:
+    """Write what of a stream's day is not in the archive yet; gives how many events.
+
+    Raises ArchiveError when it cannot be done, or somebody still writes into that day.
+    """
+    start = start_of(day)
+    place = {"track": track, "stream_id": life.stream_id, "start": start, "end": start + ONE_DAY}
+    since = archived_below(life.stream_id, track, day)
+    if sql.fetch_one(_HAS, place | {"from_tx": since}) is None:
+        return 0
+    parquet = _parquet()
+    row = sql.fetch_one(_OLDEST_RUNNING)
+    assert row is not None
+    below = int(row["tx"])
+    folder = _root() / f"stream={life.name}" / f"day={day.isoformat()}"
+    _make_folder(folder)
+    number = ArchivedPart.objects.filter(stream_id=life.stream_id, day=day).count()
+    parts: list[ArchivedPart] = []
+    groups = _groups(track, life.stream_id, day, since, below, run)
+    for group in groups:
+        tally = _Tally()
+        name = f"part-{number + len(parts)}.parquet"
+        unfinished = folder / f".{name}.unfinished"
+        count, content = parquet.write(unfinished, tally.watch(group, groups))
+        if parquet.content_of(unfinished) != (count, content):
+            raise ArchiveError(f"{name} of {day} does not read as it was written.")
+        unfinished.rename(folder / name)
+        parts.append(
+            ArchivedPart(
+                stream_id=life.stream_id, stream_name=life.name, day=day, track=track,
+                part=number + len(parts), path=str((folder / name).relative_to(_root())),
+                events=count, size_bytes=(folder / name).stat().st_size,
+                sha256=parquet.file_sha256(folder / name), content_sha256=content,
+                versions=sorted(tally.versions), first_at=tally.first, last_at=tally.last,
+                from_tx=since, below_tx=below,
+            )
+        )  # fmt: skip
+    _force_folder(folder)
+    with transaction.atomic():
+        ArchivedPart.objects.bulk_create(parts)
+    if sql.fetch_one(_HAS, place | {"from_tx": below}) is not None:
+        raise ArchiveError(f"Somebody still writes into {day} of {life.name}.")
+    return sum(part.events for part in parts)
+
+
+class _Tally:
+    """What a manifest says of the events of one file."""
+
+    def __init__(self) -> None:
+        self.versions: set[int] = set()
+        self.first: datetime = datetime.max.replace(tzinfo=UTC)
+        self.last: datetime = datetime.min.replace(tzinfo=UTC)
+
+    def watch(self, first: list[Any], more: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        """The groups of one file, up to its size, seen on their way."""
+        group: list[Any] | None = first
+        count = 0
+        while group:
+            for row in group:
+                at, version = row[2], row[6]
+                self.first, self.last = min(self.first, at), max(self.last, at)
+                if version is not None:
+                    self.versions.add(version)
+            count += len(group)
+            yield group
+            group = next(more, None) if count < EVENTS_A_FILE else None
+
+
+def _groups(
+    track: int, stream_id: int, day: date, since: int, below: int, run: Run | None
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The events to write, some at a time; each read is a transaction of its own."""
+    at, name = start_of(day), ""
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_READ, {
+                "track": track, "stream_id": stream_id, "after_at": at, "after_id": name,
+                "end": start_of(day) + ONE_DAY, "from_tx": since, "below_tx": below,
+                "batch": BATCH,
+            })  # fmt: skip
+            rows = cursor.fetchall()
+        if rows:
+            at, name = rows[-1][2], rows[-1][3]
+            yield rows
+        if len(rows) < BATCH:
+            return
+        if run is not None:
+            run.beat()
+
+
+def _parquet() -> ModuleType:
+    try:
+        from ingest import parquet  # noqa: PLC0415  # pyarrow is an extra
+    except ImportError as error:
+        raise ArchiveError(INSTALL) from error
+    return parquet
+
+
+def _root() -> Path:
+    return Path(settings.ARCHIVE_DIR)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.unfinished"):
+            left.unlink()
+    except OSError as error:
+        raise ArchiveError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def _force_folder(folder: Path) -> None:
+    """A new name is only sure to be there after a crash once its folder is on the disk."""
+    for place in (folder, folder.parent, folder.parent.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@transaction.atomic
+def start_restore(
+    stream: Stream, *, since: date, until: date, actor: Actor, days: int = 7
+) -> Restore:
+    """Load archived days (both belong to it) to be read for a number of days; workers do it.
+
+    Raises InvalidError for a bad span, ConflictError when nothing of it is in the archive.
+    """
+    access.require(actor, Permission.EDIT, stream)
+    if until < since or until - since >= timedelta(days=MAX_RESTORED_DAYS):
+        raise InvalidError(
+            "The span is not one.",
+            errors=[FieldError("/until", "range", f"1 to {MAX_RESTORED_DAYS} days")],
+        )
+    parts = parts_of(stream.pk, since, until)
+    if not parts:
+        raise ConflictError("None of these days is in the archive.", code="not_archived")
+    now = clock.now()
+    restore = Restore.objects.create(
+        stream_id=stream.pk, since=since, until=until, created_at=now, created_by=actor.label,
+        expires_at=now + timedelta(days=days),
+    )
+    start_job(
+        RESTORE, ResourceRef(RESTORE, str(restore.pk)), actor=actor,
+        title=f"Restore {since} to {until} of {stream.name}", owner_team_id=stream.owner_team_id,
+        cursor={"part": 0, "group": 0},
+    )  # fmt: skip
+    audit.record(
+        actor, "stream.restored", stream.ref,
+        summary=f"restores {since} to {until} of {stream.name} from the archive",
+        after={"since": since.isoformat(), "until": until.isoformat(), "days": days},
+    )  # fmt: skip
+    return restore
+
+
+def end_restore(restore: Restore, stream: Stream, *, actor: Actor) -> None:
+    """Let what was restored go with the next sweep; from now on nobody reads it."""
+    access.require(actor, Permission.EDIT, stream)
+    with transaction.atomic():
+        Restore.objects.filter(pk=restore.pk).update(expires_at=clock.now())
+        audit.record(
+            actor, "stream.restore_ended", stream.ref,
+            summary=f"ended a restore of {stream.name}",
+        )  # fmt: skip
+
+
+def parts_of(stream_id: int, since: date, until: date) -> list[ArchivedPart]:
+    """The files of some days, in their order."""
+    rows = ArchivedPart.objects.filter(stream_id=stream_id, day__gte=since, day__lte=until)
+    return list(rows.order_by("day", "part"))
+
+
+def restore_step(job: Job) -> Step:
+    """Load one row group of one file. A file that is not what was written down fails the work."""
+    restore = Restore.objects.get(pk=UUID(job.object_key))
+    parts = parts_of(restore.stream_id, restore.since, restore.until)
+    total = sum(part.events for part in parts)
+    number, group = int(job.cursor["part"]), int(job.cursor["group"])
+    if number >= len(parts):
+        Restore.objects.filter(pk=restore.pk).update(state="ready")
+        return Step(job.cursor, job.done, total, f"{job.done} events can be read", is_finished=True)
+    parquet, part = _parquet(), parts[number]
+    path = _root() / part.path
+    if group == 0:
+        check_part(part)
+    rows = parquet.read_group(path, group)
+    _load(restore, rows)
+    Restore.objects.filter(pk=restore.pk).update(events=job.done + len(rows))
+    is_last = group + 1 >= parquet.group_count(path)
+    cursor = {"part": number + 1, "group": 0} if is_last else {"part": number, "group": group + 1}
+    return Step(cursor, job.done + len(rows), total, f"{part.day} is loaded")
+
+
+def check_part(part: ArchivedPart) -> None:
+    """Raises ArchiveError when a file is not there, or not what was written down."""
+    parquet, path = _parquet(), _root() / part.path
+    try:
+        found = parquet.file_sha256(path)
+    except OSError as error:
+        raise ArchiveError(f"{part.path} cannot be read: {error.strerror}.") from error
+    if found != part.sha256:
+        raise ArchiveError(f"{part.path} is not the file that was written: its SHA-256 differs.")
+
+
+_COLUMNS: Final = (
+    "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject, source,"
+    " attributes, data, data_base64, extra, content_hash, marks, tx, seq"
+)
+_COPY: Final = f"COPY ingest_restoredevent (restore_id, {_COLUMNS}) FROM STDIN"
+
+
+def _load(restore: Restore, rows: list[tuple[Any, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            values = list(row)
+            values[2], values[4] = moment_of(values[2]), moment_of(values[4])
+            copy.write_row([restore.pk, *values])
