@@ -54,8 +54,8 @@ def make_window(
     """Make what is missing of the standing window around today; gives the number made."""
     today = clock.now().date()
     days = [today + timedelta(days=offset) for offset in range(-days_back, days_ahead + 1)]
-    made = make_days(connection, EVENT_PARENTS.values(), days)
-    return made + make_days(connection, [DEAD_LETTERS], [day for day in days if day >= today])
+    made, _ = _make(connection, EVENT_PARENTS.values(), days)
+    return made + _make(connection, [DEAD_LETTERS], [day for day in days if day >= today])[0]
 
 
 def make_days(connection: Connection, parents: Iterable[str], days: Iterable[date]) -> int:
@@ -65,6 +65,18 @@ def make_days(connection: Connection, parents: Iterable[str], days: Iterable[dat
     readers and writers. Several processes may call this at once. A day that was detached and not
     dropped is put back. Raises psycopg.OperationalError for one that is being detached right now.
     """
+    made, leaving = _make(connection, parents, days)
+    if leaving:
+        raise psycopg.OperationalError(f"{leaving[0]} is being taken away")
+    return made
+
+
+def _make(
+    connection: Connection, parents: Iterable[str], days: Iterable[date]
+) -> tuple[int, list[str]]:
+    """How many leaves were made, and which are being detached right now."""
+    days = list(days)
+    leaving: list[str] = []
     wanted = {leaf_name(parent, day): (parent, day) for parent in parents for day in days}
     made = 0
     with connection.transaction():
@@ -80,8 +92,8 @@ def make_days(connection: Connection, parents: Iterable[str], days: Iterable[dat
                 _attach(connection, *wanted[name])
                 made += 1
             elif state == DETACHING:
-                raise psycopg.OperationalError(f"{name} is being taken away")
-    return made
+                leaving.append(name)
+    return made, leaving
 
 
 ATTACHED: Final = "attached"
@@ -99,7 +111,7 @@ SELECT relname, CASE WHEN inhdetachpending THEN 'detaching' WHEN relispartition 
        pg_total_relation_size(pg_class.oid), greatest(reltuples, 0)::bigint
 FROM pg_class LEFT JOIN pg_inherits ON inhrelid = pg_class.oid
 WHERE relname ~ %s AND relkind = 'r' AND relnamespace = current_schema()::regnamespace
-ORDER BY right(relname, 8), relname
+ORDER BY relispartition AND NOT coalesce(inhdetachpending, false), right(relname, 8)
 """
 
 
@@ -124,7 +136,7 @@ def start_of(day: date) -> datetime:
 
 
 def leaves(connection: Connection, parent: str) -> list[Leaf]:
-    """What there is of a parent, oldest first; detached leaves that wait for their end too.
+    """What there is of a parent: first what is on its way out, then the rest, oldest first.
 
     Sizes are asked of the file system: for 400 days some tens of milliseconds.
     """
@@ -163,6 +175,8 @@ def detach(connection: Connection, parent: str, day: date, *, tries: int = _TRIE
                 connection.execute(statement.format(**names))
             except _BUSY:
                 _pause(attempt, tries)
+            except errors.ObjectNotInPrerequisiteState:
+                return False  # another leaf is being detached; one at a time
             else:
                 return True
     return _state(connection, parent, day) == DETACHED

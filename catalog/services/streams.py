@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, IntegerField, Value, When
 
 from catalog import naming
 from catalog.classified import SENSITIVITY, sensitivity_of
@@ -395,6 +395,7 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
                 retention_days=EXPERIMENTAL_RETENTION_DAYS, then=Value(PRODUCTION_RETENTION_DAYS)
             ),
             default=F("retention_days"),
+            output_field=IntegerField(),
         ),
         compatibility_mode=_TRANSITIVE.get(stream.compatibility_mode, stream.compatibility_mode),
         revision=F("revision") + 1,

@@ -92,15 +92,13 @@ class _Sweep:
                 if not self.run.has_time:
                     return
                 name = names.of(leaf.day)
-                is_done = before.get((parent, leaf.day)) == name
-                if name and not (is_done and leaf.state == partitions.ATTACHED):
+                if leaf.state != partitions.ATTACHED:  # a run before this one ended in between
+                    self._drop(track, leaf)
+                elif name and before.get((parent, leaf.day)) != name:
                     self._leaf(track, leaf, name)
 
     def _leaf(self, track: int, leaf: Leaf, name: str) -> None:
         self.run.beat()
-        if leaf.state != partitions.ATTACHED:
-            self._drop(track, leaf)
-            return
         over, is_mixed = [], False
         for stream_id in streams_of_day(self.link, track, leaf.day):
             life = life_in(self.known, stream_id, track)
