@@ -22,7 +22,10 @@ ONE_DAY: Final = timedelta(days=1)
 PRODUCTION: Final = 0
 EXPERIMENTAL: Final = 1
 # Streams that are not registered any more live as long as their track.
-DEFAULT_DAYS: Final = {PRODUCTION: PRODUCTION_RETENTION_DAYS, EXPERIMENTAL: EXPERIMENTAL_RETENTION_DAYS}
+DEFAULT_DAYS: Final = {
+    PRODUCTION: PRODUCTION_RETENTION_DAYS,
+    EXPERIMENTAL: EXPERIMENTAL_RETENTION_DAYS,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,7 @@ def detach(connection: Connection, parent: str, day: date, *, tries: int = _TRIE
     return _state(connection, parent, day) == DETACHED
 
 
-def drop_detached(
-    connection: Connection, parent: str, day: date, may_go: MayGo
-) -> bool:
+def drop_detached(connection: Connection, parent: str, day: date, may_go: MayGo) -> bool:
     """Drop a detached leaf, if `may_go` (asked with the table's name, in the same transaction) says
     so once more; otherwise put it back. Whether it is gone."""
     with connection.transaction():
@@ -245,7 +243,9 @@ def last_transactions(connection: Connection, name: str) -> list[tuple[int, int]
 
 
 def _has_rows(connection: Connection, leaf: sql.Identifier) -> bool:
-    return connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(leaf)).fetchone() is not None
+    return (
+        connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(leaf)).fetchone() is not None
+    )
 
 
 @contextmanager

@@ -391,9 +391,7 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
         track=Track.PRODUCTION,
         production_since=clock.now(),
         retention_days=Case(
-            When(
-                retention_days=EXPERIMENTAL_RETENTION_DAYS, then=Value(PRODUCTION_RETENTION_DAYS)
-            ),
+            When(retention_days=EXPERIMENTAL_RETENTION_DAYS, then=Value(PRODUCTION_RETENTION_DAYS)),
             default=F("retention_days"),
             output_field=IntegerField(),
         ),

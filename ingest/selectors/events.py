@@ -125,9 +125,7 @@ def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
 
 def _restored(actor: Actor, stream: Stream, restore_id: UUID) -> QuerySet[RestoredEvent]:
     """What a restore has loaded, under the same predicate."""
-    live = Restore.objects.filter(
-        pk=restore_id, stream_id=stream.pk, expires_at__gt=clock.now()
-    )
+    live = Restore.objects.filter(pk=restore_id, stream_id=stream.pk, expires_at__gt=clock.now())
     if not live.exists():
         raise NotFoundError
     permitted = access.permitted(
@@ -138,7 +136,9 @@ def _restored(actor: Actor, stream: Stream, restore_id: UUID) -> QuerySet[Restor
     )
 
 
-def _shown(actor: Actor, stream: Stream, rows: Sequence[Event | RestoredEvent]) -> list[StoredEvent]:
+def _shown(
+    actor: Actor, stream: Stream, rows: Sequence[Event | RestoredEvent]
+) -> list[StoredEvent]:
     if not rows:
         return []
     documents = _documents(stream, {row.version for row in rows})

@@ -217,7 +217,11 @@ def start_restore(
         raise ConflictError("None of these days is in the archive.", code="not_archived")
     now = clock.now()
     restore = Restore.objects.create(
-        stream_id=stream.pk, since=since, until=until, created_at=now, created_by=actor.label,
+        stream_id=stream.pk,
+        since=since,
+        until=until,
+        created_at=now,
+        created_by=actor.label,
         expires_at=now + timedelta(days=days),
     )
     start_job(

@@ -83,9 +83,7 @@ class _Sweep:
 
     def events(self) -> None:
         names = Swept(self.known, self.now)
-        before = {
-            (row.parent, row.day): row.swept for row in StorageLeaf.objects.exclude(swept="")
-        }
+        before = {(row.parent, row.day): row.swept for row in StorageLeaf.objects.exclude(swept="")}
         for track in TRACKS:
             parent = partitions.EVENT_PARENTS[track]
             for leaf in partitions.leaves(self.link, parent):
@@ -173,9 +171,7 @@ class _Sweep:
                 life = life_in(known, stream_id, track)
                 if not life.is_over(leaf.day, self.now):
                     return False
-                if life.archive and last_tx >= archives.archived_below(
-                    stream_id, track, leaf.day
-                ):
+                if life.archive and last_tx >= archives.archived_below(stream_id, track, leaf.day):
                     return False
             return True
 
@@ -210,7 +206,9 @@ class _Sweep:
         for restore in Restore.objects.filter(expires_at__lte=self.now):
             while self.run.has_time:
                 rows = RestoredEvent.objects.filter(restore_id=restore.pk)
-                places = list(rows.order_by("occurred_at").values_list("occurred_at", "event_id")[:BATCH])
+                places = list(
+                    rows.order_by("occurred_at").values_list("occurred_at", "event_id")[:BATCH]
+                )
                 if not places:
                     restore.delete()
                     break
@@ -248,4 +246,3 @@ def fetch_one(
 ) -> dict[str, Any] | None:
     with link.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, params).fetchone()
-
