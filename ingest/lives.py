@@ -15,7 +15,10 @@ from typing import Final
 from catalog.models import Stream
 from catalog.services.streams import EXPERIMENTAL_RETENTION_DAYS, PRODUCTION_RETENTION_DAYS
 from catalog.types import Track
+from ingest import partitions
+from ingest.connection import Connection
 from ingest.partitions import start_of
+from portal.kernel import clock
 
 GRACE: Final = timedelta(hours=1)
 ONE_DAY: Final = timedelta(days=1)
@@ -26,6 +29,29 @@ DEFAULT_DAYS: Final = {
     PRODUCTION: PRODUCTION_RETENTION_DAYS,
     EXPERIMENTAL: EXPERIMENTAL_RETENTION_DAYS,
 }
+
+DEAD_LETTER_DAYS: Final = 30
+TRACK_OF: Final = {parent: track for track, parent in partitions.EVENT_PARENTS.items()}
+WORDS: Final = {
+    partitions.EVENT_PARENTS[PRODUCTION]: "production",
+    partitions.EVENT_PARENTS[EXPERIMENTAL]: "experimental",
+    partitions.DEAD_LETTERS: "dead_letters",
+}
+
+
+def ahead(link: Connection) -> dict[str, int]:
+    """How many whole days after today there are, by table in words."""
+    return {
+        word: days_ahead(partitions.existing_days(link, parent)) for parent, word in WORDS.items()
+    }
+
+
+def days_ahead(days: Iterable[date]) -> int:
+    """How many of these days follow today without a gap."""
+    there, today, count = set(days), clock.now().date(), 0
+    while today + ONE_DAY * (count + 1) in there:
+        count += 1
+    return count
 
 
 @dataclass(frozen=True, slots=True)

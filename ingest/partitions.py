@@ -147,15 +147,6 @@ def leaves(connection: Connection, parent: str) -> list[Leaf]:
     ]
 
 
-def days_ahead(connection: Connection, parent: str) -> int:
-    """How many whole days after today have a leaf, without a gap."""
-    days = set(existing_days(connection, parent))
-    today, count = clock.now().date(), 0
-    while today + timedelta(days=count + 1) in days:
-        count += 1
-    return count
-
-
 def detach(connection: Connection, parent: str, day: date, *, tries: int = _TRIES) -> bool:
     """Take a leaf out of its parent without holding anybody up; whether it is out.
 

@@ -168,7 +168,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
     # Every quarter of an hour, as one of them may find another at work; they are short when idle.
     "retention": {"task": "ingest.keep_retention", "schedule": 900.0, "options": {"expires": 600}},
-    "field-lives": {"task": "ingest.expire_fields", "schedule": 1800.0, "options": {"expires": 900}},
+    "field-lives": {
+        "task": "ingest.expire_fields",
+        "schedule": 1800.0,
+        "options": {"expires": 900},
+    },
     "state": {"task": "ingest.compact_state", "schedule": 7200.0, "options": {"expires": 3600}},
     "storage": {"task": "ingest.measure_storage", "schedule": 600.0, "options": {"expires": 300}},
     "enforcement": {"task": "ingest.advance_enforcement", "schedule": 3600.0},

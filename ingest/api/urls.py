@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, views
+from ingest.api import enforcement, storage, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
@@ -10,6 +10,13 @@ urlpatterns = [
     path("streams/<name:name>/enforcement", enforcement.StreamEnforcement.as_view()),
     path("streams/<name:name>/enforcement/move", enforcement.MoveEnforcement.as_view()),
     path("streams/<name:name>/deprecated-uses", enforcement.DeprecatedUses.as_view()),
+    path("streams/<name:name>/retention", storage.StreamRetention.as_view()),
+    path("streams/<name:name>/restores", storage.StreamRestores.as_view()),
+    path("streams/<name:name>/restores/<uuid:restore_id>", storage.StreamRestore.as_view()),
+    path("storage", storage.Storage.as_view()),
+    path("storage/streams", storage.StorageStreams.as_view()),
+    path("storage/archives", storage.StorageArchives.as_view()),
+    path("storage/runs", storage.StorageRuns.as_view()),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),

@@ -37,7 +37,7 @@ from ingest.services.storage_runs import Run
 from ingest.times import moment_of
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
-from portal.kernel.errors import ConflictError, FieldError, InvalidError
+from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotFoundError
 
 EVENTS_A_FILE: Final = 500_000
 BATCH: Final = 500
@@ -58,15 +58,6 @@ class ArchiveError(ConflictError):
 
     code = "archive"
     title = "The archive does not do"
-
-
-def is_possible() -> bool:
-    """Whether what the archive needs is installed."""
-    try:
-        _parquet()
-    except ArchiveError:
-        return False
-    return True
 
 
 def archived_below(stream_id: int, track: int, day: date) -> int:
@@ -198,6 +189,16 @@ def _force_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def day_of(text: str) -> date:
+    """A date out of a form. Raises InvalidError for what is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidError(
+            "That is no date.", errors=[FieldError("", "date", "no date")]
+        ) from error
+
+
 @transaction.atomic
 def start_restore(
     stream: Stream, *, since: date, until: date, actor: Actor, days: int = 7
@@ -237,15 +238,16 @@ def start_restore(
     return restore
 
 
-def end_restore(restore: Restore, stream: Stream, *, actor: Actor) -> None:
+@transaction.atomic
+def end_restore(stream: Stream, restore_id: UUID, *, actor: Actor) -> None:
     """Let what was restored go with the next sweep; from now on nobody reads it."""
     access.require(actor, Permission.EDIT, stream)
-    with transaction.atomic():
-        Restore.objects.filter(pk=restore.pk).update(expires_at=clock.now())
-        audit.record(
-            actor, "stream.restore_ended", stream.ref,
-            summary=f"ended a restore of {stream.name}",
-        )  # fmt: skip
+    live = Restore.objects.filter(pk=restore_id, stream_id=stream.pk, expires_at__gt=clock.now())
+    if not live.update(expires_at=clock.now()):
+        raise NotFoundError
+    audit.record(
+        actor, "stream.restore_ended", stream.ref, summary=f"ended a restore of {stream.name}"
+    )
 
 
 def parts_of(stream_id: int, since: date, until: date) -> list[ArchivedPart]:

@@ -76,9 +76,7 @@ class _Contracts:
         self.plan = hashlib.sha256(said.encode()).hexdigest()
 
     def of(self, version: int | None) -> list[object]:
-        return [
-            self._documents[one] for one in (version, self._default) if one in self._documents
-        ]
+        return [self._documents[one] for one in (version, self._default) if one in self._documents]
 
 
 def _expire(stream: Stream, contracts: _Contracts, days: int, run: Run) -> None:

@@ -23,7 +23,17 @@ from psycopg.rows import dict_row
 
 from ingest import partitions
 from ingest.connection import Connection, connect
-from ingest.lives import EXPERIMENTAL, ONE_DAY, PRODUCTION, Life, Swept, keepers, life_in, lives
+from ingest.lives import (
+    DEAD_LETTER_DAYS,
+    EXPERIMENTAL,
+    ONE_DAY,
+    PRODUCTION,
+    Life,
+    Swept,
+    keepers,
+    life_in,
+    lives,
+)
 from ingest.models import IngestMinute, Restore, RestoredEvent, StorageLeaf
 from ingest.partitions import Leaf, start_of
 from ingest.services import archives
@@ -33,7 +43,6 @@ from portal.kernel.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 BATCH: Final = 5_000
-DEAD_LETTER_DAYS: Final = 30
 MINUTES_KEPT: Final = timedelta(days=92)
 HOURS_KEPT: Final = timedelta(days=400)
 CLOCKS_APART: Final = timedelta(minutes=2)

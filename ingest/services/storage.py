@@ -1,32 +1,30 @@
 """Keeping days ahead and sizes known: the alarm before a day is missing, the facts of the page."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
+from django.db import transaction
+
+from governance import audit
 from governance.models import User
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, ResourceRef, Role
 from ingest import partitions
 from ingest.connection import Connection, connect
-from ingest.lives import EXPERIMENTAL, ONE_DAY, PRODUCTION, lives
+from ingest.lives import ONE_DAY, TRACK_OF, ahead, lives, over_at
 from ingest.models import StorageDay, StorageLeaf
 from ingest.partitions import Leaf, start_of
 from ingest.services.storage_runs import Run, begin
 from portal.http import words
-from portal.kernel import clock, sql
-from portal.kernel.actor import SYSTEM
+from portal.kernel import clock, jobs, sql
+from portal.kernel.actor import SYSTEM, Actor
+from portal.kernel.errors import NotPermittedError
 
 _COUNT: Final = sql.load("ingest", "count_day_by_stream")
+_BY_LIFE: Final = sql.load("ingest", "storage_by_life")
+DAYS_SAID: Final = 14
 _SUM: Final = sql.load("ingest", "sum_storage_by_stream")
-TRACK_OF: Final = {
-    partitions.EVENT_PARENTS[PRODUCTION]: PRODUCTION,
-    partitions.EVENT_PARENTS[EXPERIMENTAL]: EXPERIMENTAL,
-}
-WORDS: Final = {
-    partitions.EVENT_PARENTS[PRODUCTION]: "production",
-    partitions.EVENT_PARENTS[EXPERIMENTAL]: "experimental",
-    partitions.DEAD_LETTERS: "dead_letters",
-}
 
 
 def make_ahead() -> int:
@@ -41,11 +39,6 @@ def make_ahead() -> int:
             return partitions.make_window(link, days_back=min(back, partitions.DAYS_BACK))
         finally:
             _warn_of_few(ahead(link))
-
-
-def ahead(link: Connection) -> dict[str, int]:
-    """How many whole days after today there are, by table in words."""
-    return {word: partitions.days_ahead(link, parent) for parent, word in WORDS.items()}
 
 
 def _warn_of_few(days: Mapping[str, int]) -> None:
@@ -66,6 +59,27 @@ def _warn_of_few(days: Mapping[str, int]) -> None:
     )
     admins = User.objects.filter(groups__name=Role.ADMIN, is_active=True)
     tell(admins.values_list("pk", flat=True), news, by=SYSTEM)
+
+
+KEEPERS: Final = ("retention", "fields", "compact", "measure")
+
+
+@transaction.atomic
+def start_keeper(kind: str, *, actor: Actor) -> None:
+    """Have a keeper of storage run now, by workers. NotPermittedError but for admins."""
+    if not actor.is_admin:
+        raise NotPermittedError("Storage is kept by admins.")
+    audit.record(
+        actor, "storage.run_wanted", ResourceRef("storage", kind), summary=f"runs {kind} now"
+    )
+    if kind == "retention":
+        jobs.enqueue("ingest.keep_retention")
+    elif kind == "fields":
+        jobs.enqueue("ingest.expire_fields")
+    elif kind == "compact":
+        jobs.enqueue("ingest.compact_state")
+    else:
+        jobs.enqueue("ingest.measure_storage")
 
 
 def measure_storage(*, budget_seconds: float = 100.0) -> Mapping[str, Any]:
@@ -89,7 +103,22 @@ def measure_storage(*, budget_seconds: float = 100.0) -> Mapping[str, Any]:
                 break
             _measure(link, leaf, run)
         sql.execute(_SUM)
+        run.result["going"] = _going(today)
     return run.result
+
+
+def _going(today: date) -> list[dict[str, Any]]:
+    """What goes on each of the next days: events by day of the run, and what they take up."""
+    days: dict[date, list[float]] = {today + ONE_DAY * n: [0, 0] for n in range(DAYS_SAID)}
+    for row in sql.fetch_all(_BY_LIFE):
+        on = max(over_at(row["day"], row["days"]).date(), today)
+        if on in days:
+            days[on][0] += row["events"]
+            days[on][1] += row["size_bytes"] or 0
+    return [
+        {"on": on.isoformat(), "events": int(events), "size_bytes": int(size)}
+        for on, (events, size) in days.items()
+    ]
 
 
 def _changed(parent: str, leaves: list[Leaf]) -> list[Leaf]:

@@ -100,7 +100,7 @@ def test_what_was_archived_comes_back_row_for_row(world: World, folder: Path) ->
         stored_events(make_actor(), stream, restored=restore.pk)
     with pytest.raises(NotFoundError):
         stored_events(SYSTEM, world.stream(), restored=restore.pk)
-    archives.end_restore(restore, stream, actor=SYSTEM)
+    archives.end_restore(stream, restore.pk, actor=SYSTEM)
     with pytest.raises(NotFoundError):
         stored_events(SYSTEM, stream, restored=restore.pk)
     keep_retention()
