@@ -167,7 +167,6 @@ def _shown(
     wanted: dict[str, Any],
 ) -> HttpResponse:
     """The page; with `wanted` it asks whether that is meant."""
-    may_read = access.may(actor, Permission.READ_PAYLOAD, stream)
     return render(
         request,
         "ingest/stream_retention.html",
@@ -179,6 +178,6 @@ def _shown(
             if found.is_bounded
             else words.plural(found.going, "event"),
             "may_edit": access.may(actor, Permission.EDIT, stream),
-            "restores": selectors.restores_of(actor, stream) if may_read else [],
+            "restores": selectors.restores_of(stream),
         },
     )

@@ -17,6 +17,7 @@ from ingest.services import archives
 from ingest.services.storage import KEEPERS, start_keeper
 from portal.http import bodies, parameters
 from portal.http.bodies import Body
+from portal.http.conditional import etag, require_match
 from portal.http.described import Described
 from portal.http.operations import Time, listed, operation
 from portal.http.pagination import paginate
@@ -220,6 +221,11 @@ def _restore(row: Restore, name: str) -> RestoreBody:
     }
 
 
+def _tag(row: Restore) -> str:
+    """When it ends; how far it is loaded changes by itself."""
+    return etag(f"{row.pk}-{row.expires_at.timestamp()}")
+
+
 class Storage(ApiView):
     policy: ClassVar = {"GET": "storage.read"}
 
@@ -324,13 +330,12 @@ class StreamRetention(ApiView):
 
 
 class StreamRestores(ApiView):
-    policy: ClassVar = {"GET": "stream.read_payload", "POST": "stream.edit"}
+    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.edit"}
 
     @operation("Restores that can be read still, the newest first.", gives=listed(RestoreBody))
     def get(self, request: Request, name: str) -> Response:
-        actor = api_actor(request)
-        stream = get_stream(actor, name)
-        items = [_restore(row, stream.name) for row in selectors.restores_of(actor, stream)]
+        stream = get_stream(api_actor(request), name)
+        items = [_restore(row, stream.name) for row in selectors.restores_of(stream)]
         return Response({"items": items, "next": None})
 
     @operation(
@@ -349,17 +354,18 @@ class StreamRestores(ApiView):
 
 
 class StreamRestore(ApiView):
-    policy: ClassVar = {"GET": "stream.read_payload", "DELETE": "stream.edit"}
+    policy: ClassVar = {"GET": "stream.discover", "DELETE": "stream.edit"}
 
     @operation("One restore.", gives=RestoreBody)
     def get(self, request: Request, name: str, restore_id: UUID) -> Response:
-        actor = api_actor(request)
-        stream = get_stream(actor, name)
-        return Response(_restore(selectors.get_restore(actor, stream, restore_id), stream.name))
+        stream = get_stream(api_actor(request), name)
+        found = selectors.get_restore(stream, restore_id)
+        return Response(_restore(found, stream.name), headers={"ETag": _tag(found)})
 
     @operation("End it: what was loaded is not read any more, and goes.", status=204)
     def delete(self, request: Request, name: str, restore_id: UUID) -> Response:
         actor = api_actor(request)
         stream = get_stream(actor, name)
+        require_match(request.headers, _tag(selectors.get_restore(stream, restore_id)))
         archives.end_restore(stream, restore_id, actor=actor)
         return Response(status=204)
