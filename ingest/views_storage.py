@@ -1,5 +1,6 @@
 """Pages of storage: what the log takes up and when what goes; how long a stream is kept."""
 
+from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -32,16 +33,15 @@ def storage_page(request: HttpRequest) -> HttpResponse:
     )
     found = selectors.storage(actor)
     shown = asked.get("list", "streams")
+    most = max((day.total_bytes for day in found.days), default=0) or 1
     context: dict[str, Any] = {
         "storage": found,
         "verdict": _verdict(found),
         "spark": [size for _, size in found.growth],
-        "most_bytes": max((day.total_bytes for day in found.days), default=0) or 1,
-        "bars": [
-            (day, day.total_bytes / (max(one.total_bytes for one in found.days) or 1))
-            for day in found.days
+        "bars": [(day, day.total_bytes / most) for day in found.days],
+        "going": [
+            {**one, "on": date.fromisoformat(one["on"])} for one in found.going if one["events"]
         ],
-        "going": [one for one in found.going if one["events"]],
         "runs": [
             (kind, says, run, _result(run.result) if run is not None else "")
             for kind, says, run in selectors.last_runs()

@@ -10,7 +10,7 @@ from django.db import connection
 from catalog.models import Stream
 from catalog.services.streams import change_stream
 from ingest.models import StorageRun
-from ingest.services import compaction
+from ingest.services import compaction, storage_runs
 from ingest.services.compaction import compact_state
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -76,15 +76,15 @@ def test_a_run_that_dies_is_gone_on_with(world: World, monkeypatch: pytest.Monke
     for number in range(7):
         put(stream, f"e{number}", 90 - number, subject="a")
     monkeypatch.setattr(compaction, "BATCH", 2)
-    original = compaction.Run.add
+    original = storage_runs.Run.add
 
-    def die(run: compaction.Run, name: str, count: int) -> None:
+    def die(run: storage_runs.Run, name: str, count: int) -> None:
         original(run, name, count)
         raise KeyboardInterrupt
 
     with clock.at(NOW):
         with monkeypatch.context() as patch:
-            patch.setattr(compaction.Run, "add", die)
+            patch.setattr(storage_runs.Run, "add", die)
             with pytest.raises(KeyboardInterrupt):
                 compact_state()
         assert ids(stream) == ["e2", "e3", "e4", "e5", "e6"]

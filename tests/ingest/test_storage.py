@@ -27,7 +27,7 @@ from ingest.partitions import start_of
 from ingest.services import storage
 from ingest.services.archives import archive_day
 from ingest.services.storage import make_ahead, measure_storage
-from portal.kernel import clock, soft_cache
+from portal.kernel import clock, jobs, soft_cache
 from tests.ingest.conftest import World
 from tests.ingest.storing import ids, make_days, store
 from tests.ingest.test_archives import life
@@ -133,7 +133,7 @@ def test_the_api_tells_what_the_page_shows(world: World) -> None:
 
 def test_an_admin_runs_a_keeper_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(storage.jobs, "enqueue", sent.append)
+    monkeypatch.setattr(jobs, "enqueue", sent.append)
     client = signed_in(Role.ADMIN)
     for kind in storage.KEEPERS:
         answer = client.post("/api/v1/storage/runs", {"kind": kind}, "application/json")
