@@ -82,6 +82,8 @@ class Migration(migrations.Migration):
                 ('versions', models.JSONField(default=list)),
                 ('first_at', models.DateTimeField()),
                 ('last_at', models.DateTimeField()),
+                ('last_id', models.TextField(blank=True, default='')),
+                ('is_last', models.BooleanField(default=False)),
                 ('from_tx', models.BigIntegerField()),
                 ('below_tx', models.BigIntegerField()),
                 ('created_at', models.DateTimeField(default=portal.kernel.clock.now)),

@@ -83,7 +83,8 @@ class StorageDay(models.Model):
 
 class ArchivedPart(models.Model):
     """One verified file of archived events: those of a stream and day with a transaction from
-    `from_tx` to below `below_tx`. The file is whole when the row exists.
+    `from_tx` to below `below_tx`. The file is whole when the row exists; it ends with `last_at` and
+    `last_id`, and `is_last` says that it was the last of those transactions.
     """
 
     stream_id = models.BigIntegerField()
@@ -99,6 +100,8 @@ class ArchivedPart(models.Model):
     versions = models.JSONField(default=list)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
+    last_id = models.TextField(default="", blank=True)
+    is_last = models.BooleanField(default=False)
     from_tx = models.BigIntegerField()
     below_tx = models.BigIntegerField()
     created_at = models.DateTimeField(default=clock.now)

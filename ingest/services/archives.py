@@ -4,12 +4,12 @@ Writing a day, so that a kill anywhere loses nothing:
 
 1. The transactions to write are fixed: from where the last file of the day ended to below the oldest
    that still runs. Nothing is added to that set any more.
-2. Its events go into files under temporary names, forced to the disk and read back: counts and content
-   must agree. Then the files get their names, and the directory is forced too.
-3. One transaction writes down that they exist. Only what is below the transaction they end at may be
-   deleted from the log.
+2. Its events go into files, each under a temporary name first, forced to the disk and read back: count
+   and content must agree. Then it gets its name, and the folder is forced too.
+3. A row writes down that the file exists, and where it ends. After the last file all of the day below
+   that transaction is in the archive, and may be deleted from the log: not before.
 
-Killed before the third, the next run writes the same files again.
+Killed anywhere, the next run goes on after the last file that was written down.
 """
 
 import os
@@ -39,7 +39,7 @@ from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotFoundError
 
-EVENTS_A_FILE: Final = 500_000
+EVENTS_A_FILE: Final = 200_000
 BATCH: Final = 500
 RESTORE: Final = "restore"
 MAX_RESTORED_DAYS: Final = 92
@@ -62,10 +62,8 @@ class ArchiveError(ConflictError):
 
 def archived_below(stream_id: int, track: int, day: date) -> int:
     """The transaction below which everything of a stream's day is in the archive."""
-    found = ArchivedPart.objects.filter(stream_id=stream_id, track=track, day=day).aggregate(
-        below=Max("below_tx")
-    )["below"]
-    return int(found or 0)
+    whole = ArchivedPart.objects.filter(stream_id=stream_id, track=track, day=day, is_last=True)
+    return int(whole.aggregate(below=Max("below_tx"))["below"] or 0)
 
 
 def archive_day(life: Life, track: int, day: date, run: Run | None = None) -> int:
@@ -79,38 +77,62 @@ def archive_day(life: Life, track: int, day: date, run: Run | None = None) -> in
     if sql.fetch_one(_HAS, place | {"from_tx": since}) is None:
         return 0
     parquet = _parquet()
-    row = sql.fetch_one(_OLDEST_RUNNING)
-    assert row is not None
-    below = int(row["tx"])
     folder = _root() / f"stream={life.name}" / f"day={day.isoformat()}"
     _make_folder(folder)
-    number = ArchivedPart.objects.filter(stream_id=life.stream_id, day=day).count()
-    parts: list[ArchivedPart] = []
-    groups = _groups(track, life.stream_id, day, since, below, run)
+    written = ArchivedPart.objects.filter(stream_id=life.stream_id, day=day)
+    begun = written.filter(track=track, from_tx=since).order_by("part")
+    last = begun.last()
+    below = last.below_tx if last is not None else _oldest_running()
+    count = 0
+    groups = _groups(track, life.stream_id, day, since, below, last, run)
     for group in groups:
-        tally = _Tally()
-        name = f"part-{number + len(parts)}.parquet"
-        unfinished = folder / f".{name}.unfinished"
-        count, content = parquet.write(unfinished, tally.watch(group, groups))
-        if parquet.content_of(unfinished) != (count, content):
-            raise ArchiveError(f"{name} of {day} does not read as it was written.")
-        unfinished.rename(folder / name)
-        parts.append(
-            ArchivedPart(
-                stream_id=life.stream_id, stream_name=life.name, day=day, track=track,
-                part=number + len(parts), path=str((folder / name).relative_to(_root())),
-                events=count, size_bytes=(folder / name).stat().st_size,
-                sha256=parquet.file_sha256(folder / name), content_sha256=content,
-                versions=sorted(tally.versions), first_at=tally.first, last_at=tally.last,
-                from_tx=since, below_tx=below,
-            )
+        if run is not None and not run.has_time:
+            raise ArchiveError(f"{day} of {life.name} is archived in part; the next run goes on.")
+        part = ArchivedPart(
+            stream_id=life.stream_id, stream_name=life.name, day=day, track=track,
+            part=written.count(), from_tx=since, below_tx=below,
         )  # fmt: skip
-    _force_folder(folder)
-    with transaction.atomic():
-        ArchivedPart.objects.bulk_create(parts)
+        try:
+            _write(parquet, folder, part, group, groups)
+        except OSError as error:
+            raise ArchiveError(f"{folder} cannot be written: {error.strerror}.") from error
+        count += part.events
+    final = begun.last()
+    if final is not None:
+        ArchivedPart.objects.filter(pk=final.pk).update(is_last=True)
     if sql.fetch_one(_HAS, place | {"from_tx": below}) is not None:
         raise ArchiveError(f"Somebody still writes into {day} of {life.name}.")
-    return sum(part.events for part in parts)
+    return count
+
+
+def _oldest_running() -> int:
+    row = sql.fetch_one(_OLDEST_RUNNING)
+    assert row is not None
+    return int(row["tx"])
+
+
+def _write(
+    parquet: ModuleType,
+    folder: Path,
+    part: ArchivedPart,
+    first: list[Any],
+    more: Iterator[list[Any]],
+) -> None:
+    """Write one file, read it back, and only then write down that it is there."""
+    name = f"part-{part.part}.parquet"
+    unfinished, whole = folder / f".{name}.unfinished", folder / name
+    tally = _Tally()
+    part.events, part.content_sha256 = parquet.write(unfinished, tally.watch(first, more))
+    if parquet.content_of(unfinished) != (part.events, part.content_sha256):
+        raise ArchiveError(f"{name} of {part.day} does not read as it was written.")
+    part.path = str(whole.relative_to(_root()))
+    part.size_bytes = unfinished.stat().st_size
+    part.sha256 = parquet.file_sha256(unfinished)
+    part.versions = sorted(tally.versions)
+    part.first_at, part.last_at, part.last_id = tally.first, tally.last, tally.last_id
+    unfinished.rename(whole)
+    _force_folder(folder)
+    part.save()
 
 
 class _Tally:
@@ -120,6 +142,7 @@ class _Tally:
         self.versions: set[int] = set()
         self.first: datetime = datetime.max.replace(tzinfo=UTC)
         self.last: datetime = datetime.min.replace(tzinfo=UTC)
+        self.last_id = ""
 
     def watch(self, first: list[Any], more: Iterator[list[Any]]) -> Iterator[list[Any]]:
         """The groups of one file, up to its size, seen on their way."""
@@ -131,16 +154,24 @@ class _Tally:
                 self.first, self.last = min(self.first, at), max(self.last, at)
                 if version is not None:
                     self.versions.add(version)
+            self.last_id = group[-1][3]
             count += len(group)
             yield group
             group = next(more, None) if count < EVENTS_A_FILE else None
 
 
 def _groups(
-    track: int, stream_id: int, day: date, since: int, below: int, run: Run | None
+    track: int,
+    stream_id: int,
+    day: date,
+    since: int,
+    below: int,
+    last: ArchivedPart | None,
+    run: Run | None,
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The events to write, some at a time; each read is a transaction of its own."""
-    at, name = start_of(day), ""
+    """The events to write after those of the last file, some at a time; each read is a transaction
+    of its own."""
+    at, name = (last.last_at, last.last_id) if last is not None else (start_of(day), "")
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_READ, {

@@ -139,6 +139,49 @@ def test_a_file_that_does_not_read_as_written_lets_nothing_go(
     assert not ArchivedPart.objects.exists()
 
 
+def test_killed_between_two_files_the_next_run_goes_on_after_the_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = world.stream(retention_days=3, archive=True)
+    awkward(stream)
+    before = rows("ingest_event", stream)
+    monkeypatch.setattr(archives, "BATCH", 1)
+    monkeypatch.setattr(archives, "EVENTS_A_FILE", 3)
+    parquet, original, calls = archives._parquet(), archives._parquet().write, 0
+
+    def dies(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            keep_retention()
+    assert archives.archived_below(stream.pk, 1, DAY) == 0
+    assert len(ids(stream)) == 4
+    assert keep_retention()["archived"] == 1
+    assert ids(stream) == []
+    assert [part.events for part in ArchivedPart.objects.order_by("part")] == [3, 1]
+    start_restore(stream, since=DAY, until=DAY, actor=SYSTEM)
+    run_due_jobs()
+    assert rows("ingest_restoredevent", stream) == before
+
+
+def test_a_full_disk_holds_the_day_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = world.stream(retention_days=3, archive=True)
+    awkward(stream)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archives._parquet(), "write", full)
+    assert "No space left" in keep_retention()["held_back"]
+    assert len(ids(stream)) == 4
+
+
 @pytest.mark.parametrize("step", ["write", "content_of", "file_sha256"])
 def test_killed_while_it_writes_the_next_run_writes_it_whole(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
