@@ -410,7 +410,8 @@ def _stream_entry(
         production_since_us=us_of(since) if since is not None else None,
         enforcement=stream.enforcement,
         sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER,
-        late_us=stream.late_seconds * 1_000_000,
+        # Never further back than events are kept, on whichever road this is looked at.
+        late_us=min(stream.late_seconds, stream.retention_days * 86_400) * 1_000_000,
         ahead_us=stream.ahead_seconds * 1_000_000,
         is_retired=stream.lifecycle == Lifecycle.RETIRED,
         is_restricted=stream.restricted,
@@ -460,6 +461,12 @@ def check_window(
             Reason.OUT_OF_WINDOW,
             (FieldError("/time", "future", "lies too far ahead for this stream"),),
         )
+    if stream.retention_us is not None and occurred_us < now_us - stream.retention_us:
+        # Its day may be dropped this very moment: what is refused is never lost in that.
+        return Refusal(
+            Reason.OUT_OF_WINDOW,
+            (FieldError("/time", "expired", "is older than this stream keeps its events"),),
+        )
     if occurred_us < now_us - stream.late_us and not is_import:
         return Refusal(
             Reason.OUT_OF_WINDOW,
@@ -468,12 +475,6 @@ def check_window(
     if is_import and occurred_us < now_us - _IMPORT_US:
         return Refusal(
             Reason.OUT_OF_WINDOW, (FieldError("/time", "late", "lies more than 10 years back"),)
-        )
-    if stream.retention_us is not None and occurred_us < now_us - stream.retention_us:
-        # Its day may be dropped this very moment: what is refused is never lost in that.
-        return Refusal(
-            Reason.OUT_OF_WINDOW,
-            (FieldError("/time", "expired", "is older than this stream keeps its events"),),
         )
     return None
 
