@@ -167,6 +167,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("enum_catch_all", "suggestion", "A list of values has one for the rest.", "adds other",
          says.enum_catch_all),
     Rule("sunset", "warning", "A deprecated field says until when (x-sunset).", "", says.sunset),
+    Rule("retention", "warning", "A field's own life (x-retention) is a number of days, or P30D.", "",
+         says.retention),
     Rule("personal_unlabelled", "warning",
          "What looks personal by name, format or sampled values has x-classification.",
          "labels it, and says what to store instead", says.personal),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from catalog import naming
 from catalog.field_index import FieldRow
+from catalog.field_lives import days_of
 from catalog.fixes import Fix, Operation
 from catalog.neighbours import Neighbours
 from catalog.personal import BY_NAME, Kind, kind_of_format, kind_of_name
@@ -521,6 +522,15 @@ def sunset(row: FieldRow, subject: Subject) -> Said | None:
     if not row.deprecated or row.sunset_on is not None:
         return None
     return Said("Deprecated: say until when with x-sunset.")
+
+
+def retention(row: FieldRow, subject: Subject) -> Said | None:
+    schema = at(subject.document, place_of(row, subject))
+    if not isinstance(schema, Mapping) or "x-retention" not in schema:
+        return None
+    if days_of(schema["x-retention"]) is not None:
+        return None
+    return Said("Its x-retention cannot be read, so it is kept: say days, as 30 or P30D.")
 
 
 def personal(row: FieldRow, subject: Subject) -> Said | None:

@@ -113,6 +113,7 @@ class StreamEntry:
     references: dict[str, int | None] = field(default_factory=dict)
     subject_privacy: str = ""
     minimises: bool = False
+    retention_us: int | None = None
 
     def track_of(self, occurred_us: int) -> int:
         """0 (production) or 1: events older than a promotion stay where they were."""
@@ -473,7 +474,8 @@ def _stream_entry(
         enforcement=stream.enforcement,
         sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER
         or stream.minimise,
-        late_us=stream.late_seconds * 1_000_000,
+        # Never further back than events are kept, on whichever road this is looked at.
+        late_us=min(stream.late_seconds, stream.retention_days * 86_400) * 1_000_000,
         ahead_us=stream.ahead_seconds * 1_000_000,
         is_retired=stream.lifecycle == Lifecycle.RETIRED,
         is_restricted=stream.restricted,
@@ -489,6 +491,7 @@ def _stream_entry(
             "" if stream.subject_privacy == SubjectPrivacy.NONE else stream.subject_privacy
         ),
         minimises=stream.minimise,
+        retention_us=stream.retention_days * 86_400 * 1_000_000,
     )
 
 
@@ -526,6 +529,12 @@ def check_window(
         return Refusal(
             Reason.OUT_OF_WINDOW,
             (FieldError("/time", "future", "lies too far ahead for this stream"),),
+        )
+    if stream.retention_us is not None and occurred_us < now_us - stream.retention_us:
+        # Its day may be dropped this very moment: what is refused is never lost in that.
+        return Refusal(
+            Reason.OUT_OF_WINDOW,
+            (FieldError("/time", "expired", "is older than this stream keeps its events"),),
         )
     if occurred_us < now_us - stream.late_us and not is_import:
         return Refusal(

@@ -1,19 +1,56 @@
 """Celery entries of ingest."""
 
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from celery import shared_task
 
-from ingest import partitions
-from ingest.connection import connect
+from ingest.services import compaction, field_expiry, retention, storage
 from ingest.services.deprecated_uses import forget_old_uses
 from ingest.services.ladder import advance_due_streams
+from ingest.services.storage_runs import BusyError
 from ingest.services.suspects import suspect_due_streams
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="ingest.make_partitions")
 def make_partitions() -> None:
     """Keep the standing window of partitions ahead of time."""
-    with connect() as connection:
-        partitions.make_window(connection)
+    storage.make_ahead()
+
+
+@shared_task(name="ingest.keep_retention")
+def keep_retention() -> None:
+    """Let go what has lived its time."""
+    _alone(retention.keep_retention)
+
+
+@shared_task(name="ingest.expire_fields")
+def expire_fields() -> None:
+    """Take fields out of events whose own life is shorter."""
+    _alone(field_expiry.expire_fields)
+
+
+@shared_task(name="ingest.compact_state")
+def compact_state() -> None:
+    """Keep the newest of each key in streams of state."""
+    _alone(compaction.compact_state)
+
+
+@shared_task(name="ingest.measure_storage")
+def measure_storage() -> None:
+    """Keep the facts of the storage page."""
+    _alone(storage.measure_storage)
+
+
+def _alone(keeper: Callable[[], Mapping[str, Any]]) -> None:
+    """Run a keeper of storage; while another runs, the next beat comes back to it."""
+    try:
+        keeper()
+    except BusyError:
+        logger.info("another keeper of storage runs")
 
 
 @shared_task(name="ingest.advance_enforcement")

@@ -2,7 +2,14 @@
 
 from django.urls import path, re_path
 
-from ingest import views_events, views_limits, views_pages, views_privacy, views_segment
+from ingest import (
+    views_events,
+    views_limits,
+    views_pages,
+    views_privacy,
+    views_segment,
+    views_storage,
+)
 from ingest.protocols.segment import WORDS
 
 urlpatterns = [
@@ -10,6 +17,9 @@ urlpatterns = [
     *(re_path(rf"^v1/{word}/?$", views_segment.track) for word in WORDS),
     path("v1/projects/<str:write_key>/settings", views_segment.settings, name="segment_settings"),
     path("producers/<slug:name>/limits/", views_limits.producer_limits, name="producer_limits"),
+    path("ingest/storage/", views_storage.storage_page, name="storage"),
+    path("ingest/storage/run/", views_storage.storage_run, name="storage_run"),
+    path("streams/<str:name>/retention/", views_storage.stream_retention, name="stream_retention"),
     path("dead-letters/", views_pages.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_pages.dead_letter_group, name="dead_letter_group"),
     path(

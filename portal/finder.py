@@ -54,6 +54,7 @@ COMMANDS: Final = (
     Command("Import contracts", "import", "copy"),
     Command("Browse the catalog", "catalog", "catalog", "g c"),
     Command("Ingest health", "ingest_health", "pulse", "g i"),
+    Command("Storage: days, growth, archive", "storage", "down-tray"),
     Command("Dead letters", "dead_letters", "dead", "g d"),
     Command("Quality and alarms", "quality", "quality", "g q"),
     Command("Experiments", "experiments", "flask", "g e"),

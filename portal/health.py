@@ -1,18 +1,28 @@
 """Liveness and readiness for supervisors and load balancers."""
 
-from typing import TypedDict
+from datetime import timedelta
+from typing import Final, TypedDict
 
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from ingest import partitions
 from portal.http.operations import operation
 from portal.http.policy import declare
+from portal.kernel import clock
 
 
 class StatusBody(TypedDict):
     status: str
+
+
+class ReadyBody(TypedDict):
+    """`degraded` names what is not as it should be while events are still taken."""
+
+    status: str
+    degraded: list[str]
 
 
 @csrf_exempt
@@ -26,9 +36,25 @@ def livez(request: HttpRequest) -> JsonResponse:
 @csrf_exempt
 @require_safe
 @declare(GET="public")
-@operation("The database answers and has its tables.", gives=StatusBody)
+@operation("The database answers and has its tables.", gives=ReadyBody)
 def readyz(request: HttpRequest) -> JsonResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT seq FROM governance_audit_head")
         cursor.fetchone()
-    return JsonResponse({"status": "ready"})
+        cursor.execute(_SOON, {"leaves": _leaves_soon()})
+        missing = cursor.fetchone()[0]
+    return JsonResponse({"status": "ready", "degraded": ["partitions"] if missing else []})
+
+
+_SOON: Final = """
+SELECT EXISTS (
+    SELECT 1 FROM unnest(%(leaves)s::text[]) AS wanted (name)
+    WHERE NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = wanted.name AND relispartition))
+"""
+
+
+def _leaves_soon() -> list[str]:
+    """The days that must be there: today and the fewest that may be ahead."""
+    today = clock.now().date()
+    days = [today + timedelta(days=ahead) for ahead in range(partitions.FEWEST_AHEAD + 1)]
+    return [partitions.leaf_name(parent, day) for parent in partitions.PARENTS for day in days]

@@ -30,7 +30,7 @@ from governance.models import AccessRequest
 from governance.selectors import audit_log
 from governance.selectors.key_uses import refusals_ever
 from ingest.gate import parse_load
-from ingest.selectors import health
+from ingest.selectors import health, storage
 from ingest.shared_buckets import LOAD
 from ingest.types import Reason
 from portal.http.operations import operation
@@ -85,6 +85,19 @@ class PortalCollector(Collector):
         )
         yield CounterMetricFamily(
             "portal_audit_rows", "Rows of the audit chain.", audit_log.newest_number()
+        )
+        sizes = storage.sizes()
+        yield _by_word(
+            "portal_partition_days_ahead",
+            "Whole days after today that are made, by table; fewer than three are an alarm.",
+            "table",
+            {name: ahead for name, (_, ahead) in sizes.items()},
+        )
+        yield _by_word(
+            "portal_storage_bytes",
+            "What the log takes up with its indexes, by table.",
+            "table",
+            {name: size for name, (size, _) in sizes.items()},
         )
         moved_at = volume.rolled_up_at()
         if moved_at is not None:

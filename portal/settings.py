@@ -156,6 +156,10 @@ CELERY_TASK_ROUTES = {
     "delivery.*": {"queue": "delivery"},
     "catalog.*": {"queue": "bulk"},
     "ingest.suspect_personal": {"queue": "bulk"},
+    "ingest.keep_retention": {"queue": "bulk"},
+    "ingest.expire_fields": {"queue": "bulk"},
+    "ingest.compact_state": {"queue": "bulk"},
+    "ingest.measure_storage": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
     "governance.send_mails": {"queue": "bulk"},
 }
@@ -170,6 +174,15 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
+    # Every quarter of an hour, as one of them may find another at work; they are short when idle.
+    "retention": {"task": "ingest.keep_retention", "schedule": 900.0, "options": {"expires": 600}},
+    "field-lives": {
+        "task": "ingest.expire_fields",
+        "schedule": 1800.0,
+        "options": {"expires": 900},
+    },
+    "state": {"task": "ingest.compact_state", "schedule": 7200.0, "options": {"expires": 3600}},
+    "storage": {"task": "ingest.measure_storage", "schedule": 600.0, "options": {"expires": 300}},
     "enforcement": {"task": "ingest.advance_enforcement", "schedule": 3600.0},
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
     "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
@@ -333,6 +346,7 @@ LOGGING = {
 
 # --- Ingest -----------------------------------------------------------------------------------
 
+ARCHIVE_DIR = Path(env.text("PORTAL_ARCHIVE_DIR", str(DATA_DIR / "archive")))
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
 INGEST_BODY_BYTES = env.integer("PORTAL_INGEST_BODY_BYTES", 64 * 1024 * 1024, minimum=1024 * 1024)

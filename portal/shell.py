@@ -85,6 +85,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
             Place("ingest_health", "Ingest health", "pulse", "i"),
             Place("quality", "Quality", "quality", "q", "alarms"),
             Place("dead_letters", "Dead letters", "dead", "d", "dead_letter_groups"),
+            Place("storage", "Storage", "down-tray"),
             Place("jobs", "Jobs", "play"),
         ),
     ),

@@ -48,6 +48,9 @@ class StreamBody(TypedDict):
     late_seconds: int
     ahead_seconds: int
     retention_days: int
+    archive: bool
+    is_state: bool
+    state_key: str
     cadence_seconds: int | None
     events_per_second: int | None
     last_event_at: Time | None
@@ -97,6 +100,9 @@ def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
         "late_seconds": row.late_seconds,
         "ahead_seconds": row.ahead_seconds,
         "retention_days": row.retention_days,
+        "archive": row.archive,
+        "is_state": row.is_state,
+        "state_key": row.state_key,
         "cadence_seconds": row.cadence_seconds,
         "events_per_second": row.events_per_second,
         "last_event_at": row.last_event_at,

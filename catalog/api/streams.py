@@ -71,6 +71,9 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "late_seconds": bodies.integer(60, 366 * 86_400),
     "ahead_seconds": bodies.integer(0, 30 * 86_400),
     "retention_days": bodies.integer(1, 3_653),
+    "archive": bodies.boolean,
+    "is_state": bodies.boolean,
+    "state_key": bodies.text(255),
     "cadence_seconds": bodies.nullable(bodies.integer(1, 366 * 86_400)),
     "events_per_second": bodies.nullable(bodies.integer(1, services.MAX_EVENTS_PER_SECOND)),
     "restricted": bodies.boolean,
@@ -110,9 +113,9 @@ _PLAIN: Final = (
     "tags", "note",
 )  # fmt: skip
 _EXTRA: Final = (
-    "enforcement", "late_seconds", "ahead_seconds", "retention_days", "cadence_seconds",
-    "events_per_second",
-    "restricted", "subject_privacy", "minimise",
+    "enforcement", "late_seconds", "ahead_seconds", "retention_days", "archive", "is_state",
+    "state_key", "cadence_seconds", "events_per_second", "restricted", "subject_privacy",
+    "minimise",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ DROP TRIGGER tell_ingest_of_quota ON catalog_stream;
 
 class Migration(migrations.Migration):
     dependencies: ClassVar[list[tuple[str, str]]] = [
-        ("catalog", "0012_stream_privacy"),
+        ("catalog", "0013_retention"),
         ("governance", "0009_key_uses"),
         ("ingest", "0003_catalog_notices"),  # the function that tells
     ]

@@ -76,6 +76,12 @@ class Stream(models.Model):
     late_seconds = models.PositiveIntegerField(default=30 * 86_400)
     ahead_seconds = models.PositiveIntegerField(default=86_400)
     retention_days = models.PositiveIntegerField(default=30)
+    # Whether its days are written to the archive before they go.
+    archive = models.BooleanField(default=False, db_default=False)
+    # Whether an event replaces the one before it of the same key; `state_key` is a JSON pointer into
+    # the data, empty for the partition key, else the subject.
+    is_state = models.BooleanField(default=False, db_default=False)
+    state_key = models.CharField(max_length=255, default="", db_default="", blank=True)
     cadence_seconds = models.PositiveIntegerField(null=True, blank=True)
     events_per_second = models.PositiveIntegerField(null=True, blank=True)  # null: no quota
     default_version = models.PositiveIntegerField(null=True, blank=True)

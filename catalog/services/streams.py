@@ -1,11 +1,12 @@
 """Writing streams: register, change, tag, follow. Each is one audited transaction."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, Value, When
 
 from catalog import naming
 from catalog.classified import SENSITIVITY, sensitivity_of
@@ -46,6 +47,8 @@ MAX_TAGS: Final = 20
 MAX_EXTENSIONS_BYTES: Final = 256 * 1024
 PRODUCTION_RETENTION_DAYS: Final = 400
 MAX_EVENTS_PER_SECOND: Final = 10_000_000
+EXPERIMENTAL_RETENTION_DAYS: Final = 30
+_STATE_KEY: Final = re.compile(r"(/([^~/\0]|~[01])*)+")
 CHANGEABLE: Final = frozenset(
     {
         "title",
@@ -60,6 +63,9 @@ CHANGEABLE: Final = frozenset(
         "restricted",
         "cadence_seconds",
         "retention_days",
+        "archive",
+        "is_state",
+        "state_key",
         "late_seconds",
         "ahead_seconds",
         "events_per_second",
@@ -299,6 +305,15 @@ _NUMBERS: Final = {
 }
 
 
+_FLAGS: Final = frozenset({"restricted", "archive", "is_state", "minimise"})
+
+
+def _is_state_key(value: object) -> bool:
+    return isinstance(value, str) and (
+        not value or (len(value) <= 255 and _STATE_KEY.fullmatch(value) is not None)
+    )
+
+
 def _check(values: Mapping[str, Any]) -> None:
     if faults := faults_of(values):
         raise InvalidError("Some values break a rule.", errors=faults)
@@ -317,8 +332,10 @@ def faults_of(values: Mapping[str, Any]) -> list[FieldError]:
             least, most = _NUMBERS[name]
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 faults.append(FieldError(f"/{name}", "range", f"must be from {least} to {most}"))
-        if name in ("restricted", "minimise") and not isinstance(value, bool):
+        if name in _FLAGS and not isinstance(value, bool):
             faults.append(FieldError(f"/{name}", "type", "must be true or false"))
+        if name == "state_key" and not _is_state_key(value):
+            faults.append(FieldError("/state_key", "pointer", "must be a JSON pointer, or empty"))
         if name == "extensions" and len(canonical(value)) > MAX_EXTENSIONS_BYTES:
             faults.append(FieldError("/extensions", "too_large", "may have 256 KiB at most"))
     return faults
@@ -371,7 +388,8 @@ def _require_person(actor: Actor) -> None:
 def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
     """Move a stream to the production track: events whose own time is later go there.
 
-    Its compatibility mode becomes transitive; it may be set back by hand.
+    Its compatibility mode becomes transitive; it may be set back by hand. Who left its retention at
+    the experimental default gets production's; a life that somebody chose stays.
 
     Raises InvalidStateError when it is there already.
     """
@@ -379,7 +397,11 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
     moved = Stream.objects.filter(pk=stream.pk, track=Track.EXPERIMENTAL).update(
         track=Track.PRODUCTION,
         production_since=clock.now(),
-        retention_days=PRODUCTION_RETENTION_DAYS,
+        retention_days=Case(
+            When(retention_days=EXPERIMENTAL_RETENTION_DAYS, then=Value(PRODUCTION_RETENTION_DAYS)),
+            default=F("retention_days"),
+            output_field=IntegerField(),
+        ),
         compatibility_mode=_TRANSITIVE.get(stream.compatibility_mode, stream.compatibility_mode),
         revision=F("revision") + 1,
         updated_at=clock.now(),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, limits, suspects, views
+from ingest.api import enforcement, limits, storage, suspects, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
@@ -21,6 +21,13 @@ urlpatterns = [
         "streams/<name:name>/privacy-suggestions/<int:number>/dismiss",
         suspects.DismissSuggestion.as_view(),
     ),
+    path("streams/<name:name>/retention", storage.StreamRetention.as_view()),
+    path("streams/<name:name>/restores", storage.StreamRestores.as_view()),
+    path("streams/<name:name>/restores/<uuid:restore_id>", storage.StreamRestore.as_view()),
+    path("storage", storage.Storage.as_view()),
+    path("storage/streams", storage.StorageStreams.as_view()),
+    path("storage/archives", storage.StorageArchives.as_view()),
+    path("storage/runs", storage.StorageRuns.as_view()),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),

@@ -25,8 +25,14 @@ class StreamEvents(ApiView):
     policy: ClassVar = {"GET": "stream.read_payload"}
 
     @operation(
-        "Stored events of a stream, the newest first; a grant to the payload is needed.",
-        takes={"from": parameters.moment, "to": parameters.moment, **parameters.LIST},
+        "Stored events of a stream, the newest first; a grant to the payload is needed. With "
+        "`restored` those that a restore has loaded out of the archive.",
+        takes={
+            "from": parameters.moment,
+            "to": parameters.moment,
+            "restored": parameters.uuid,
+            **parameters.LIST,
+        },
         gives=listed(render.EventBody),
     )
     def get(self, request: Request, name: str) -> Response:
@@ -38,6 +44,7 @@ class StreamEvents(ApiView):
             until=asked.get("to"),
             limit=asked.get("limit"),
             cursor=asked.get("cursor"),
+            restored=asked.get("restored"),
         )
         return Response(page.as_dict(events.StoredEvent.as_cloudevent))
 

@@ -2,13 +2,31 @@ from ingest.models.accounts import DeprecatedUse, IngestMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
 from ingest.models.privacy import PrivacyScan, PrivacySuggestion
+from ingest.models.storage import (
+    ArchivedPart,
+    FieldExpiry,
+    Restore,
+    RestoredEvent,
+    StorageDay,
+    StorageLeaf,
+    StorageRun,
+    StorageStream,
+)
 
 __all__ = [
+    "ArchivedPart",
     "DeadLetter",
     "DeprecatedUse",
     "DiscoveredStream",
     "Event",
+    "FieldExpiry",
     "IngestMinute",
     "PrivacyScan",
     "PrivacySuggestion",
+    "Restore",
+    "RestoredEvent",
+    "StorageDay",
+    "StorageLeaf",
+    "StorageRun",
+    "StorageStream",
 ]

@@ -5,9 +5,11 @@ sees them in clear, and that read leaves one audit row.
 """
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -15,9 +17,10 @@ from catalog.classified import MASK, PERSONAL, is_personal, mask
 from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission
-from ingest.models import Event
+from ingest.models import Event, Restore, RestoredEvent
 from ingest.protocols.segment import SKEW
 from portal.http.pagination import Page, paginate
+from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -85,10 +88,16 @@ def stored_events(
     until: datetime | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    restored: UUID | None = None,
 ) -> Page[StoredEvent]:
-    """A page of a stream's events, newest first. Raises NotPermittedError without a grant."""
+    """A page of a stream's events, newest first. Raises NotPermittedError without a grant.
+
+    With `restored` those that a restore has loaded out of the archive; NotFoundError without it.
+    """
     access.require(actor, Permission.READ_PAYLOAD, stream)
-    rows = _readable(actor, stream)
+    rows: QuerySet[Any] = _readable(actor, stream)
+    if restored is not None:
+        rows = _restored(actor, stream, restored)
     if since is not None:
         rows = rows.filter(occurred_at__gte=since)
     if until is not None:
@@ -133,10 +142,29 @@ def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
     permitted = access.permitted(
         actor, Permission.READ_PAYLOAD, Stream.objects.filter(pk=stream.pk)
     )
-    return Event.objects.filter(stream_id=stream.pk, stream_id__in=permitted.values("pk"))
+    # What has lived its time is not read any more, whether or not the sweep was there already.
+    alive = clock.now() - timedelta(days=stream.retention_days)
+    return Event.objects.filter(
+        stream_id=stream.pk, stream_id__in=permitted.values("pk"), occurred_at__gte=alive
+    )
 
 
-def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]:
+def _restored(actor: Actor, stream: Stream, restore_id: UUID) -> QuerySet[RestoredEvent]:
+    """What a restore has loaded, under the same predicate."""
+    live = Restore.objects.filter(pk=restore_id, stream_id=stream.pk, expires_at__gt=clock.now())
+    if not live.exists():
+        raise NotFoundError
+    permitted = access.permitted(
+        actor, Permission.READ_PAYLOAD, Stream.objects.filter(pk=stream.pk)
+    )
+    return RestoredEvent.objects.filter(
+        restore_id=restore_id, stream_id=stream.pk, stream_id__in=permitted.values("pk")
+    )
+
+
+def _shown(
+    actor: Actor, stream: Stream, rows: Sequence[Event | RestoredEvent]
+) -> list[StoredEvent]:
     if not rows:
         return []
     in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
@@ -153,7 +181,7 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
 
 
 def _described(
-    stream: Stream, rows: list[Event], *, in_clear: bool
+    stream: Stream, rows: Sequence[Event | RestoredEvent], *, in_clear: bool
 ) -> tuple[list[StoredEvent], set[str]]:
     """The events as they may be seen, and which personal fields they hold."""
     documents = _documents(stream, {row.version for row in rows})

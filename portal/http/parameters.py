@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.http import QueryDict
 
@@ -111,6 +112,14 @@ def _moment(raw: str) -> datetime:
     return rfc3339.parse(raw.replace(" ", "+"))
 
 
+def _uuid(raw: str) -> UUID:
+    try:
+        return UUID(raw)
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
+uuid: Final[Reader] = Described(_uuid, {"type": "string", "format": "uuid"})
 flag: Final[Reader] = Described(_flag, {"type": "boolean"})
 moment: Final[Reader] = Described(_moment, {"type": "string", "format": "date-time"})
 

@@ -40,6 +40,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "job.steer": "Who started the work, its team, or an admin.",
     "draft.read": "Its author, and whom they shared it with.",
     "draft.write": "Its author, and whom they shared it with; its author alone shares, discards.",
+    "storage.read": "An engineer, on-call, or an admin.",
     "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
     "registry.read": "A personal token with the scope read, or a producer key.",
     "registry.write": "A token with the scope write of who may edit the stream; a producer key.",

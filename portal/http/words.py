@@ -102,3 +102,12 @@ def capitalized(text: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: one; one and two; one, two and three."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that reads best: "812 kB", "1.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError

@@ -35,7 +35,7 @@ from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
 from governance.types import Permission, Role
 from ingest import partitions
-from ingest.models import DiscoveredStream, IngestMinute
+from ingest.models import ArchivedPart, DiscoveredStream, IngestMinute, Restore, StorageStream
 from portal.checks import routes
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -58,6 +58,7 @@ ARGUMENTS = {
     "event_id": "e1",
     "write_key": "nothing",
     "version": "1",
+    "restore_id": "0192f0a0-0000-7000-8000-000000000006",
     "letter_id": str(LETTER),
     "group": "emVicmE",
     "seq": "1",
@@ -177,6 +178,19 @@ def _send(stream: Stream, producer: Producer) -> None:
         type=stream.name, first_seen_at=now, last_seen_at=now, events=1, producer_id=producer.pk
     )
     StreamCount.objects.create(stream_id=stream.pk, start=minute, events=4)
+    today = now.date()
+    Restore.objects.create(
+        pk=ARGUMENTS["restore_id"], stream_id=stream.pk, since=today, until=today,
+        created_by="portal", expires_at=now + timedelta(days=1),
+    )  # fmt: skip
+    ArchivedPart.objects.create(
+        stream_id=stream.pk, stream_name=stream.name, day=today, track=1, part=0,
+        path=f"{stream.name}/part-0.parquet", events=1, size_bytes=1, sha256="", content_sha256="",
+        first_at=now, last_at=now, from_tx=0, below_tx=1,
+    )  # fmt: skip
+    StorageStream.objects.create(
+        stream_id=stream.pk, events=1, size_bytes=1, oldest_on=today, newest_on=today
+    )
 
 
 def _alarm(stream: Stream) -> Alarm:

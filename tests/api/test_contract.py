@@ -17,7 +17,7 @@ from portal.checks import served_methods
 from portal.http.operations import operation_of
 from portal.kernel.actor import SYSTEM
 from portal.openapi import Served, served
-from tests.api.conftest import NAME, Secret, addresses
+from tests.api.conftest import ARGUMENTS, NAME, Secret, addresses
 from tests.api.test_openapi import NEEDED
 from tests.support.factories import (
     ORDER_SCHEMA,
@@ -297,10 +297,10 @@ def _existing(one: Served, client: Client) -> str:
         "consumers": "reader",
         "glossary": "agreement",
     }[noun]
-    for place, _ in one.places:
-        one_path = one.path.replace(f"{{{place}}}", name)
-        return one_path
-    raise AssertionError(one.path)
+    path = one.path
+    for number, (place, _) in enumerate(one.places):
+        path = path.replace(f"{{{place}}}", ARGUMENTS[place] if number else name)
+    return path
 
 
 # --- Bodies -----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "draft_id": "0192f0a0-0000-7000-8000-000000000005",
     "request_id": "0192f0a0-0000-7000-8000-000000000001",
     "grant_id": "stream-u-1",
+    "restore_id": "0192f0a0-0000-7000-8000-000000000006",
     "letter_id": "0192f0a0-0000-7000-8000-000000000002",
     "event_id": "e1",
     "group": "bm9wZQ",
@@ -118,7 +119,7 @@ def test_an_outsider_learns_nothing_of_a_restricted_stream(
         assert answer.status_code in (403, 404), answer.content[:300]
         if method == "GET":
             assert answer.status_code == 404
-    if policy in ("admin", "audit.read"):
+    if policy in ("admin", "audit.read", "storage.read"):
         assert answer.status_code == 403
 
 

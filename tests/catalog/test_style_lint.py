@@ -68,6 +68,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("enum_catch_all", {"kind": {"type": "string", "enum": ["a", "b", "c"]}}, "Add other"),
     ("enum_catch_all", {"kind": {"type": "string", "enum": ["A", "B", "C"]}}, "Add OTHER"),
     ("sunset", {"old": {"type": "string", "deprecated": True}}, ""),
+    ("retention", {"sku": {"type": "string", "x-retention": "a month"}}, ""),
     ("personal_unlabelled", {"phone": {"type": "string"}}, "Tokenize"),
     ("personal_unlabelled", {"contact": {"type": "string", "format": "email"}}, "Tokenize"),
     ("same_name_other_type", {"total_minor": {"type": "string"}}, "Make it integer"),

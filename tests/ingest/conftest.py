@@ -71,6 +71,8 @@ class World:
             "lifecycle": "active",
             "default_version": 1,
         } | fields
+        if "late_seconds" in fields:  # nothing is taken that is older than events are kept
+            values.setdefault("retention_days", max(30, fields["late_seconds"] // 86_400 + 1))
         stream = Stream.objects.create(**values)
         self.version(stream, 1, ORDER_SCHEMA if schema is None else schema, state=version_state)
         for alias in aliases:

@@ -1,13 +1,27 @@
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+
+from ingest import partitions
+from ingest.connection import connect
+from portal.kernel import clock
 
 pytestmark = pytest.mark.django_db
 
 
-def test_readyz_answers_when_the_database_has_its_tables(client: Client) -> None:
+def test_readyz_answers_when_the_database_has_its_tables_and_tells_of_days_that_run_out(
+    client: Client,
+) -> None:
+    with connect() as link:
+        partitions.make_window(link)
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ready"}
+    assert response.json() == {"status": "ready", "degraded": []}
+    with clock.at(clock.now() + timedelta(days=partitions.DAYS_AHEAD - 2)):
+        response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "degraded": ["partitions"]}
 
 
 def test_livez_answers_with_and_without_a_trailing_slash(client: Client) -> None:

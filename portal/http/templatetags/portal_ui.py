@@ -279,6 +279,11 @@ def role(value: str) -> str:
 
 
 @register.filter
+def size(count: float) -> str:
+    return words.size(count)
+
+
+@register.filter
 def plural(count: int, nouns: str) -> str:
     """`{{ n|plural:"stream" }}` or `{{ n|plural:"entry,entries" }}`."""
     one, _, many = nouns.partition(",")
