@@ -51,6 +51,9 @@ class Batch:
     streams: dict[str, StreamEntry] = field(default_factory=dict)
     new_sources: set[str] = field(default_factory=set)
     ending: Ending | None = None  # of what its events name, the one that ends first
+    # When the dead letter that is replayed next first came: its window, its time when it has none,
+    # and its place in the table are of then; versions and permissions are of now.
+    first_us: int | None = None
 
     def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
         """The types that have to be looked up in the database before `take`."""
@@ -114,7 +117,7 @@ class Batch:
             return
         occurred_us, marks = self._time_of(envelope)
         refusal = admission.check_window(
-            stream, occurred_us, self.received_us, is_import=self.is_import
+            stream, occurred_us, self._came_us, is_import=self.is_import
         )
         if refusal is not None:
             self._refuse(envelope, stream, refusal)
@@ -163,12 +166,18 @@ class Batch:
     def _time_of(self, envelope: Envelope) -> tuple[int, int]:
         """The event's own time, and a mark of where it is from when it was not sent."""
         marks = Mark.IMPORTED.value if self.is_import else 0
+        if self.first_us is not None:
+            marks |= Mark.REPLAYED.value
         if envelope.occurred_us is not None:
             return envelope.occurred_us, marks
         from_id = us_of_uuid7(envelope.id)
         if from_id is not None:
             return from_id, marks | Mark.TIME_FROM_ID.value
-        return self.received_us, marks | Mark.TIME_FROM_RECEIPT.value
+        return self._came_us, marks | Mark.TIME_FROM_RECEIPT.value
+
+    @property
+    def _came_us(self) -> int:
+        return self.received_us if self.first_us is None else self.first_us
 
     def _validate(
         self,
@@ -250,7 +259,7 @@ class Batch:
                 track=track,
                 occurred_us=occurred_us,
                 event_id=envelope.id.encode("utf-8"),
-                received_us=self.received_us,
+                received_us=self._came_us,
                 producer_id=self.publisher.id,
                 version=contract.version,
                 subject=envelope.subject,
@@ -276,6 +285,7 @@ class Batch:
             self.publisher.id,
             self.received_us,
             is_rehearsal=self.is_rehearsal,
+            is_replay=self.first_us is not None,
             new_sources=frozenset(self.new_sources),
         )
 

@@ -1,5 +1,15 @@
 from ingest.models.accounts import DeprecatedUse, IngestMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
+from ingest.models.repairs import LetterGroup, Repair, RepairState
 
-__all__ = ["DeadLetter", "DeprecatedUse", "DiscoveredStream", "Event", "IngestMinute"]
+__all__ = [
+    "DeadLetter",
+    "DeprecatedUse",
+    "DiscoveredStream",
+    "Event",
+    "IngestMinute",
+    "LetterGroup",
+    "Repair",
+    "RepairState",
+]
