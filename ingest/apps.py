@@ -10,10 +10,16 @@ class IngestConfig(AppConfig):
         # is deprecated.
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
+        from governance import job_kinds  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
+        from ingest.services.letter_jobs import DRY_RUN, REPLAY, STEPS  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
 
         impact.register_replayer(replay_step)
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)
         offer_discovered(discovered.samples_of, discovered.types_for)
+        names = {DRY_RUN: "Dry run of a repair", REPLAY: "Replay of dead letters"}
+        for kind, step in STEPS.items():
+            face = job_kinds.Face(names[kind], "/replays/{key}/")
+            job_kinds.register(kind, step, face=face)

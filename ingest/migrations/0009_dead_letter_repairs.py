@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
             name="Repair",
             fields=[
                 ("id", models.UUIDField(default=portal.kernel.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("kind", models.CharField(choices=[("repair", "Repair"), ("replay", "Replay"), ("discard", "Discard")], default="repair", max_length=7)),
                 ("group_keys", models.JSONField()),
                 ("type", models.TextField()),
                 ("steps", models.JSONField(default=list)),

@@ -1,7 +1,7 @@
 from ingest.models.accounts import DeprecatedUse, IngestMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
-from ingest.models.repairs import LetterGroup, Repair, RepairState
+from ingest.models.repairs import LetterGroup, Repair, RepairKind, RepairState
 
 __all__ = [
     "DeadLetter",
@@ -11,5 +11,6 @@ __all__ = [
     "IngestMinute",
     "LetterGroup",
     "Repair",
+    "RepairKind",
     "RepairState",
 ]

@@ -9,6 +9,12 @@ from portal.kernel import clock
 from portal.kernel.identifiers import uuid7
 
 
+class RepairKind(models.TextChoices):
+    REPAIR = "repair", "Repair"
+    REPLAY = "replay", "Replay"
+    DISCARD = "discard", "Discard"
+
+
 class RepairState(models.TextChoices):
     DRAFT = "draft", "Draft"
     CHECKING = "checking", "Dry run under way"
@@ -21,14 +27,16 @@ class RepairState(models.TextChoices):
 
 
 class Repair(models.Model):
-    """Steps that put a group of dead letters right, from their declaration to the replay.
+    """What is done about groups of dead letters, from its declaration to its end.
 
-    Without steps it is a plain replay: the same events through the door again. `until` is the last
-    receipt it covers, so that what a dry run counted is what is replayed. `dry_run` and `outcome`
+    A repair puts events right by steps and needs a dry run and an approval; a plain replay sends
+    them through the door as they are; a discard gives them up, with `note` as its reason. `until`
+    is the last receipt that is covered: of its dry run, then of its start. `dry_run` and `outcome`
     hold counts, rules and places, never a submitted value.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=7, choices=RepairKind.choices, default=RepairKind.REPAIR)
     group_keys = models.JSONField()
     type = models.TextField()
     stream = models.ForeignKey(
@@ -36,9 +44,7 @@ class Repair(models.Model):
     )
     steps = models.JSONField(default=list)
     note = models.CharField(max_length=500, blank=True, default="")
-    state = models.CharField(
-        max_length=12, choices=RepairState.choices, default=RepairState.DRAFT
-    )
+    state = models.CharField(max_length=12, choices=RepairState.choices, default=RepairState.DRAFT)
     until = models.DateTimeField()
     rate = models.PositiveIntegerField(default=5000)
     dry_run = models.JSONField(default=dict)

@@ -19,7 +19,8 @@ from django.db.models.functions import TruncDate
 from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
-from ingest.models import DeadLetter
+from ingest.models import DeadLetter, LetterGroup
+from ingest.store import VERSION_MARK
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -45,7 +46,7 @@ SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Dead letters of one cause. `key` names the group in addresses."""
+    """Dead letters of one cause. `key` names the group in addresses; `version` is the producer's."""
 
     key: str
     reason: str
@@ -58,6 +59,12 @@ class Group:
     last_at: datetime
     detail: str
     per_day: tuple[int, ...]
+    code: str = ""
+    version: str = ""
+    growing_since: datetime | None = None
+    known_at: datetime | None = None
+    note: str = ""
+    assignee: str = ""
 
     @property
     def id(self) -> str:
@@ -78,8 +85,10 @@ class Group:
 
     @property
     def trend(self) -> str:
-        """New, growing, fading, steady or stopped, from the last days."""
+        """New, growing, fading, steady or stopped: from the last minutes, then the last days."""
         now = clock.now()
+        if self.growing_since is not None:
+            return "growing"
         if now - self.last_at > timedelta(days=1):
             return "stopped"
         if now - self.first_at < timedelta(days=1):
@@ -118,7 +127,7 @@ def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
 
 
 def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> list[Group]:
-    """The groups of a page of such rows, with 14 days of counts; four queries for all of them."""
+    """The groups of a page of such rows, with 14 days of counts; five queries for all of them."""
     keys = [row["group_key"] for row in rows]
     letters = visible_dead_letters(actor).filter(state=state, group_key__in=keys).order_by()
     newest = dict(
@@ -129,8 +138,13 @@ def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> 
     producers = Producer.objects.in_bulk([row["producer"] for row in rows])
     streams = Stream.objects.in_bulk([row["stream"] for row in rows if row["stream"]])
     per_day = _per_day(letters)
+    said = {
+        row.group_key: row
+        for row in LetterGroup.objects.select_related("assignee").filter(group_key__in=keys)
+    }
     found = []
     for row in rows:
+        about = said.get(row["group_key"])
         errors = newest.get(row["group_key"]) or []
         stream, producer = streams.get(row["stream"]), producers.get(row["producer"])
         found.append(
@@ -146,6 +160,12 @@ def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> 
                 last_at=row["last"],
                 detail=f"{errors[0]['pointer']} {errors[0]['detail']}".strip() if errors else "",
                 per_day=per_day.get(row["group_key"], (0,) * DAYS),
+                code=errors[0]["code"] if errors else "",
+                version=version_of(row["group_key"]),
+                growing_since=about.growing_since if about else None,
+                known_at=about.known_at if about else None,
+                note=about.note if about else "",
+                assignee=about.assignee.email if about and about.assignee else "",
             )
         )
     return found
@@ -216,6 +236,25 @@ def key_of(group: str) -> str:
     if "\0" in key:
         raise NotFoundError
     return key
+
+
+def version_of(key: str) -> str:
+    """The producer's version inside a group's key; empty when its events named none."""
+    return key.rpartition(VERSION_MARK)[2] if VERSION_MARK in key else ""
+
+
+def waiting_letters(types: Sequence[str], *, limit: int = 50) -> list[tuple[str, int]]:
+    """Groups of open letters of types that were unknown when they came, with their counts."""
+    rows = (
+        DeadLetter.objects.filter(
+            state="open", reason="unknown_stream", type__in=types,
+            received_at__gte=clock.now() - KEPT,
+        )
+        .order_by()
+        .values_list("group_key")
+        .annotate(count=Count("id"))
+    )  # fmt: skip
+    return list(rows.order_by("-count", "group_key")[:limit])
 
 
 def producer_id(name: str) -> int:
