@@ -12,7 +12,7 @@ from catalog.models import Producer, Stream
 from catalog.services.changes import publish_schema
 from catalog.services.producers import create_producer
 from governance.errors import NotOwnRequestError, RoleNeededError
-from governance.models import AuditEntry, Job, Notice, Team
+from governance.models import AuditEntry, Job, Notice, Team, User
 from governance.models.jobs import JobState
 from governance.services import jobs
 from governance.types import Role
@@ -156,7 +156,9 @@ def test_a_repair_goes_from_dry_run_over_approval_to_events_that_are_stored_once
     assert repair.state == RepairState.PART_APPLIED
     assert (repair.outcome["accepted"], repair.outcome["refused"]) == (4, 1)
     actions = list(
-        AuditEntry.objects.filter(action__startswith="dead_letter.").values_list("action", flat=True)
+        AuditEntry.objects.filter(action__startswith="dead_letter.").values_list(
+            "action", flat=True
+        )
     )
     assert sorted(actions) == [
         "dead_letter.repair_approved", "dead_letter.repair_declared",
@@ -348,7 +350,7 @@ def test_bytes_that_are_no_event_stay_with_a_clear_word(shop: Shop) -> None:
         cursor.execute("UPDATE ingest_dead_letter SET body = '{\"a' WHERE event_id = 'e0'")
         cursor.execute(
             "UPDATE ingest_dead_letter SET content_type = 'text/plain',"
-            " body = '{\"event\": \"Counted\", \"messageId\": \"e1\"}' WHERE event_id = 'e1'"
+            ' body = \'{"event": "Counted", "messageId": "e1"}\' WHERE event_id = \'e1\''
         )
     repair = checked(shop)
     assert repair.dry_run["refused"] == 2
@@ -429,8 +431,6 @@ def test_groups_are_told_apart_by_the_version_of_their_producer(shop: Shop) -> N
 
 def test_a_group_can_be_given_to_somebody_and_called_known(shop: Shop) -> None:
     shop.send({"n": "1"})
-    from governance.models import User  # noqa: PLC0415
-
     letters.assign_group(shop.group(), User.objects.get(pk=shop.ben.id), actor=shop.ada)
     letters.mark_known(shop.group(), actor=shop.ada, note="9.14.1 is on its way.")
     group = shop.group()
