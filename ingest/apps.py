@@ -12,7 +12,8 @@ class IngestConfig(AppConfig):
         from catalog.samples import offer_discovered  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
-        from ingest.services.letter_jobs import DRY_RUN, REPLAY, STEPS  # noqa: PLC0415
+        from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415
+        from ingest.services.letter_jobs import STEPS  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
 
         impact.register_replayer(replay_step)

@@ -9,7 +9,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -46,6 +46,7 @@ class Letter:
     id: UUID
     received_at: datetime
     producer_id: int
+    reason: str
     content_type: str
     body: bytes
 
@@ -73,11 +74,15 @@ class Verdict:
     fault: Fault | None = None
 
 
-def letter_of(row: dict[str, Any]) -> Letter:
+def letter_of(row: Mapping[str, Any]) -> Letter:
     return Letter(
-        UUID(str(row["id"])), row["received_at"], row["producer_id"], row["content_type"],
-        bytes(row["body"]),
-    )  # fmt: skip
+        id=UUID(str(row["id"])),
+        received_at=row["received_at"],
+        producer_id=row["producer_id"],
+        reason=row["reason"],
+        content_type=row["content_type"],
+        body=bytes(row["body"]),
+    )
 
 
 def document_of(letter: Letter) -> dict[str, Any]:
@@ -98,12 +103,19 @@ class Judge:
     """Judges letters against the catalog as it is now. One for each step of a job.
 
     `landings` are the streams whose owners approved that repaired events land there; None leaves it
-    to the producers' own permissions.
+    to the producers' own permissions. A rehearsal leaves nothing behind.
     """
 
-    def __init__(self, steps: Steps, *, landings: frozenset[int] | None = None) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        *,
+        landings: frozenset[int] | None = None,
+        is_rehearsal: bool = False,
+    ) -> None:
         self._steps = steps
         self._landings = landings
+        self._is_rehearsal = is_rehearsal
         self._directory = Directory()
         self._publishers: dict[int, Publisher | None] = {}
 
@@ -153,7 +165,7 @@ class Judge:
                 )
             return None
         envelopes = [envelope for _, envelope in pairs]
-        batch = Batch(publisher, now_us(), self._directory)
+        batch = Batch(publisher, now_us(), self._directory, is_rehearsal=self._is_rehearsal)
         batch.load(batch.names_to_load(envelopes))
         batch.load_contracts(batch.contracts_to_load(envelopes))
         for verdict, envelope in pairs:

@@ -48,7 +48,7 @@ class Mark(IntFlag):
     TIME_FROM_ID = 8  # came without a time; taken from its UUIDv7 id
     IMPORTED = 16
     CORRECTED = 32  # named an older version and was judged by the one that corrects it
-    REPLAYED = 64  # was a dead letter first
+    REPLAYED = 128  # was a dead letter first
 
 
 class Envelope(msgspec.Struct, gc=False):

@@ -292,13 +292,8 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     registered, leaves an audit row.
     """
     stream = _meant_stream(letter)
-    if stream is None:
-        if not (actor.is_admin or actor.has_role("on_call")):
-            return None
-    else:
-        needed = Permission.READ_PERSONAL if stream.is_personal else Permission.READ_PAYLOAD
-        if not access.may(actor, needed, stream):
-            return None
+    if not _may_read(actor, stream):
+        return None
     if stream is None or stream.is_personal:
         name = stream.name if stream is not None else letter.type
         audit.record(
@@ -309,6 +304,25 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
             after={"dead_letter": str(letter.id)},
         )
     return bytes(letter.body).decode("utf-8", "replace")
+
+
+def _may_read(actor: Actor, stream: Stream | None) -> bool:
+    if stream is None:
+        return actor.is_admin or actor.has_role("on_call")
+    needed = Permission.READ_PERSONAL if stream.is_personal else Permission.READ_PAYLOAD
+    return access.may(actor, needed, stream)
+
+
+def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
+    """Whether `readable_body` would give the bytes; leaves no trace, for it gives none."""
+    return _may_read(actor, _meant_stream(letter))
+
+
+def states_in(actor: Actor, key: str) -> dict[str, int]:
+    """How many letters of a group are open, replayed and discarded."""
+    rows = visible_dead_letters(actor).filter(group_key=key).order_by()
+    counted = dict(rows.values_list("state").annotate(count=Count("id")))
+    return {state: counted.get(state, 0) for state in ("open", "replayed", "discarded")}
 
 
 def parsed(body: str | None) -> object:

@@ -117,12 +117,7 @@ def _letters(actor: Actor, wanted: Sequence[Sequence[str]]) -> list[DeadLetter]:
 
 
 def _example(row: DeadLetter, steps: Steps) -> Example:
-    letter = letter_of(
-        {
-            "id": row.id, "received_at": row.received_at, "producer_id": row.producer_id,
-            "content_type": row.content_type, "body": row.body,
-        }
-    )  # fmt: skip
+    letter = letter_of(row.__dict__)  # fmt: skip
     before: Any = None
     try:
         before = document_of(letter)

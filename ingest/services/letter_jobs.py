@@ -78,7 +78,10 @@ def dry_run_step(job: Job) -> Step:
     if repair.state != RepairState.CHECKING:
         raise InvalidStateError("The repair was decided meanwhile.")
     place, total = _begin(job, repair)
-    judge, tally = Judge(_steps(repair)), Tally(repair.dry_run if job.cursor else None)
+    judge, tally = (
+        Judge(_steps(repair), is_rehearsal=True),
+        Tally(repair.dry_run if job.cursor else None),
+    )
     deadline = time.monotonic() + BUDGET_SECONDS
     is_finished = False
     while not is_finished and time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 --   after_id uuid, the place of the last one that was read; batch integer.
 -- Row: a letter with its bytes. Index: ingest_dead_letter_group, or the primary key.
 -- Locks: the rows given; rows that another transaction settles just now are left to it.
-SELECT id, received_at, producer_id, content_type, body, errors
+SELECT id, received_at, producer_id, reason, content_type, body
 FROM ingest_dead_letter
 WHERE state = 'open'
     AND group_key = ANY(%(keys)s::text[])

@@ -29,6 +29,7 @@ ARGUMENTS = {
     "request_id": "0192f0a0-0000-7000-8000-000000000001",
     "grant_id": "stream-u-1",
     "letter_id": "0192f0a0-0000-7000-8000-000000000002",
+    "repair_id": "0192f0a0-0000-7000-8000-000000000006",
     "event_id": "e1",
     "group": "bm9wZQ",
     "seq": 1,
