@@ -5,6 +5,7 @@ from celery import shared_task
 from ingest import partitions
 from ingest.connection import connect
 from ingest.services.deprecated_uses import forget_old_uses
+from ingest.services.growth import watch_growth
 from ingest.services.ladder import advance_due_streams
 
 
@@ -25,3 +26,9 @@ def advance_enforcement() -> None:
 def forget_uses() -> None:
     """Drop counts of uses that nobody looks at any more."""
     forget_old_uses()
+
+
+@shared_task(name="ingest.watch_dead_letters")
+def watch_dead_letters() -> None:
+    """Tell of groups of dead letters that grow."""
+    watch_growth()

@@ -163,6 +163,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
     "enforcement": {"task": "ingest.advance_enforcement", "schedule": 3600.0},
+    "dead-letters": {
+        "task": "ingest.watch_dead_letters",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},
     "checks": {"task": "quality.run_checks", "schedule": 60.0, "options": {"expires": 60}},

@@ -15,6 +15,7 @@ class PortalPartBody(TypedDict):
     producer: str
     extra: Any
     masked: list[str]
+    replayed: bool
 
 
 class EventBody(TypedDict):

@@ -16,6 +16,7 @@ from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission
 from ingest.models import Event
+from ingest.types import Mark
 from portal.http.pagination import Page, paginate
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -25,7 +26,10 @@ ORDER: Final = ("-occurred_at", "event_id")
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One accepted event as its reader may see it. `masked` names the paths held back."""
+    """One accepted event as its reader may see it. `masked` names the paths held back.
+
+    `is_replayed`: it was a dead letter first.
+    """
 
     stream: str
     id: str
@@ -40,6 +44,7 @@ class StoredEvent:
     binary: bytes | None
     extra: Any
     masked: tuple[str, ...]
+    is_replayed: bool = False
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The event in the structured JSON form, with what the portal knows beside it."""
@@ -58,6 +63,7 @@ class StoredEvent:
                 "producer": self.producer,
                 "extra": self.extra,
                 "masked": list(self.masked),
+                "replayed": self.is_replayed,
             },
         }
 
@@ -146,6 +152,7 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
                 binary=None if holds_back else binary,
                 extra=None if holds_back else row.extra,
                 masked=() if in_clear else tuple(held),
+                is_replayed=bool(row.marks & Mark.REPLAYED),
             )
         )
     if in_clear and touched:

@@ -1,6 +1,6 @@
 """Reading what is done about dead letters: repairs, replays and discards, with how far they are.
 
-Who may see a stream's dead letters sees what is done about them. Examples are made anew from the
+Who may see a stream's dead letters, or approve on it, sees what is done about them. Examples are made anew from the
 bytes when somebody looks, for who may read those bytes; none are kept.
 """
 
@@ -48,7 +48,8 @@ def visible_repairs(actor: Actor) -> QuerySet[Repair]:
     if actor.is_admin or actor.has_role("on_call"):
         return rows if "read" in actor.scopes else rows.none()
     owned = access.permitted(actor, Permission.EDIT, Stream.objects.all(), scope="read")
-    return rows.filter(stream__in=owned.values("pk"))
+    decided = access.permitted(actor, Permission.APPROVE, Stream.objects.all(), scope="read")
+    return rows.filter(Q(stream__in=owned.values("pk")) | Q(stream__in=decided.values("pk")))
 
 
 def get_repair(actor: Actor, repair_id: UUID) -> Repair:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "check-contract": "check contracts against the catalog, for CI",
     "keys": "make and revoke credentials",
     "demo": "load the demo workspace",
+    "replay": "replay dead letters, as they are or by an approved repair",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify the audit chain",
     "verify-statistics": "run numeric cases against the shipped functions",

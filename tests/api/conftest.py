@@ -35,7 +35,7 @@ from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
 from governance.types import Permission, Role
 from ingest import partitions
-from ingest.models import DiscoveredStream, IngestMinute
+from ingest.models import DiscoveredStream, IngestMinute, Repair, RepairState
 from portal.checks import routes
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -46,6 +46,7 @@ NAME = "zebra.plan_agreed"
 SECRET = b"zebra"
 PERSONAL = b"ada@zebra.example"
 LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
+REPAIR = UUID("0192f0a0-0000-7000-8000-00000000000b")
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -58,6 +59,7 @@ ARGUMENTS = {
     "event_id": "e1",
     "version": "1",
     "letter_id": str(LETTER),
+    "repair_id": str(REPAIR),
     "group": "emVicmE",
     "seq": "1",
     "key_id": "abcdefgh",
@@ -176,6 +178,11 @@ def _send(stream: Stream, producer: Producer) -> None:
         type=stream.name, first_seen_at=now, last_seen_at=now, events=1, producer_id=producer.pk
     )
     StreamCount.objects.create(stream_id=stream.pk, start=minute, events=4)
+    Repair.objects.create(
+        id=REPAIR, group_keys=["zebra"], type=stream.name, stream=stream, until=now,
+        steps=[{"do": "remove", "at": "/data/zebra_code"}], state=RepairState.APPLIED,
+        declared_by="ada@zebra.example", applied_at=now, note="A zebra.",
+    )  # fmt: skip
 
 
 def _alarm(stream: Stream) -> Alarm:

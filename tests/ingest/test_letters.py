@@ -1,11 +1,13 @@
 """Dead letters put right: dry run, approval, replay exactly once, discard; through the services."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 
 from catalog.models import Producer, Stream
@@ -21,7 +23,7 @@ from ingest.models import DeadLetter, Repair, RepairState
 from ingest.pipeline import accept_events
 from ingest.repairs import compile_steps
 from ingest.selectors import dead_letters, repairs
-from ingest.services import letter_jobs, letters
+from ingest.services import growth, letter_jobs, letters
 from ingest.store import close_writer
 from ingest.types import Mark
 from portal.kernel import clock
@@ -461,3 +463,65 @@ def test_an_unknown_error_names_no_value() -> None:
     with pytest.raises(PortalError) as caught:
         compile_steps([{"do": "cast", "at": "/id", "to": "string"}])
     assert caught.value.errors[0].pointer == "/steps/0/at"
+
+
+def test_growth_is_told_once_an_episode_to_owners_and_on_call(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_call, stranger = make_actor(Role.ON_CALL), make_actor(Role.ENGINEER)
+    monkeypatch.setattr(growth, "LEAST", 5)
+    shop.send(*[{"n": "x"}] * 4, producerversion="9.14.0")
+    assert growth.watch_growth() == 0
+    shop.send({"n": "x"}, start=9, producerversion="9.14.0")
+    assert (growth.watch_growth(), growth.watch_growth()) == (1, 0)
+    told = Notice.objects.filter(kind="alarm_raised")
+    assert set(told.values_list("user_id", flat=True)) == {
+        shop.ada.id, shop.ben.id, on_call.id,
+    }  # fmt: skip
+    assert not told.filter(user_id=stranger.id).exists()
+    first = told[0]
+    assert "5 events of android 9.14.0" in first.sentence.replace("\u00a0", " ")
+    assert first.url == f"/dead-letters/{shop.group().id}/"
+    assert shop.group().trend == "growing"
+    with time_machine.travel(clock.now() + timedelta(minutes=41), tick=False):
+        assert growth.watch_growth() == 0
+        assert shop.group().growing_since is None
+        shop.send(*[{"n": "x"}] * 9, start=20, producerversion="9.14.0")
+        assert growth.watch_growth() == 1, "it usually gets one or two in ten minutes"
+    assert told.count() == 6
+
+
+def test_what_a_group_always_gets_is_no_growth(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "LEAST", 5)
+    shop.send(*[{"n": "x"}] * 20)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE ingest_dead_letter SET received_at = received_at - interval '15 minutes'"
+        )
+    shop.send(*[{"n": "x"}] * 20, start=50)
+    assert growth.watch_growth() == 0
+
+
+def test_two_workers_store_each_event_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.send(*[{"n": str(number)} for number in range(40)])
+    monkeypatch.setattr(letter_jobs, "PACE_SECONDS", 0.001)
+    first, second = approved(shop), approved(shop)
+    letters.apply_repair(first, actor=shop.ada)
+    letters.apply_repair(second, actor=shop.ada)
+
+    def work() -> None:
+        try:
+            run()
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(shop.stored()) == 40
+    assert shop.totals()["replayed"] == 40
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.outcome["accepted"] + second.outcome["accepted"] == 40

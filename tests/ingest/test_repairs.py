@@ -14,7 +14,9 @@ from portal.kernel.cel import CelError, compile_expression
 from portal.kernel.errors import InvalidError
 
 names = st.sampled_from(["a", "b", "a/b", "~", "0", "ä"])
-scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text("ab1-. é", max_size=20)
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text("ab1-. é", max_size=20)
+)
 values = st.recursive(
     scalars | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
