@@ -112,8 +112,7 @@ def newest_of(actor: Actor, group: Group) -> dict[str, Any]:
     One whose reading is logged is left to the page of the group: a list must not read it by itself,
     let alone each time it refreshes.
     """
-    rows = dead_letters.visible_dead_letters(actor).filter(group_key=group.key)
-    newest = rows.order_by("-received_at", "id").first()
+    newest = dead_letters.example_of(actor, group.key)
     if newest is not None and dead_letters.is_logged(newest):
         return {"newest": newest, "is_logged": True}
     return _shown(actor, newest)
@@ -149,7 +148,7 @@ def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
     )
     found = dead_letters.group_of(actor, key)
     looked_at = _letter(actor, asked["letter"], key) if "letter" in asked else None
-    context = _shown(actor, looked_at or (page.items[0] if page.items else None))
+    context = _shown(actor, looked_at or _first(actor, key, page.items, asked))
     return render(
         request,
         "ingest/dead_letter_group.html",
@@ -166,6 +165,15 @@ def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
             **done_about(actor, found),
         },
     )
+
+
+def _first(
+    actor: Actor, key: str, letters: list[DeadLetter], asked: dict[str, Any]
+) -> DeadLetter | None:
+    """The letter that a page of a group shows: an open one, or the first of a later page."""
+    if "cursor" in asked:
+        return letters[0] if letters else None
+    return dead_letters.example_of(actor, key)
 
 
 def _letter(actor: Actor, text: str, key: str) -> DeadLetter:
@@ -214,17 +222,12 @@ def _act(how: str, group: Group, actor: Actor, request: HttpRequest) -> Repair |
     if how == "own":
         steps = _own_steps(request.POST.get("steps", ""))
     else:
-        document = _shown(actor, _newest(actor, group))["document"]
+        document = _shown(actor, dead_letters.example_of(actor, group.key))["document"]
         event = document if isinstance(document, dict) else None
         steps = chosen_steps(suggestions_for(actor, group, document=event), how) or []
     repair = services.declare_repair(group, steps, actor=actor, note=request.POST.get("note", ""))
     services.start_dry_run(repair, actor=actor)
     return repair
-
-
-def _newest(actor: Actor, group: Group) -> DeadLetter | None:
-    rows = dead_letters.visible_dead_letters(actor).filter(group_key=group.key)
-    return rows.order_by("-received_at", "id").first()
 
 
 def _own_steps(text: str) -> list[Any]:

@@ -199,6 +199,12 @@ def group_of(actor: Actor, key: str) -> Group:
     raise NotFoundError
 
 
+def example_of(actor: Actor, key: str) -> DeadLetter | None:
+    """The newest letter of a group that is open, else the newest of it."""
+    rows = visible_dead_letters(actor).filter(group_key=key).order_by("-received_at", "id")
+    return rows.filter(state="open").first() or rows.first()
+
+
 def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
     found = visible_dead_letters(actor).filter(id=letter_id).first()
     if found is None:

@@ -6,8 +6,6 @@ from typing import Any, Final
 from catalog.models import SchemaVersion, Stream
 from governance import access
 from ingest.models import DeadLetter
-from ingest.repairs import StepError
-from ingest.replaying import document_of, letter_of
 from ingest.selectors import dead_letters
 from ingest.suggestions import Suggestion, suggest
 from portal.kernel.actor import Actor
@@ -22,7 +20,7 @@ def suggestions_for(
 
     Without it no byte is read, so what only the event says is not suggested.
     """
-    newest = newest_letter(actor, group.key)
+    newest = dead_letters.example_of(actor, group.key)
     if newest is None:
         return []
     streams = []
@@ -35,11 +33,6 @@ def suggestions_for(
     return suggest(newest.errors, _schema(newest), event=event, streams=streams)
 
 
-def newest_letter(actor: Actor, key: str) -> DeadLetter | None:
-    rows = dead_letters.visible_dead_letters(actor).filter(group_key=key)
-    return rows.order_by("-received_at", "id").first()
-
-
 def _schema(letter: DeadLetter) -> Any:
     """The contract that judged it, or the stream's current one."""
     stream = Stream.objects.filter(pk=letter.stream_id or 0).first()
@@ -47,15 +40,3 @@ def _schema(letter: DeadLetter) -> Any:
         return None
     rows = SchemaVersion.objects.filter(stream=stream, version=stream.default_version)
     return rows.values_list("document", flat=True).first()
-
-
-def readable_event(actor: Actor, letter: DeadLetter) -> Mapping[str, Any] | None:
-    """The event of a letter for who may read it; reading leaves the same trace as on its page."""
-    if dead_letters.readable_body(actor, letter) is None:
-        return None
-    try:
-        return document_of(
-            letter_of(letter.__dict__)
-        )  # fmt: skip
-    except StepError:
-        return None
