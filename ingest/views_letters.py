@@ -287,7 +287,7 @@ def _one(actor: Actor, row: Repair, *, with_examples: bool = True) -> dict[str, 
     is_settled = with_examples and not one.is_live
     return {
         "one": one,
-        "examples": selectors.examples_of(actor, row, limit=6) if is_settled else None,
+        "examples": selectors.examples_of(actor, row, limit=4) if is_settled else None,
         "wants_examples": is_settled and bool(one.checked) and row.kind == "repair",
         "rates": rate_choices(one.passed),
         "default_rate": services.DEFAULT_RATE,

@@ -4,7 +4,7 @@ Who may see a stream's dead letters, or approve on it, sees what is done about t
 bytes when somebody looks, for who may read those bytes; none are kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,8 +23,10 @@ from ingest.replaying import document_of, letter_of
 from ingest.selectors import dead_letters
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError
+from portal.kernel.strict_json import pointer_part
 
 MAX_KEYS: Final = 50
+_ABSENT: Final = object()
 # The kinds of work: `ingest.services.letter_jobs` does their steps.
 DRY_RUN: Final = "dead_letters.dry_run"
 REPLAY: Final = "dead_letters.replay"
@@ -32,7 +34,10 @@ REPLAY: Final = "dead_letters.replay"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One event before and after the steps, or the fault that keeps it out."""
+    """One event before and after the steps, or the fault that keeps it out.
+
+    `changed` are the places that the steps change, or the one that they cannot.
+    """
 
     letter: UUID
     event_id: str
@@ -40,6 +45,7 @@ class Example:
     after: Any
     fault: str
     pointer: str
+    changed: tuple[str, ...] = ()
 
 
 def visible_repairs(actor: Actor) -> QuerySet[Repair]:
@@ -96,7 +102,7 @@ def examples_of(actor: Actor, repair: Repair, *, limit: int = 10) -> list[Exampl
     Each body that is shown is read as on any page: of a personal stream it leaves an audit row.
     """
     counts = repair.dry_run
-    wanted = [*counts.get("fails", []), *counts.get("passes", [])][:limit]
+    wanted = [*counts.get("fails", [])[: limit // 2], *counts.get("passes", [])[: limit // 2]]
     letters = _letters(actor, wanted)
     steps = steps_of(repair)
     found = []
@@ -122,9 +128,24 @@ def _example(row: DeadLetter, steps: Steps) -> Example:
     before: Any = None
     try:
         before = document_of(letter)
-        return Example(row.id, row.event_id, before, steps.apply(before), "", "")
+        after = steps.apply(before)
     except StepError as error:
-        return Example(row.id, row.event_id, before, None, error.detail, error.pointer)
+        places = (error.pointer,)
+        return Example(row.id, row.event_id, before, None, error.detail, error.pointer, places)
+    return Example(row.id, row.event_id, before, after, "", "", tuple(_changed(before, after, "")))
+
+
+def _changed(before: Any, after: Any, pointer: str) -> Iterator[str]:
+    """The places at which two documents differ, in either."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in before.keys() | after.keys():
+            place = f"{pointer}/{pointer_part(key)}"
+            yield from _changed(before.get(key, _ABSENT), after.get(key, _ABSENT), place)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from _changed(*pair, f"{pointer}/{index}")
+    elif before != after or type(before) is not type(after):
+        yield pointer
 
 
 def states_of(keys: Sequence[str]) -> Mapping[str, LetterGroup]:

@@ -386,6 +386,7 @@ def test_examples_are_for_who_may_read_the_bytes(shop: Shop) -> None:
         ("x", None), ("1", 1),
     ]  # fmt: skip
     assert found[0].pointer == "/data/n"
+    assert [one.changed for one in found] == [("/data/n",)] * 2
     assert repairs.examples_of(make_actor(Role.ON_CALL), repair) is None
 
 
