@@ -1,6 +1,6 @@
 """What the pages of dead letters show of a group: ways to put it right, and what was done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One repair, replay or discard as pages show it."""
+    """One repair, replay or discard as lists show it."""
 
     row: Repair
     job: Job | None
@@ -70,13 +70,7 @@ class Shown:
     said: list[str]
     passed: int
     checked: int
-    faults: list[Faults]
-    may_handle: bool
-    may_approve: bool
-    is_own: bool
     is_live: bool
-    seconds: float
-    streams: list[str]
 
     @property
     def key(self) -> str:
@@ -87,10 +81,6 @@ class Shown:
         return dead_letters.group_id(self.key)
 
     @property
-    def is_over(self) -> bool:
-        return self.row.finished_at is not None
-
-    @property
     def verdict(self) -> str:
         """How the dry run went: ok, warn or bad."""
         if not self.passed:
@@ -98,13 +88,27 @@ class Shown:
         return "ok" if self.passed * 20 >= self.checked * 19 else "warn"
 
 
-def shown(actor: Actor, row: Repair) -> Shown:
-    job = selectors.job_of(row)
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What somebody may do about one, and what its page says beside it."""
+
+    faults: list[Faults]
+    may_handle: bool
+    may_approve: bool
+    is_own: bool
+    streams: list[str]
+
+
+def listed(rows: Sequence[Repair]) -> list[Shown]:
+    """Many, with their work in one query."""
+    jobs = selectors.jobs_of(rows)
+    return [shown(row, jobs.get(str(row.pk))) for row in rows]
+
+
+def shown(row: Repair, job: Job | None) -> Shown:
     standing = selectors.standing_of(row, job)
     css, word = STANDINGS[standing]
     counts = row.outcome or row.dry_run
-    passed = counts.get("accepted", 0) + counts.get("duplicate", 0)
-    faults = sorted(counts.get("faults", {}).values(), key=lambda fault: -fault["events"])
     return Shown(
         row=row,
         job=job,
@@ -112,8 +116,16 @@ def shown(actor: Actor, row: Repair) -> Shown:
         css=css,
         word=word,
         said=selectors.steps_of(row).said,
-        passed=passed,
+        passed=counts.get("accepted", 0) + counts.get("duplicate", 0),
         checked=counts.get("checked", 0),
+        is_live=standing in ("checking", "applying"),
+    )
+
+
+def hands(actor: Actor, row: Repair) -> Hands:
+    counts = row.outcome or row.dry_run
+    faults = sorted(counts.get("faults", {}).values(), key=lambda fault: -fault["events"])
+    return Hands(
         faults=[
             Faults(fault["events"], fault["pointer"], fault["detail"], fault["reason"])
             for fault in faults[:6]
@@ -121,8 +133,6 @@ def shown(actor: Actor, row: Repair) -> Shown:
         may_handle=services.may_handle(actor, row.stream),
         may_approve=services.may_approve(actor, row),
         is_own=actor.is_person and row.declared_by_user == actor.id,
-        is_live=standing in ("checking", "applying"),
-        seconds=services.seconds_left(passed, row.rate),
         streams=[stream.name for stream in services.landings_of(row)],
     )
 
@@ -154,8 +164,8 @@ def rate_choices(letters: int) -> list[tuple[int, str, str]]:
 
 def done_about(actor: Actor, group: Group) -> dict[str, Any]:
     """What was done about a group: what waits or runs first, then what is over."""
-    rows = [shown(actor, row) for row in selectors.repairs_of_group(actor, group.key)]
-    live = [row for row in rows if row.row.state in LIVE and not row.is_over]
+    rows = listed(selectors.repairs_of_group(actor, group.key))
+    live = [row for row in rows if row.row.state in LIVE and row.word != "Stopped"]
     return {"live": live[0] if live else None, "past": [row for row in rows if row not in live[:1]]}
 
 

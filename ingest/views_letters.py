@@ -14,7 +14,15 @@ from catalog.models import Producer
 from catalog.selectors.streams import get_stream
 from governance.middleware import request_actor
 from governance.models import User
-from ingest.letter_pages import chosen_steps, done_about, put_right, rate_choices, shown
+from ingest.letter_pages import (
+    chosen_steps,
+    done_about,
+    hands,
+    listed,
+    put_right,
+    rate_choices,
+    shown,
+)
 from ingest.models import DeadLetter, Repair
 from ingest.selectors import dead_letters, discovered
 from ingest.selectors import repairs as selectors
@@ -258,7 +266,7 @@ def replays(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "ingest/replays.html",
-        {"rows": [shown(actor, row) for row in page.items], "next": page.next},
+        {"rows": listed(page.items), "next": page.next},
     )
 
 
@@ -283,10 +291,11 @@ def replay_state(request: HttpRequest, repair_id: UUID) -> HttpResponse:
 
 
 def _one(actor: Actor, row: Repair, *, with_examples: bool = True) -> dict[str, Any]:
-    one = shown(actor, row)
+    one = shown(row, selectors.job_of(row))
     is_settled = with_examples and not one.is_live
     return {
         "one": one,
+        "hands": hands(actor, row),
         "examples": selectors.examples_of(actor, row, limit=4) if is_settled else None,
         "wants_examples": is_settled and bool(one.checked) and row.kind == "repair",
         "rates": rate_choices(one.passed),

@@ -319,7 +319,8 @@ def _page(rows: Any, asked: dict[str, Any]) -> Response:
     page = paginate(
         rows, order=("-declared_at", "id"), limit=asked.get("limit"), cursor=asked.get("cursor")
     )
-    return Response(page.as_dict(lambda row: repair(row, selectors.job_of(row))))
+    jobs = selectors.jobs_of(page.items)
+    return Response(page.as_dict(lambda row: repair(row, jobs.get(str(row.pk)))))
 
 
 class RepairDetail(ApiView):

@@ -78,6 +78,19 @@ def job_of(repair: Repair) -> Job | None:
     return newest_job(kind, repair.ref)
 
 
+def jobs_of(rows: Sequence[Repair]) -> dict[str, Job]:
+    """The work behind each of many, by the repair's id, in one query."""
+    keys = {str(row.pk): DRY_RUN if row.applied_at is None else REPLAY for row in rows}
+    found = Job.objects.filter(
+        object_kind="repair", object_key__in=keys, kind__in=(DRY_RUN, REPLAY)
+    )
+    return {
+        job.object_key: job
+        for job in found.order_by("created_at")
+        if job.kind == keys[job.object_key]
+    }
+
+
 def standing_of(repair: Repair, job: Job | None) -> str:
     """The state in a word for people: work that was stopped or failed shows in it."""
     if job is not None and repair.state in (RepairState.CHECKING, RepairState.APPLYING):

@@ -18,7 +18,7 @@ def test_a_group_is_put_right_with_the_keyboard_and_its_dry_run_is_followed(
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement.matches('a.rsn')")
     pane = page.locator(".pane")
-    reason, steps = pane.get_by_label("Reason"), pane.locator("textarea")
+    reason, steps = pane.locator("input[name=reason]"), pane.locator("textarea")
     expect(pane.get_by_text("Dry run on")).to_be_visible()
     expect(reason).to_be_hidden()
     pane.get_by_text("Discard with a reason").click()

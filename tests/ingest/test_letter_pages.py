@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import ProducerStream, Stream
 from catalog.services.changes import publish_schema
@@ -17,6 +18,7 @@ from governance.models import AuditEntry, User
 from governance.types import Permission, Role
 from ingest.admission import directory
 from ingest.models import Repair
+from ingest.services import letters
 from ingest.store import close_writer
 from portal.kernel.actor import SYSTEM
 from tests.catalog.test_register_page import form_of
@@ -264,3 +266,24 @@ def test_a_discovered_type_is_registered_and_its_events_are_replayed(shop: Shop)
     assert "No event waits for this stream." in again
     assert page_of(stranger.pk).post(f"/streams/{stream.name}/waiting/").status_code in (302, 403)
     assert Repair.objects.count() == 1
+
+
+def test_lists_of_replays_ask_no_more_for_more_rows(shop: Shop) -> None:
+    shop.send({"n": "1"})
+    group, page, rest = shop.group(), page_of(shop.ada.id), api(shop.ada.id)
+    counts = []
+    for many in (1, 5):
+        for _ in range(many):
+            repair = letters.declare_repair(group, CAST, actor=shop.ada)
+            letters.start_dry_run(repair, actor=shop.ada)
+        found = []
+        for client, path in (
+            (page, "/replays/"), (page, f"/dead-letters/{group.id}/"),
+            (rest, "/api/v1/dead-letters/repairs"),
+        ):  # fmt: skip
+            client.get(path)
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(path).status_code == 200
+            found.append(len(queries))
+        counts.append(found)
+    assert counts[0] == counts[1]
