@@ -8,6 +8,7 @@
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -119,14 +120,21 @@ class Judge:
         self._directory = Directory()
         self._publishers: dict[int, Publisher | None] = {}
 
-    def judge(self, letters: Sequence[Letter]) -> tuple[list[Verdict], list[Batch]]:
+    def judge(
+        self, letters: Sequence[Letter], *, deadline: float | None = None
+    ) -> tuple[list[Verdict], list[Batch]]:
         """A verdict for each letter, in order, and the batches (one a producer) to be stored.
 
-        The batches hold only what may be stored.
+        The batches hold only what may be stored. Past the deadline (of the monotonic clock) no
+        letter is begun after the first, for an expression may take half a second.
         """
-        verdicts = [Verdict(letter) for letter in letters]
+        verdicts: list[Verdict] = []
         by_producer: dict[int, list[tuple[Verdict, Envelope]]] = {}
-        for verdict in verdicts:
+        for letter in letters:
+            if verdicts and deadline is not None and time.monotonic() >= deadline:
+                break
+            verdict = Verdict(letter)
+            verdicts.append(verdict)
             envelope = self._envelope(verdict)
             if envelope is not None:
                 found = by_producer.setdefault(verdict.letter.producer_id, [])

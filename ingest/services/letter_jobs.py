@@ -47,6 +47,7 @@ PACE_SECONDS: Final = 0.25
 RATES: Final = (1_000, 5_000, 20_000)
 BATCH: Final = 500
 MAX_BATCH: Final = 2_000
+MAX_BYTES: Final = 16 * 1024 * 1024
 _DAY_US: Final = 86_400_000_000
 _NOWHERE: Final = "00000000-0000-0000-0000-000000000000"
 _READ: Final = sql.load("ingest", "letters_to_judge")
@@ -68,6 +69,10 @@ class Place:
     def of(cls, cursor: Mapping[str, Any]) -> "Place":
         return cls(datetime.fromisoformat(cursor["at"]), cursor["id"])
 
+    @classmethod
+    def after(cls, letter: Letter) -> "Place":
+        return cls(letter.received_at, str(letter.id))
+
     def as_cursor(self, total: int) -> dict[str, Any]:
         return {"at": self.at.isoformat(), "id": self.id, "total": total}
 
@@ -83,15 +88,15 @@ def dry_run_step(job: Job) -> Step:
         Tally(repair.dry_run if job.cursor else None),
     )
     deadline = time.monotonic() + BUDGET_SECONDS
-    is_finished = False
-    while not is_finished and time.monotonic() < deadline:
+    while True:
         letters = _letters(_READ, repair, place, BATCH)
-        is_finished = len(letters) < BATCH
-        for part in _parts(letters, deadline):
-            verdicts, _ = judge.judge(part)
+        is_finished = not letters
+        if letters:
+            verdicts, _ = judge.judge(letters, deadline=deadline)
             tally.add(verdicts, rehearse(verdicts))
-            place = Place(part[-1].received_at, str(part[-1].id))
-            is_finished = is_finished and part[-1] is letters[-1]
+            place = Place.after(verdicts[-1].letter)
+        if is_finished or time.monotonic() >= deadline:
+            break
     repair.dry_run = tally.counts | {"at": clock.now().isoformat()}
     if is_finished:
         repair.state = RepairState.WAITING
@@ -117,8 +122,8 @@ def replay_step(job: Job) -> Step:
     elif letters:
         taken = _replay(repair, letters, tally)
     if taken:
-        place = Place(taken[-1].received_at, str(taken[-1].id))
-    is_finished = len(letters) < size and len(taken) == len(letters)
+        place = Place.after(taken[-1])
+    is_finished = not letters
     repair.outcome = tally.counts
     if is_finished:
         _finish(repair)
@@ -153,17 +158,10 @@ def _letters(statement: Statement, repair: Repair, place: Place, size: int) -> l
         statement,
         {
             "keys": repair.group_keys, "until": repair.until, "batch": size,
-            "after_at": place.at, "after_id": place.id,
+            "after_at": place.at, "after_id": place.id, "most_bytes": MAX_BYTES,
         },
     )  # fmt: skip
     return [letter_of(row) for row in rows]
-
-
-def _parts(letters: Sequence[Letter], deadline: float) -> list[Sequence[Letter]]:
-    """The letters in parts small enough that an expression that is slow cannot hold a step."""
-    if not letters or time.monotonic() >= deadline:
-        return []
-    return [letters[at : at + 50] for at in range(0, len(letters), 50)]
 
 
 def _wait_for_turn(job: Job) -> None:
@@ -179,15 +177,7 @@ def _replay(repair: Repair, letters: list[Letter], tally: Tally) -> list[Letter]
     if repair.kind == RepairKind.REPAIR:
         landings = frozenset(int(stream) for stream in repair.dry_run.get("streams", {}))
     judge = Judge(_steps(repair), landings=landings)
-    deadline = time.monotonic() + BUDGET_SECONDS
-    verdicts: list[Verdict] = []
-    batches: list[Batch] = []
-    for part in _parts(letters, deadline):
-        found, ready = judge.judge(part)
-        verdicts += found
-        batches += ready
-        if time.monotonic() >= deadline:
-            break
+    verdicts, batches = judge.judge(letters, deadline=time.monotonic() + BUDGET_SECONDS)
     _write(batches)
     done = Counter[str]()
     for verdict in verdicts:

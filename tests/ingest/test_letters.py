@@ -340,6 +340,23 @@ def test_a_replay_can_be_paused_resumed_and_stopped(
     assert len(shop.stored()) == 12
 
 
+def test_a_step_ends_in_time_and_reads_few_bytes_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.send(*[{"n": str(number), "note": "x" * 900} for number in range(9)])
+    monkeypatch.setattr(letter_jobs, "MAX_BYTES", 2_000)
+    repair = letters.declare_repair(shop.group(), CAST, actor=shop.ada)
+    job = letters.start_dry_run(repair, actor=shop.ada)
+    first = letter_jobs._letters(
+        letter_jobs._READ, repair, letter_jobs._begin(job, repair)[0], letter_jobs.BATCH
+    )
+    assert len(first) == 2, "two letters of about 1,100 bytes pass 2,000"
+    monkeypatch.setattr(letter_jobs, "BUDGET_SECONDS", 0.0001)
+    run()
+    repair.refresh_from_db()
+    assert (repair.state, repair.dry_run["accepted"]) == (RepairState.WAITING, 9)
+
+
 def test_a_rate_that_is_not_offered_is_refused(shop: Shop) -> None:
     shop.send({"n": "1"})
     with pytest.raises(InvalidError):
