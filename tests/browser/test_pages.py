@@ -16,7 +16,7 @@ PAGES = [
     "/streams/playback.heartbeat/samples/", "/streams/playback.heartbeat/activity/",
     "/streams/playback.heartbeat/use/", "/streams/new/", "/import/", "/fields/", "/search/?q=order",
     "/producers/", "/producers/android-app/", "/consumers/", "/consumers/fulfilment/",
-    "/domains/checkout/", "/ingest/", "/dead-letters/", "/quality/", "/experiments/",
+    "/domains/checkout/", "/ingest/", "/dead-letters/", "/discovered/", "/replays/", "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",
     "/teams/checkout/", "/people/1/", "/settings/", "/design/", "/api/docs",
