@@ -181,7 +181,7 @@ def _send(stream: Stream, producer: Producer) -> None:
     Repair.objects.create(
         id=REPAIR, group_keys=["zebra"], type=stream.name, stream=stream, until=now,
         steps=[{"do": "remove", "at": "/data/zebra_code"}], state=RepairState.APPLIED,
-        declared_by="ada@zebra.example", applied_at=now, note="A zebra.",
+        declared_by="owner@test.example", applied_at=now, note="A zebra.",
     )  # fmt: skip
 
 
