@@ -14,7 +14,9 @@ class IngestConfig(AppConfig):
         from ingest import door_segment  # noqa: PLC0415
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
+        from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415
         from ingest.services import archives  # noqa: PLC0415
+        from ingest.services.letter_jobs import STEPS  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
 
@@ -26,3 +28,7 @@ class IngestConfig(AppConfig):
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)
         offer_discovered(discovered.samples_of, discovered.types_for)
+        names = {DRY_RUN: "Dry run of a repair", REPLAY: "Replay of dead letters"}
+        for kind, step in STEPS.items():
+            face = job_kinds.Face(names[kind], "/replays/{key}/")
+            job_kinds.register(kind, step, face=face)

@@ -56,12 +56,17 @@ class Batch:
     new_sources: set[str] = field(default_factory=set)
     secrets: privacy.Secrets = field(default_factory=privacy.Secrets)
     ending: Ending | None = None  # of what its events name, the one that ends first
+    takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
     routes: dict[Head, Route] = field(default_factory=dict)
     _middles: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.is_import:
+        if self.takes_short_ways and not self.is_import:
             self.routes = self.directory.routes_of(self.publisher)
+
+    # When the dead letter that is replayed next first came: its window, its time when it has none,
+    # and its place in the table are of then; versions and permissions are of now.
+    first_us: int | None = None
 
     def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
         """The types that have to be looked up in the database before `take`."""
@@ -168,7 +173,7 @@ class Batch:
             return
         occurred_us, marks = self._time_of(envelope)
         refusal = admission.check_window(
-            stream, occurred_us, self.received_us, is_import=self.is_import
+            stream, occurred_us, self._came_us, is_import=self.is_import
         )
         if refusal is not None:
             self._refuse(envelope, stream, refusal)
@@ -274,12 +279,18 @@ class Batch:
     def _time_of(self, envelope: Envelope) -> tuple[int, int]:
         """The event's own time, and a mark of where it is from when it was not sent."""
         marks = Mark.IMPORTED.value if self.is_import else 0
+        if self.first_us is not None:
+            marks |= Mark.REPLAYED.value
         if envelope.occurred_us is not None:
             return envelope.occurred_us, marks
         from_id = us_of_uuid7(envelope.id)
         if from_id is not None:
             return from_id, marks | Mark.TIME_FROM_ID.value
-        return self.received_us, marks | Mark.TIME_FROM_RECEIPT.value
+        return self._came_us, marks | Mark.TIME_FROM_RECEIPT.value
+
+    @property
+    def _came_us(self) -> int:
+        return self.received_us if self.first_us is None else self.first_us
 
     def _validate(
         self,
@@ -335,7 +346,7 @@ class Batch:
     ) -> None:
         """Remember of an accepted event where others like it go, and a source that is new."""
         publisher = self.publisher
-        if envelope.head is not None and not self.is_import:
+        if envelope.head is not None and self.takes_short_ways and not self.is_import:
             route = routes.route_of(publisher, stream, named, contract, envelope.head)
             if route is not None:
                 self.routes[envelope.head] = route
@@ -379,7 +390,7 @@ class Batch:
                 track=track,
                 occurred_us=occurred_us,
                 event_id=envelope.id.encode("utf-8"),
-                received_us=self.received_us,
+                received_us=self._came_us,
                 producer_id=self.publisher.id,
                 version=contract.version,
                 subject=envelope.subject,
@@ -405,6 +416,7 @@ class Batch:
             self.publisher.id,
             self.received_us,
             is_rehearsal=self.is_rehearsal,
+            is_replay=self.first_us is not None,
             new_sources=frozenset(self.new_sources),
         )
 

@@ -47,6 +47,8 @@ from portal.kernel.identifiers import uuid7
 logger = logging.getLogger(__name__)
 
 MAX_GROUP_ROWS: Final = 2000
+MAX_VERSION_CHARACTERS: Final = 60
+VERSION_MARK: Final = "|producerversion="
 _MINUTE_US: Final = 60_000_000
 _DAY_US: Final = 86_400_000_000
 _MAX_TRIES: Final = 3
@@ -115,12 +117,14 @@ class Item(msgspec.Struct):
 
 
 class Submission(msgspec.Struct):
-    """The events of one request."""
+    """The events of one request, or of dead letters that are replayed: those are in the accounts
+    already, and leave no second dead letter."""
 
     items: list[Item]
     producer_id: int
     received_us: int
     is_rehearsal: bool = False
+    is_replay: bool = False
     new_sources: frozenset[str] = frozenset()
     waiter: "Future[None] | asyncio.Future[None] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
@@ -249,6 +253,8 @@ def _write_dead_letters(connection: Connection, group: Sequence[Submission]) -> 
     is told the dead letter it has."""
     refused: dict[Refusal, list[tuple[Item, Submission]]] = {}
     for submission in group:
+        if submission.is_replay:
+            continue
         for item in submission.items:
             if item.status is Status.DEAD_LETTERED and item.reason is not None:
                 refused.setdefault(_refusal(item, submission), []).append((item, submission))
@@ -312,13 +318,16 @@ def _pack_dead_letter(
 
 
 def group_key(item: Item, producer_id: int) -> str:
-    """What dead letters of one cause have in common: reason, type, producer, first broken rule."""
+    """What dead letters of one cause have in common: reason, type, producer and its version (the
+    extension `producerversion`), first broken rule and its place with array indexes left out."""
     rule = ""
     if item.errors:
         first = item.errors[0]
         place = "/".join("*" if step.isdigit() else step for step in first.pointer.split("/"))
         rule = f"{first.code} {place[:200]}"
-    return f"{item.reason or ''}|{item.envelope.type}|{producer_id}|{rule}"
+    version = str(item.envelope.extensions.get("producerversion", ""))[:MAX_VERSION_CHARACTERS]
+    key = f"{item.reason or ''}|{item.envelope.type}|{producer_id}|{rule}"
+    return f"{key}{VERSION_MARK}{version}" if version else key
 
 
 def _record_discoveries(connection: Connection, group: Sequence[Submission]) -> None:
@@ -366,6 +375,8 @@ _account_of: Final = attrgetter("stream_id", "status", "reason", "marks")
 def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> None:
     accounts: dict[tuple[int, int, int], list[int]] = {}
     for submission in group:
+        if submission.is_replay:
+            continue
         minute = submission.received_us - submission.received_us % _MINUTE_US
         for (stream, status, reason, marks), count in Counter(
             map(_account_of, submission.items)

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from ingest.services import compaction, field_expiry, retention, storage
 from ingest.services.deprecated_uses import forget_old_uses
+from ingest.services.growth import watch_growth
 from ingest.services.ladder import advance_due_streams
 from ingest.services.storage_runs import BusyError
 from ingest.services.suspects import suspect_due_streams
@@ -69,3 +70,9 @@ def forget_uses() -> None:
 def suspect_personal() -> None:
     """Look into samples of new events for personal values that nobody labelled."""
     suspect_due_streams()
+
+
+@shared_task(name="ingest.watch_dead_letters")
+def watch_dead_letters() -> None:
+    """Tell of groups of dead letters that grow."""
+    watch_growth()

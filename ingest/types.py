@@ -49,6 +49,7 @@ class Mark(IntFlag):
     IMPORTED = 16
     CORRECTED = 32  # named an older version and was judged by the one that corrects it
     MINIMISED = 64  # carried fields beyond the contract, which were taken out
+    REPLAYED = 128  # was a dead letter first
     FIELDS_EXPIRED = 1024  # a field whose own life was over was taken out; the hash is of before
 
 

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from ingest import (
     views_events,
+    views_letters,
     views_limits,
     views_pages,
     views_privacy,
@@ -20,12 +21,17 @@ urlpatterns = [
     path("ingest/storage/", views_storage.storage_page, name="storage"),
     path("ingest/storage/run/", views_storage.storage_run, name="storage_run"),
     path("streams/<str:name>/retention/", views_storage.stream_retention, name="stream_retention"),
-    path("dead-letters/", views_pages.dead_letter_groups, name="dead_letters"),
-    path("dead-letters/<str:group>/", views_pages.dead_letter_group, name="dead_letter_group"),
     path(
         "streams/<str:name>/suggestions/<int:number>/",
         views_privacy.decide,
         name="privacy_suggestion",
     ),
+    path("dead-letters/", views_letters.dead_letter_groups, name="dead_letters"),
+    path("dead-letters/<str:group>/", views_letters.dead_letter_group, name="dead_letter_group"),
+    path("replays/", views_letters.replays, name="replays"),
+    path("replays/<uuid:repair_id>/", views_letters.replay, name="replay"),
+    path("replays/<uuid:repair_id>/state/", views_letters.replay_state, name="replay_state"),
+    path("discovered/", views_letters.discovered_types, name="discovered"),
+    path("streams/<str:name>/waiting/", views_letters.replay_waiting, name="replay_waiting"),
     path("streams/<str:name>/events/<path:event_id>/", views_pages.event_page, name="event"),
 ]

@@ -77,7 +77,7 @@ def _spelled(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_spelled(part) for part in schema["anyOf"])
     if "enum" in schema:
-        return " | ".join(schema["enum"])
+        return " | ".join(map(str, schema["enum"]))
     kind = str(schema.get("format") or schema.get("type") or "anything")
     if kind == "array":
         return f"list of {_spelled(schema.get('items', {}))}"

@@ -184,6 +184,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "state": {"task": "ingest.compact_state", "schedule": 7200.0, "options": {"expires": 3600}},
     "storage": {"task": "ingest.measure_storage", "schedule": 600.0, "options": {"expires": 300}},
     "enforcement": {"task": "ingest.advance_enforcement", "schedule": 3600.0},
+    "dead-letters": {
+        "task": "ingest.watch_dead_letters",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
     "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from governance.middleware import request_actor
 from ingest.selectors import dead_letters, health
-from ingest.views_pages import newest_of
+from ingest.views_letters import newest_of
 from portal.http import words
 from portal.http.policy import declare
 from quality.drawing import story_charts

@@ -28,6 +28,7 @@ from governance.middleware import request_actor
 from governance.models import AuditEntry
 from governance.types import Permission
 from ingest.selectors import events, health
+from ingest.selectors.repairs import waiting_of_stream
 from ingest.selectors.suspects import suggestions_of
 from portal.http import parameters, words
 from portal.http.pagination import paginate
@@ -118,6 +119,7 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             ],
             "tags": stream.tags.order_by("slug"),
             "aliases": stream.aliases.order_by("alias")[:5],
+            "waiting": waiting_of_stream(stream)[0] if frame["may_edit"] else 0,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
         },
     )

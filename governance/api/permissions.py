@@ -17,6 +17,7 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SCOPES: Final = {
     "access.decide": "approve",
     "stream.approve": "approve",
+    "dead_letter.decide": "approve",
     "admin": "admin",
     "audit.read": "admin",
     "metrics": "metrics",

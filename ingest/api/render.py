@@ -18,6 +18,7 @@ class PortalPartBody(TypedDict):
     producer: str
     extra: Any
     masked: list[str]
+    replayed: bool
 
 
 class EventBody(TypedDict):
@@ -54,6 +55,11 @@ class DeadLetterBody(TypedDict):
     group: str
     content_type: str
     body_sha256: str
+    decided_at: Time | None
+    decided_by: str | None
+    decision: str | None
+    repair: UUID | None
+    tried: Any
 
 
 class DeadLetterDetailBody(DeadLetterBody):
@@ -79,10 +85,17 @@ def letter(row: DeadLetter) -> DeadLetterBody:
         "group": dead_letters.group_id(row.group_key),
         "content_type": row.content_type,
         "body_sha256": bytes(row.body_sha256).hex(),
+        "decided_at": row.decided_at,
+        "decided_by": row.decided_by,
+        "decision": row.decision,
+        "repair": row.repair_id,
+        "tried": row.tried,
     }
 
 
 class GroupBody(TypedDict):
+    """`version` is the producer's, empty without one; `known_at` and `note` are people's."""
+
     group: str
     reason: str
     type: str
@@ -92,6 +105,13 @@ class GroupBody(TypedDict):
     first_at: Time
     last_at: Time
     detail: str
+    version: str
+    trend: str
+    per_day: list[int]
+    growing_since: Time | None
+    known_at: Time | None
+    note: str
+    assignee: str | None
 
 
 def group(row: dead_letters.Group) -> GroupBody:
@@ -105,4 +125,11 @@ def group(row: dead_letters.Group) -> GroupBody:
         "first_at": row.first_at,
         "last_at": row.last_at,
         "detail": row.detail,
+        "version": row.version,
+        "trend": row.trend,
+        "per_day": list(row.per_day),
+        "growing_since": row.growing_since,
+        "known_at": row.known_at,
+        "note": row.note,
+        "assignee": row.assignee or None,
     }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, limits, storage, suspects, views
+from ingest.api import enforcement, limits, repairs, storage, suspects, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
@@ -30,5 +30,20 @@ urlpatterns = [
     path("storage/runs", storage.StorageRuns.as_view()),
     path("dead-letters", views.DeadLetters.as_view()),
     path("dead-letters/groups", views.DeadLetterGroups.as_view()),
+    path("dead-letters/groups/<str:group>", repairs.GroupDetail.as_view()),
+    path("dead-letters/groups/<str:group>/known", repairs.Known.as_view()),
+    path("dead-letters/groups/<str:group>/assign", repairs.Assign.as_view()),
+    path("dead-letters/repairs", repairs.Repairs.as_view()),
+    path("dead-letters/repairs/<uuid:repair_id>", repairs.RepairDetail.as_view()),
+    path("dead-letters/repairs/<uuid:repair_id>/dry-run", repairs.DryRun.as_view()),
+    path("dead-letters/repairs/<uuid:repair_id>/approve", repairs.Approve.as_view()),
+    path("dead-letters/repairs/<uuid:repair_id>/decline", repairs.Decline.as_view()),
+    path("dead-letters/repairs/<uuid:repair_id>/apply", repairs.Apply.as_view()),
+    path("dead-letters/replay", repairs.Replay.as_view()),
+    path("dead-letters/discard", repairs.Discard.as_view()),
+    path("dead-letters/export", repairs.Export.as_view()),
+    path("dead-letters/discovered", repairs.Discovered.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),
+    path("replays", repairs.Replays.as_view()),
+    path("replays/<uuid:repair_id>", repairs.ReplayDetail.as_view()),
 ]

@@ -13,7 +13,7 @@ CREATE TRIGGER tell_ingest_of_retention AFTER UPDATE OF retention_days ON catalo
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("ingest", "0008_privacy"),
+        ("ingest", "0009_dead_letter_repairs"),
         ("catalog", "0013_retention"),
     ]
 

@@ -2,6 +2,7 @@ from ingest.models.accounts import DeprecatedUse, IngestMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
 from ingest.models.privacy import PrivacyScan, PrivacySuggestion
+from ingest.models.repairs import LetterGroup, Repair, RepairKind, RepairState
 from ingest.models.storage import (
     ArchivedPart,
     FieldExpiry,
@@ -21,8 +22,12 @@ __all__ = [
     "Event",
     "FieldExpiry",
     "IngestMinute",
+    "LetterGroup",
     "PrivacyScan",
     "PrivacySuggestion",
+    "Repair",
+    "RepairKind",
+    "RepairState",
     "Restore",
     "RestoredEvent",
     "StorageDay",

@@ -1,4 +1,8 @@
-"""Per-minute accounts of ingest: received = accepted + duplicate + dead-lettered."""
+"""Per-minute accounts of ingest: received = accepted + duplicate + dead-lettered.
+
+`replayed` stands beside that sum: dead letters that were stored later, in the minute they were. What
+is stored is accepted + replayed.
+"""
 
 from django.db import models
 
@@ -20,6 +24,7 @@ class IngestMinute(models.Model):
     invalid = models.BigIntegerField(default=0)
     violations = models.BigIntegerField(default=0)
     drift = models.BigIntegerField(default=0)
+    replayed = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [models.Index(fields=["minute"], name="ingest_minute_minute")]

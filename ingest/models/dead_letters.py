@@ -4,7 +4,10 @@ from django.db import models
 
 
 class DeadLetter(models.Model):
-    """One refused event with its reason and its bytes. Partitioned by day of receipt."""
+    """One refused event with its reason and its bytes. Partitioned by day of receipt.
+
+    `tried` says what the last replay met that left it refused; `repair_id` which one stored it.
+    """
 
     pk = models.CompositePrimaryKey("received_at", "id")
     id = models.UUIDField()
@@ -24,6 +27,9 @@ class DeadLetter(models.Model):
     state = models.TextField()
     decided_at = models.DateTimeField(null=True)
     decided_by = models.TextField(null=True)  # noqa: DJ001  # null until decided
+    repair_id = models.UUIDField(null=True)
+    decision = models.TextField(null=True)  # noqa: DJ001  # null until discarded
+    tried = models.JSONField(null=True)
 
     class Meta:
         managed = False

@@ -21,7 +21,8 @@ from django.db.models.functions import TruncDate
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
-from ingest.models import DeadLetter
+from ingest.models import DeadLetter, LetterGroup
+from ingest.store import VERSION_MARK
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -47,7 +48,7 @@ SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Dead letters of one cause. `key` names the group in addresses."""
+    """Dead letters of one cause. `key` names the group in addresses; `version` is the producer's."""
 
     key: str
     reason: str
@@ -60,6 +61,12 @@ class Group:
     last_at: datetime
     detail: str
     per_day: tuple[int, ...]
+    code: str = ""
+    version: str = ""
+    growing_since: datetime | None = None
+    known_at: datetime | None = None
+    note: str = ""
+    assignee: str = ""
 
     @property
     def id(self) -> str:
@@ -80,8 +87,10 @@ class Group:
 
     @property
     def trend(self) -> str:
-        """New, growing, fading, steady or stopped, from the last days."""
+        """New, growing, fading, steady or stopped: from the last minutes, then the last days."""
         now = clock.now()
+        if self.growing_since is not None:
+            return "growing"
         if now - self.last_at > timedelta(days=1):
             return "stopped"
         if now - self.first_at < timedelta(days=1):
@@ -120,7 +129,7 @@ def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
 
 
 def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> list[Group]:
-    """The groups of a page of such rows, with 14 days of counts; four queries for all of them."""
+    """The groups of a page of such rows, with 14 days of counts; five queries for all of them."""
     keys = [row["group_key"] for row in rows]
     letters = visible_dead_letters(actor).filter(state=state, group_key__in=keys).order_by()
     newest = dict(
@@ -131,8 +140,13 @@ def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> 
     producers = Producer.objects.in_bulk([row["producer"] for row in rows])
     streams = Stream.objects.in_bulk([row["stream"] for row in rows if row["stream"]])
     per_day = _per_day(letters)
+    said = {
+        row.group_key: row
+        for row in LetterGroup.objects.select_related("assignee").filter(group_key__in=keys)
+    }
     found = []
     for row in rows:
+        about = said.get(row["group_key"])
         errors = newest.get(row["group_key"]) or []
         stream, producer = streams.get(row["stream"]), producers.get(row["producer"])
         found.append(
@@ -148,6 +162,12 @@ def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> 
                 last_at=row["last"],
                 detail=f"{errors[0]['pointer']} {errors[0]['detail']}".strip() if errors else "",
                 per_day=per_day.get(row["group_key"], (0,) * DAYS),
+                code=errors[0]["code"] if errors else "",
+                version=version_of(row["group_key"]),
+                growing_since=about.growing_since if about else None,
+                known_at=about.known_at if about else None,
+                note=about.note if about else "",
+                assignee=about.assignee.email if about and about.assignee else "",
             )
         )
     return found
@@ -179,6 +199,12 @@ def group_of(actor: Actor, key: str) -> Group:
         if rows:
             return describe(actor, rows, state=state)[0]
     raise NotFoundError
+
+
+def example_of(actor: Actor, key: str) -> DeadLetter | None:
+    """The newest letter of a group that is open, else the newest of it."""
+    rows = visible_dead_letters(actor).filter(group_key=key).order_by("-received_at", "id")
+    return rows.filter(state="open").first() or rows.first()
 
 
 def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
@@ -218,6 +244,25 @@ def key_of(group: str) -> str:
     if "\0" in key:
         raise NotFoundError
     return key
+
+
+def version_of(key: str) -> str:
+    """The producer's version inside a group's key; empty when its events named none."""
+    return key.rpartition(VERSION_MARK)[2] if VERSION_MARK in key else ""
+
+
+def waiting_letters(types: Sequence[str], *, limit: int = 50) -> list[tuple[str, int]]:
+    """Groups of open letters of types that were unknown when they came, with their counts."""
+    rows = (
+        DeadLetter.objects.filter(
+            state="open", reason="unknown_stream", type__in=types,
+            received_at__gte=clock.now() - KEPT,
+        )
+        .order_by()
+        .values_list("group_key")
+        .annotate(count=Count("id"))
+    )  # fmt: skip
+    return list(rows.order_by("-count", "group_key")[:limit])
 
 
 def producer_id(name: str) -> int:
@@ -280,10 +325,7 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     role the reader has. Such a read leaves an audit row.
     """
     stream = _meant_stream(letter)
-    if stream is None:
-        if not may_read_unknown(actor, letter.type, [letter.producer_id]):
-            return None
-    elif not access.may(actor, needed_permission(letter), stream):
+    if not may_read_body(actor, letter):
         return None
     if stream is None or stream.is_personal:
         name = stream.name if stream is not None else letter.type
@@ -295,6 +337,21 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
             after={"dead_letter": str(letter.id)},
         )
     return bytes(letter.body).decode("utf-8", "replace")
+
+
+def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
+    """Whether `readable_body` would give the bytes; leaves no trace, for it gives none."""
+    stream = _meant_stream(letter)
+    if stream is None:
+        return may_read_unknown(actor, letter.type, [letter.producer_id])
+    return access.may(actor, needed_permission(letter), stream)
+
+
+def states_in(actor: Actor, key: str) -> dict[str, int]:
+    """How many letters of a group are open, replayed and discarded."""
+    rows = visible_dead_letters(actor).filter(group_key=key).order_by()
+    counted = dict(rows.values_list("state").annotate(count=Count("id")))
+    return {state: counted.get(state, 0) for state in ("open", "replayed", "discarded")}
 
 
 def parsed(body: str | None) -> object:

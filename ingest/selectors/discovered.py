@@ -6,6 +6,7 @@ fields there, and that leaves an audit row.
 """
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -36,12 +37,24 @@ def open_types() -> QuerySet[DiscoveredStream]:
     )
 
 
+def visible_types(actor: Actor) -> QuerySet[DiscoveredStream]:
+    """Open types that the actor may know of: all for on-call and admins, else of own producers."""
+    rows = open_types()
+    if _sees_all(actor):
+        return rows
+    if not actor.is_person:
+        return rows.none()
+    return rows.filter(producer_id__in=_own_producers(actor))
+
+
 def types_for(actor: Actor, limit: int = 20) -> list[DiscoveredType]:
     """The types that the actor may register from their kept events."""
-    rows = open_types()
-    if not _sees_all(actor):
-        rows = rows.filter(producer_id__in=_own_producers(actor))
-    return [DiscoveredType(row.type, row.events) for row in rows[:limit]]
+    return [DiscoveredType(row.type, row.events) for row in visible_types(actor)[:limit]]
+
+
+def register_at(kind: str) -> str:
+    """Where a type is registered from its kept events."""
+    return f"/streams/new/?discovered={quote(kind, safe='')}"
 
 
 def samples_of(actor: Actor, kind: str) -> Discovered:

@@ -19,6 +19,7 @@ from governance import access, audit
 from governance.types import Permission
 from ingest.models import Event, Restore, RestoredEvent
 from ingest.protocols.segment import SKEW
+from ingest.types import Mark
 from portal.http.pagination import Page, paginate
 from portal.kernel import clock
 from portal.kernel.actor import Actor
@@ -32,7 +33,10 @@ _OF_THE_PERSON: Final = frozenset({"context", "anonymousid", "previousid"})
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One accepted event as its reader may see it. `masked` names the paths held back."""
+    """One accepted event as its reader may see it. `masked` names the paths held back.
+
+    `is_replayed`: it was a dead letter first.
+    """
 
     stream: str
     id: str
@@ -47,6 +51,7 @@ class StoredEvent:
     binary: bytes | None
     extra: Any
     masked: tuple[str, ...]
+    is_replayed: bool = False
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The event in the structured JSON form, with what the portal knows beside it."""
@@ -66,6 +71,7 @@ class StoredEvent:
                 "producer": self.producer,
                 "extra": self.extra,
                 "masked": list(self.masked),
+                "replayed": self.is_replayed,
             },
         }
 
@@ -219,6 +225,7 @@ def _described(
                 binary=None if holds_back else binary,
                 extra=None if holds_back else row.extra,
                 masked=() if in_clear else tuple(held),
+                is_replayed=bool(row.marks & Mark.REPLAYED),
             )
         )
     return shown, touched

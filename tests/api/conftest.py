@@ -35,7 +35,15 @@ from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
 from governance.types import Permission, Role
 from ingest import partitions
-from ingest.models import ArchivedPart, DiscoveredStream, IngestMinute, Restore, StorageStream
+from ingest.models import (
+    ArchivedPart,
+    DiscoveredStream,
+    IngestMinute,
+    Repair,
+    RepairState,
+    Restore,
+    StorageStream,
+)
 from portal.checks import routes
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -46,6 +54,7 @@ NAME = "zebra.plan_agreed"
 SECRET = b"zebra"
 PERSONAL = b"ada@zebra.example"
 LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
+REPAIR = UUID("0192f0a0-0000-7000-8000-00000000000b")
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -60,6 +69,7 @@ ARGUMENTS = {
     "version": "1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
     "letter_id": str(LETTER),
+    "repair_id": str(REPAIR),
     "group": "emVicmE",
     "seq": "1",
     "key_id": "abcdefgh",
@@ -191,6 +201,11 @@ def _send(stream: Stream, producer: Producer) -> None:
     StorageStream.objects.create(
         stream_id=stream.pk, events=1, size_bytes=1, oldest_on=today, newest_on=today
     )
+    Repair.objects.create(
+        id=REPAIR, group_keys=["zebra"], type=stream.name, stream=stream, until=now,
+        steps=[{"do": "remove", "at": "/data/zebra_code"}], state=RepairState.APPLIED,
+        declared_by="owner@test.example", applied_at=now, note="A zebra.",
+    )  # fmt: skip
 
 
 def _alarm(stream: Stream) -> Alarm:

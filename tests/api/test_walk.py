@@ -30,6 +30,7 @@ ARGUMENTS = {
     "grant_id": "stream-u-1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
     "letter_id": "0192f0a0-0000-7000-8000-000000000002",
+    "repair_id": "0192f0a0-0000-7000-8000-000000000006",
     "event_id": "e1",
     "group": "bm9wZQ",
     "seq": 1,
