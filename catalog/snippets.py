@@ -1,7 +1,7 @@
-"""Ready-to-paste code that sends one event of a stream: curl, Python, Node and the browser.
+"""Ready-to-paste code that sends one event of a stream: curl, Python, Node, the browser, Segment.
 
-Each is complete, needs nothing installed but what its title says, and sends the same body, which
-the stream's own door accepts. The key stands in one place.
+Each is complete, needs nothing installed but what it says, and sends the same data, which the
+stream's own door accepts. The key stands in one place.
 """
 
 import json
@@ -114,6 +114,25 @@ def browser(sending: Sending) -> str:
 '''
 
 
+def segment(sending: Sending) -> str:
+    # A stream's own name is one that Segment's door maps to itself.
+    text = json.dumps(sending.event["data"] or {}, indent=4, ensure_ascii=False)
+    host = sending.endpoint.removesuffix("/v1/events")
+    return f'''import json
+import segment.analytics as analytics
+
+analytics.host = {json.dumps(host)}
+analytics.write_key = "{sending.key}"
+analytics.on_error = lambda error, calls: print(error)
+
+properties = json.loads(r"""
+{text}
+""")
+analytics.track("user-1", {json.dumps(sending.event["type"])}, properties)
+analytics.shutdown()  # sends what waits
+'''
+
+
 def _javascript(value: Any) -> str:
     """JSON as it may stand in a script and in a page: no tag can end it."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
@@ -125,4 +144,5 @@ WAYS: Final[Mapping[str, Way]] = {
     "python": Way("Python", "Python 3 and nothing else", python),
     "node": Way("Node", "Node 18 or newer, as a module (.mjs)", node),
     "browser": Way("Browser", "a browser-safe key with the page's origin", browser),
+    "segment": Way("Segment", "segment-analytics-python, or another SDK of Segment's", segment),
 }

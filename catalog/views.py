@@ -138,7 +138,12 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
     manages = actor.is_admin or (found.team_id is not None and found.team_id in actor.team_ids)
     text = ""
     if request.method == "POST":
-        _, text = create_producer_key(found, actor=actor, name=request.POST.get("name", "")[:120])
+        _, text = create_producer_key(
+            found,
+            actor=actor,
+            name=request.POST.get("name", "")[:120],
+            browser_origins=request.POST.get("origins", "")[:4000].replace(",", " ").split()[:20],
+        )
     return render(
         request,
         "catalog/producer.html",

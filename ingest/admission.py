@@ -147,7 +147,10 @@ class StreamEntry:
 
 @dataclass(slots=True)
 class Publisher:
-    """A producer behind one of its keys. `sources` are the declared ones, if any."""
+    """A producer behind one of its keys. `sources` are the declared ones, if any.
+
+    `names_meant` remembers which streams the names that Segment's SDKs give mean to this producer.
+    """
 
     id: int
     name: str
@@ -161,6 +164,8 @@ class Publisher:
     events_per_second: int | None
     origins: frozenset[str]
     is_trusted: bool = False
+    default_domain: str = "imported"
+    names_meant: dict[tuple[str, str], str] = field(default_factory=dict)
     routes: "Routes" = field(default_factory=lambda: Routes(0, 0.0))
 
     @property
@@ -312,6 +317,9 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
     """A producer as publisher. Without a key it is the portal itself (demo, import): trusted."""
     permitted = ProducerStream.objects.filter(producer=producer).values_list("stream_id", "glob")
     sources = ProducerSource.objects.filter(producer=producer).values_list("source", "declared")
+    declared = {source for source, is_declared in sources if is_declared}
+    if declared:  # the one that the Segment door gives is never another producer's
+        declared.add(segment_source(producer.name))
     return Publisher(
         id=producer.pk,
         name=producer.name,
@@ -320,12 +328,18 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
         stream_ids=frozenset(stream for stream, glob in permitted if not glob),
         patterns=tuple(_glob(glob) for _, glob in permitted if glob),
         key_pattern=_glob(key.streams_glob if key is not None else "*"),
-        sources=frozenset(source for source, declared in sources if declared),
+        sources=frozenset(declared),
         seen_sources={source for source, _ in sources},
         events_per_second=key.events_per_second if key is not None else None,
         origins=frozenset(key.browser_origins) if key is not None else frozenset(),
         is_trusted=key is None,
+        default_domain=producer.default_domain or producer.name,
     )
+
+
+def segment_source(producer: str) -> str:
+    """The `source` of what a producer sends in Segment's protocol."""
+    return f"/segment/{producer}"
 
 
 def browser_origins() -> frozenset[str]:

@@ -10,9 +10,14 @@ class IngestConfig(AppConfig):
         # is deprecated.
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
+        from ingest import door_segment  # noqa: PLC0415
+        from ingest.protocols.segment import WORDS  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
+        from portal.http import problem  # noqa: PLC0415
 
+        for word in (*WORDS, "projects"):
+            problem.shape_errors(f"/v1/{word}", door_segment.shape)
         impact.register_replayer(replay_step)
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)

@@ -1,4 +1,4 @@
-"""The thin raw handler of POST /v1/events; Django is never entered on this road.
+"""The thin raw handler of the doors of ingest; Django is never entered on this road.
 
 Loading a key, a stream or a contract that the process does not know yet happens in a thread. A
 larger body is unpacked in one too, and handled in slices, so that a small request never waits behind
@@ -18,11 +18,11 @@ from psycopg_pool import PoolTimeout
 
 from ingest import admission, door
 from ingest.admission import Publisher, directory
-from ingest.door import Head, Reply, Visit
+from ingest.door import Door, Head, Reply, Visit
+from ingest.doors import BY_PATH
 from ingest.pipeline import Batch
 from ingest.store import writer
 from ingest.types import Envelope
-from portal.kernel import inflate
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint
 
@@ -56,47 +56,60 @@ class ClientGoneError(Exception):
 
 def handles(scope: Scope) -> bool:
     """Whether this road answers a request, with and without a trailing slash."""
-    return scope["type"] == "http" and scope["path"] in door.PATHS
+    return scope["type"] == "http" and scope["path"] in BY_PATH
 
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
     _patience.set(DATABASE_SECONDS)
     admission.start_listening()
+    path = scope["path"]
+    at = BY_PATH[path]
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
         for name, value in scope["headers"]
     )
-    head = Head(scope["method"], scope["query_string"].decode("latin-1"), fields, dict(fields))
+    query = scope["query_string"].decode("latin-1")
+    head = Head(scope["method"], path, query, fields, dict(fields))
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
     try:
-        reply = await _answer(head, receive, request_id, headers)
+        reply = await _answer(at, head, receive, request_id, headers)
     except PortalError as error:
-        reply = door.reply_error(error, request_id=request_id, headers=headers)
+        reply = at.refuse(head, error, request_id=request_id, headers=headers)
     except ClientGoneError:
         return
     except Exception:
         logger.exception("ingest failed unexpectedly", extra={"request_id": request_id})
         failure = PortalError("It has been logged. Nothing was stored. Trying again may help.")
-        reply = door.reply_error(failure, request_id=request_id, headers=headers)
+        reply = at.refuse(head, failure, request_id=request_id, headers=headers)
     await _send(reply, send)
 
 
-async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[str, str]) -> Reply:
+async def _answer(
+    at: Door, head: Head, receive: Receive, request_id: str, headers: dict[str, str]
+) -> Reply:
     door.check_head(head)
     if head.method == "OPTIONS":
-        return door.preflight(head, await _in_thread(admission.browser_origins), headers)
+        origins = await _in_thread(admission.browser_origins) if at.asks_origins else frozenset()
+        return at.preflight(head, origins, headers)
     if "expect" in head.fields:
         # Refused before it was asked for its body, a client may send it or not: nobody can tell.
         headers["Connection"] = "close"
-    credential = door.credential(head)
+    credential = at.credential(head)
     publisher = await _publisher(credential) if credential is not None else None
-    visit = door.enter(head, publisher, request_id=request_id, headers=headers)
+    early: bytes | None = None
+    if publisher is None and at.key_in_body:
+        door.check_length(at, head)
+        door.check_room()
+        early = await _read(at, receive)
+        credential = at.credential_in(head, early)
+        publisher = await _publisher(credential) if credential is not None else None
+    visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     headers.pop("Connection", None)
-    body = await _read(receive)
+    body = await _read(at, receive) if early is None else early
     try:
-        body = await _unpack(visit, body)
+        body = await _unpack(at, visit, body)
         envelopes = await _envelopes(visit, body)
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
@@ -106,7 +119,7 @@ async def _answer(head: Head, receive: Receive, request_id: str, headers: dict[s
         raise door.name_dead_letter(error, submission.items[0]) from error
     batch = await _accept(visit, envelopes)
     failpoint("ingest.before_answer")
-    return door.reply_to(visit, batch)
+    return visit.reply(batch)
 
 
 async def _publisher(credential: str) -> Publisher | None:
@@ -114,7 +127,7 @@ async def _publisher(credential: str) -> Publisher | None:
     return found or await _in_thread(directory.load_publisher, credential)
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(at: Door, receive: Receive) -> bytes:
     """The whole body, refused as soon as it is too large."""
     parts: list[bytes] = []
     size = 0
@@ -126,8 +139,8 @@ async def _read(receive: Receive) -> bytes:
                     raise ClientGoneError
                 part = message.get("body", b"")
                 size += len(part)
-                if size > inflate.MAX_SENT_BYTES:
-                    raise door.too_large()
+                if size > at.most_bytes:
+                    raise at.too_large()
                 parts.append(part)
                 if not message.get("more_body", False):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -137,16 +150,17 @@ async def _read(receive: Receive) -> bytes:
         ) from error
 
 
-async def _unpack(visit: Visit, body: bytes) -> bytes:
-    if visit.encoding and len(body) > _UNPACKED_AT_ONCE_BYTES:
-        return await asyncio.to_thread(door.unpack, visit, body)
-    return door.unpack(visit, body)
+async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
+    encoding = visit.encoding
+    if encoding and len(body) > _UNPACKED_AT_ONCE_BYTES:
+        return await asyncio.to_thread(at.unpack, encoding, body)
+    return at.unpack(encoding, body)
 
 
 async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
     envelopes: list[Envelope] = []
     weight = 0
-    for envelope in door.envelopes_of(visit, body):
+    for envelope in visit.envelopes(body):
         envelopes.append(envelope)
         weight += len(envelope.raw) + _EVENT_BYTES
         if weight > _SLICE_BYTES:
@@ -156,6 +170,10 @@ async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
 
 
 async def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
+    if visit.settles_names:
+        unknown = directory.missing(visit.names_meant(envelopes))
+        loaded = await _in_thread(directory.load_streams, unknown) if unknown else {}
+        visit.settle_names(envelopes, loaded, directory)
     batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:

@@ -1,32 +1,37 @@
-"""POST /v1/events without any framework: what the raw ASGI handler and the Django view share.
+"""What every door shares, without any framework: the raw ASGI handler and the Django views use it.
 
-A door reads the head (`enter`), which decides everything that needs no body: method, parameters,
-key, media types, quota, room. Then the body comes, is unpacked (`unpack`) and parsed
-(`envelopes_of`), judged and stored (`ingest.pipeline`), and the outcome becomes a `Reply`.
+A `Door` is one protocol at its addresses: how its requests name their key, what their heads must
+say, how its body becomes envelopes, and what its answers and errors look like. The road is the same
+for all:
+
+1. The head is read (`credential`, `enter`), which decides everything that needs no body: method,
+   parameters, key, media types, quota, room. The result is a `Visit`.
+2. The body comes, is unpacked (`unpack`) and parsed (`envelopes`), judged and stored
+   (`ingest.pipeline`).
+3. The outcome becomes a `Reply` in the protocol's own shape (`reply`, `refuse`).
+
+A protocol whose key may stand in the body (`key_in_body`) has as much of it read first as a
+stranger may send, and then goes the same road.
 """
 
 import random
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
 from urllib.parse import parse_qsl
 
-import orjson
 from django.conf import settings
 
 from governance.keys import PATTERN as KEY_PATTERN
 from governance.services.keys import credential_of
 from ingest import pipeline
-from ingest.admission import Directory, Publisher
+from ingest.admission import Directory, Publisher, StreamEntry
 from ingest.limits import quotas
-from ingest.protocols import cloudevents
-from ingest.protocols.cloudevents import Mode
 from ingest.store import Item, Submission, writer
 from ingest.types import Envelope
 from portal.http.addresses import is_our_host
-from portal.http.problem import MEDIA_TYPE as PROBLEM_TYPE
-from portal.http.problem import MethodNotAllowedError, document
+from portal.http.problem import MethodNotAllowedError
 from portal.kernel import inflate
 from portal.kernel.errors import (
     BadRequestError,
@@ -39,19 +44,12 @@ from portal.kernel.errors import (
 )
 from portal.kernel.identifiers import TRACEPARENT, uuid7
 
-PATHS: Final = frozenset({"/v1/events", "/v1/events/"})
-METHODS: Final = "POST, OPTIONS"
 # These mean that the body as a whole can't be read; its bytes are kept as one dead letter.
 UNPARSABLE_CODES: Final = frozenset(
     {"malformed_json", "duplicate_key", "too_deep", "shape", "malformed_encoding", "malformed_text"}
 )
-_HEADER_NAME: Final = re.compile(
-    r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
-    r"content-encoding|traceparent|tracestate|x-request-id)"
-)
 # Fields of which there is one: twice, each reader of the request may believe another.
 _SINGLE: Final = frozenset({"host", "authorization", "content-type", "origin"})
-_BOOLEANS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,7 @@ class Head:
     """
 
     method: str
+    path: str
     query: str
     headers: tuple[tuple[str, str], ...]
     fields: Mapping[str, str]
@@ -82,19 +81,89 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Visit:
+class Visit(ABC):
     """What is known of a request once its head has been let in."""
 
+    # Whether the names that events give their streams have to be looked up to be settled.
+    settles_names: ClassVar[bool] = False
+
     publisher: Publisher
-    mode: Mode
-    content_type: str
     encoding: str
-    is_rehearsal: bool
-    name_all: bool
+    content_type: str
     received_us: int
     request_id: str
-    headers: dict[str, str] = field(default_factory=dict)
-    ce_headers: tuple[tuple[str, str], ...] = ()
+    headers: dict[str, str]
+    is_rehearsal: bool
+
+    @abstractmethod
+    def envelopes(self, body: bytes) -> Iterator[Envelope]:
+        """The events of an unpacked body; raises, possibly half-way, when it can't be read as a
+        whole."""
+
+    def names_meant(self, envelopes: Sequence[Envelope]) -> set[str]:
+        """Names and aliases of streams to be known before `settle_names`."""
+        return set()
+
+    def settle_names(
+        self,
+        envelopes: Sequence[Envelope],
+        loaded: Mapping[str, StreamEntry],
+        directory: Directory,
+    ) -> None:
+        """Put the name that is meant into each envelope. Of `names_meant`, `loaded` holds what the
+        directory did not have."""
+        assert not self.settles_names
+
+    @abstractmethod
+    def reply(self, batch: pipeline.Batch) -> Reply:
+        """The answer after the commit."""
+
+    def body_to_keep(self, body: bytes) -> bytes:
+        """What a dead letter keeps of a body that cannot be read."""
+        return body
+
+
+class Door(ABC):
+    """One protocol at its addresses. Has no state: one instance serves every request."""
+
+    paths: ClassVar[frozenset[str]]
+    methods: ClassVar[str] = "POST, OPTIONS"
+    most_bytes: ClassVar[int] = inflate.MAX_SENT_BYTES  # of a body as sent
+    key_in_body: ClassVar[bool] = False
+    asks_origins: ClassVar[bool] = True  # whether a preflight is judged by what keys allow
+
+    @abstractmethod
+    def credential(self, head: Head) -> str | None:
+        """The credential in the head, after what outranks it: the method and the parameters."""
+
+    def credential_in(self, head: Head, body: bytes) -> str | None:
+        """The credential that a body as sent names, where a protocol has it there."""
+        return None
+
+    @abstractmethod
+    def enter(
+        self, head: Head, publisher: Publisher | None, *, request_id: str, headers: dict[str, str]
+    ) -> Visit:
+        """Let a request in or raise; adds fields to `headers`, which the refusal carries too."""
+
+    def unpack(self, encoding: str, body: bytes) -> bytes:
+        """The body without its Content-Encoding."""
+        return inflate.inflate(body, encoding) if encoding else body
+
+    def too_large(self) -> PortalError:
+        # The connection stays open, for the rest of the body to be read past: closed upon a client
+        # that is still sending, it would take the answer with it.
+        return TooLargeError("A body may have at most 5 MiB as sent.")
+
+    @abstractmethod
+    def refuse(
+        self, head: Head, error: PortalError, *, request_id: str, headers: dict[str, str]
+    ) -> Reply:
+        """An error in the protocol's own shape."""
+
+    @abstractmethod
+    def preflight(self, head: Head, origins: frozenset[str], headers: dict[str, str]) -> Reply:
+        """The answer to OPTIONS; `origins` are those of the keys, where they are asked for."""
 
 
 def base_headers(head: Head, request_id: str) -> dict[str, str]:
@@ -125,116 +194,91 @@ def check_head(head: Head) -> None:
             raise BadRequestError("A header that is sent once came twice.", code="header")
 
 
-def credential(head: Head) -> str | None:
-    """The presented credential, after what outranks it: the method and the parameters."""
+def post_only(head: Head) -> None:
     if head.method != "POST":
-        raise MethodNotAllowedError("Send events with POST.", headers={"Allow": METHODS})
-    _flags(head.query)
-    return credential_of(head.get("authorization"))
+        raise MethodNotAllowedError("Send events with POST.", headers={"Allow": Door.methods})
 
 
-def _flags(query: str) -> tuple[bool, bool]:
-    """`dry_run` and `results` of the query; any other or repeated parameter is a 400."""
-    if not query:
-        return False, False
+def parameters_of(query: str) -> list[tuple[str, str]]:
+    """The parameters of a query in order; unreadable ones, and a key among them, are a 400."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=20, errors="strict")
     except (ValueError, UnicodeDecodeError) as error:
         raise BadRequestError("The parameters cannot be read.", code="parameter") from error
-    if any(KEY_PATTERN.search(name) or KEY_PATTERN.search(value) for name, value in pairs):
+    refuse_key_in(query, pairs)
+    return pairs
+
+
+def refuse_key_in(query: str, pairs: Sequence[tuple[str, str]] = ()) -> None:
+    """A key in an address is in logs by now."""
+    if KEY_PATTERN.search(query) or any(
+        KEY_PATTERN.search(name) or KEY_PATTERN.search(value) for name, value in pairs
+    ):
         raise BadRequestError(
             "A key never goes into an address, where logs keep it: send it as a header, and "
             "revoke this one.",
             code="key_in_query",
         )
-    values: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in {"dry_run", "results"}:
-            raise BadRequestError("There is a parameter that is not known.", code="parameter")
-        if name in values:
-            raise BadRequestError(f"Send {name} once.", code="parameter")
-        values[name] = value
-    dry_run = values.get("dry_run", "false")
-    if dry_run not in _BOOLEANS:
-        raise BadRequestError("dry_run is true or false.", code="parameter")
-    if values.get("results", "all") != "all":
-        raise BadRequestError("results is all, or absent.", code="parameter")
-    return _BOOLEANS[dry_run], "results" in values
 
 
-def enter(
-    head: Head, publisher: Publisher | None, *, request_id: str, headers: dict[str, str]
-) -> Visit:
-    """Let a request in or raise; adds fields to `headers`, which the refusal carries too."""
+def header_credential(head: Head) -> str | None:
+    return credential_of(head.get("authorization"))
+
+
+def encoding_of(head: Head) -> str:
+    """The Content-Encoding of a request, empty for none; another than gzip and zstd is a 415."""
+    if not head.get("content-encoding"):
+        return ""
+    return inflate.check_encoding(head.list_of("content-encoding"))
+
+
+def authorize(head: Head, publisher: Publisher | None, headers: dict[str, str]) -> Publisher:
+    """The publisher of a request, whose key lives, may be used from there and may send at all."""
     if publisher is None:
         raise UnauthenticatedError
-    origin = head.get("origin")
-    if origin and publisher.origins:
-        if origin not in publisher.origins:
-            raise NotPermittedError("This key may not be used from this origin.", code="origin")
-        headers.update(_cors(origin))
+    check_origin(head, publisher, headers)
     if not publisher.may_publish_anything:
         raise NotPermittedError(
             "This key may publish to no stream. Ask the owners of a stream to let its producer "
             "publish."
         )
-    content_type = head.get("content-type")
-    mode = cloudevents.choose_mode(content_type, head.fields)
-    encoding = head.get("content-encoding")
-    if encoding:
-        encoding = inflate.check_encoding(head.list_of("content-encoding"))
-    check_length(head.get("content-length"))
+    return publisher
+
+
+def admit(door: Door, head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
+    """Length, quota and room, in this order: what is decided last before the body is read."""
+    check_length(door, head)
     per_second = publisher.events_per_second or settings.INGEST_EVENTS_PER_SECOND
     headers.update(quotas.admit(publisher.key_id, per_second))
+    check_room()
+
+
+def check_origin(head: Head, publisher: Publisher, headers: dict[str, str]) -> None:
+    """Hold a browser-safe key to its origins, and let pages there read the answer."""
+    origin = head.get("origin")
+    if origin and publisher.origins:
+        if origin not in publisher.origins:
+            raise NotPermittedError("This key may not be used from this origin.", code="origin")
+        headers.update(cors(origin))
+
+
+def check_room() -> None:
+    """Turn a request away while the writer has more than it can hold."""
     if writer().is_full:
         raise UnavailableError(
             "The portal has more to write than it can hold just now.",
             retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
         )
-    is_rehearsal, name_all = _flags(head.query)
-    return Visit(
-        publisher=publisher,
-        mode=mode,
-        content_type=content_type,
-        encoding=encoding,
-        is_rehearsal=is_rehearsal,
-        name_all=name_all,
-        received_us=pipeline.now_us(),
-        request_id=request_id,
-        headers=headers,
-        ce_headers=head.headers if mode is Mode.BINARY else (),
-    )
 
 
-def check_length(content_length: str) -> None:
+def check_length(door: Door, head: Head) -> None:
+    content_length = head.get("content-length")
     if not content_length:
         return
     if not content_length.isascii() or not content_length.isdigit():
         raise BadRequestError("Content-Length is not a number.", code="content_length")
-    if len(content_length) > 15 or int(content_length) > inflate.MAX_SENT_BYTES:
-        raise too_large()
-
-
-def too_large() -> TooLargeError:
-    # The connection stays open, for the rest of the body to be read past: closed upon a client that
-    # is still sending, it would take the answer with it.
-    return TooLargeError("A body may have at most 5 MiB as sent.")
-
-
-def unpack(visit: Visit, body: bytes) -> bytes:
-    """The body without its Content-Encoding."""
-    return inflate.inflate(body, visit.encoding) if visit.encoding else body
-
-
-def envelopes_of(visit: Visit, body: bytes) -> Iterator[Envelope]:
-    """The events of an unpacked body; raises, possibly half-way, when it can't be read as a whole."""
-    if visit.mode is Mode.BATCH:
-        return cloudevents.read_batch(body)
-    if visit.mode is Mode.NDJSON:
-        return cloudevents.read_lines(body)
-    if visit.mode is Mode.STRUCTURED:
-        return iter((cloudevents.read_structured(body),))
-    return iter((cloudevents.read_binary(visit.ce_headers, visit.content_type, body),))
+    if len(content_length) > 15 or int(content_length) > door.most_bytes:
+        raise door.too_large()
 
 
 def batch_of(visit: Visit, directory: Directory) -> pipeline.Batch:
@@ -253,7 +297,7 @@ def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submis
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,
-        body,
+        visit.body_to_keep(body),
         visit.content_type,
         FieldError("", error.code, error.detail),
     )
@@ -264,41 +308,8 @@ def name_dead_letter(error: BadRequestError, item: Item) -> BadRequestError:
     return error
 
 
-def reply_to(visit: Visit, batch: pipeline.Batch) -> Reply:
-    """The answer after the commit. A 422 is a problem document that carries the same fields.
-
-    What the events name and is deprecated stands in `Deprecation`, `Sunset` and `Link`.
-    """
-    items = batch.items
-    if batch.ending is not None:
-        visit.headers.update(batch.ending.headers(settings.PUBLIC_URL))
-    quotas.charge(visit.publisher.key_id, len(items))
-    outcome = pipeline.answer(items, name_all=visit.name_all)
-    status = pipeline.status_of(items)
-    headers = visit.headers
-    if status == 202:
-        headers["Content-Type"] = "application/json"
-        return Reply(202, headers, orjson.dumps(outcome))
-    headers["Content-Type"] = PROBLEM_TYPE
-    problem = {
-        "type": "/problems/all_dead_lettered",
-        "title": "Every event was refused",
-        "status": 422,
-        "code": "all_dead_lettered",
-        "detail": "Every event was refused and kept as a dead letter; `results` says why.",
-        "instance": visit.request_id,
-        "errors": [],
-        **outcome,
-    }
-    return Reply(422, headers, orjson.dumps(problem))
-
-
-def reply_error(error: PortalError, *, request_id: str, headers: dict[str, str]) -> Reply:
-    merged = {**headers, **error.headers, "Content-Type": PROBLEM_TYPE}
-    return Reply(error.status, merged, orjson.dumps(document(error, request_id=request_id)))
-
-
-def _cors(origin: str) -> dict[str, str]:
+def cors(origin: str) -> dict[str, str]:
+    """What lets a page of an origin read an answer and what it says about limits and ends."""
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": (
@@ -307,18 +318,3 @@ def _cors(origin: str) -> dict[str, str]:
         ),
         "Vary": "Origin",
     }
-
-
-def preflight(head: Head, origins: frozenset[str], headers: dict[str, str]) -> Reply:
-    """Answer OPTIONS: browsers of an origin that some browser-safe key allows may POST."""
-    headers["Allow"] = METHODS
-    headers["Vary"] = "Origin"
-    origin = head.get("origin")
-    if origin and origin in origins:
-        asked = [name.strip() for name in head.get("access-control-request-headers").split(",")]
-        allowed = [name for name in asked if _HEADER_NAME.fullmatch(name.lower())]
-        headers.update(_cors(origin))
-        headers["Access-Control-Allow-Methods"] = "POST"
-        headers["Access-Control-Allow-Headers"] = ", ".join(allowed or ["authorization"])
-        headers["Access-Control-Max-Age"] = "600"
-    return Reply(204, headers, b"")

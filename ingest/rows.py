@@ -19,7 +19,9 @@ TRAILER: Final = b"\xff\xff"
 # PostgreSQL counts from 2000-01-01.
 _PG_EPOCH_US: Final = 946_684_800_000_000
 _NULL: Final = b"\xff\xff\xff\xff"
-_TRACE: Final = frozenset({"traceparent", "tracestate"})
+# What a retry of the same event may carry otherwise: its trace, and how wrong its sender's clock
+# was (`ingest.protocols.segment`).
+_BESIDE_IDENTITY: Final = frozenset({"traceparent", "tracestate", "segmentskewms"})
 # The Python SDK writes a boolean so in a header.
 _SPELLED_IN_HEADERS: Final = {"True": "true", "False": "false"}
 
@@ -52,13 +54,13 @@ def attributes_of(envelope: Envelope) -> dict[str, Any]:
 def identity_text(envelope: Envelope) -> bytes:
     """The attributes that count when two events of one identity are compared.
 
-    Trace context is left aside, as a retry may carry another; extension values count by their
+    Trace context is left aside, as a retry may carry another; so is the skew of a Segment call; extension values count by their
     text, since binary mode can only send text; JSON is the content type when none is named.
     """
     parts: dict[str, str] = {
         name: _SPELLED_IN_HEADERS.get(text := str(value), text)
         for name, value in envelope.extensions.items()
-        if name not in _TRACE
+        if name not in _BESIDE_IDENTITY
     }
     media = envelope.datacontenttype
     return dump(
@@ -66,9 +68,16 @@ def identity_text(envelope: Envelope) -> bytes:
             envelope.source,
             envelope.subject,
             envelope.dataschema,
-            None if media is None or media == "application/json" else media,
+            None if media is None or _is_plain_json(media) else media,
             parts,
         ]
+    )
+
+
+def _is_plain_json(media: str) -> bool:
+    """Whether a content type is JSON's, as the npm SDK writes it too: with a charset."""
+    return (
+        media == "application/json" or media.partition(";")[0].strip().lower() == "application/json"
     )
 
 

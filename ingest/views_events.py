@@ -1,4 +1,7 @@
-"""POST /v1/events as a plain Django view over the same core: for WSGI servers and test clients."""
+"""The doors as plain Django views over the same core: for WSGI servers and test clients.
+
+The raw ASGI handler answers these addresses first where it is mounted.
+"""
 
 from typing import Final
 
@@ -6,15 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from ingest import admission, door
-from ingest.admission import directory
-from ingest.door import Head, Reply
+from ingest import admission, door, doors
+from ingest.admission import Publisher, directory
+from ingest.door import Door, Head, Reply, Visit
+from ingest.pipeline import Batch
 from ingest.store import writer
-from ingest.types import AnswerDict
+from ingest.types import AnswerDict, Envelope
 from portal.http import parameters
 from portal.http.operations import operation
 from portal.http.policy import declare
-from portal.kernel import inflate
 from portal.kernel.errors import BadRequestError, PortalError
 
 _UNPREFIXED: Final = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
@@ -36,14 +39,23 @@ _UNPREFIXED: Final = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content
     refuses=(429,),
 )
 def events(request: HttpRequest) -> HttpResponse:
-    """Take events in. The raw ASGI handler answers this address first where it is mounted."""
-    head = _head(request)
+    """Take events in."""
+    return serve(request, doors.EVENTS)
+
+
+def serve(request: HttpRequest, at: Door) -> HttpResponse:
+    """Answer one request at a door, whatever comes."""
+    head = head_of(request)
     request_id = getattr(request, "request_id", None) or door.new_request_id()
     headers = door.base_headers(head, request_id)
     try:
-        reply = _answer(request, head, request_id, headers)
+        reply = _answer(request, at, head, request_id, headers)
     except PortalError as error:
-        reply = door.reply_error(error, request_id=request_id, headers=headers)
+        reply = at.refuse(head, error, request_id=request_id, headers=headers)
+    return response_of(reply)
+
+
+def response_of(reply: Reply) -> HttpResponse:
     response = HttpResponse(reply.body, status=reply.status)
     for name, value in reply.headers.items():
         if name != "Connection":  # a hop-by-hop field, which WSGI forbids
@@ -51,34 +63,54 @@ def events(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _head(request: HttpRequest) -> Head:
+def head_of(request: HttpRequest) -> Head:
     headers = [
         (_UNPREFIXED.get(name) or name.removeprefix("HTTP_").replace("_", "-").lower(), str(value))
         for name, value in request.META.items()
         if name.startswith("HTTP_") or (name in _UNPREFIXED and value)
     ]
     query = request.META.get("QUERY_STRING", "")
-    return Head(request.method or "", query, tuple(headers), dict(headers))
+    return Head(request.method or "", request.path, query, tuple(headers), dict(headers))
 
 
-def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str, str]) -> Reply:
+def publisher_of(credential: str | None) -> Publisher | None:
+    if credential is None:
+        return None
+    return directory.publisher(credential) or directory.load_publisher(credential)
+
+
+def _answer(
+    request: HttpRequest, at: Door, head: Head, request_id: str, headers: dict[str, str]
+) -> Reply:
     if head.method == "OPTIONS":
-        return door.preflight(head, admission.browser_origins(), headers)
-    credential = door.credential(head)
-    publisher = None
-    if credential is not None:
-        publisher = directory.publisher(credential) or directory.load_publisher(credential)
-    visit = door.enter(head, publisher, request_id=request_id, headers=headers)
-    body = _read(request)
+        origins = admission.browser_origins() if at.asks_origins else frozenset()
+        return at.preflight(head, origins, headers)
+    publisher = publisher_of(at.credential(head))
+    early: bytes | None = None
+    if publisher is None and at.key_in_body:
+        door.check_length(at, head)
+        door.check_room()
+        early = _read(request, at)
+        publisher = publisher_of(at.credential_in(head, early))
+    visit = at.enter(head, publisher, request_id=request_id, headers=headers)
+    body = _read(request, at) if early is None else early
     try:
-        body = door.unpack(visit, body)
-        envelopes = list(door.envelopes_of(visit, body))
+        body = at.unpack(visit.encoding, body)
+        envelopes = list(visit.envelopes(body))
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
         submission = door.unparsable_item(visit, body, error)
         writer().submit(submission).result()
         raise door.name_dead_letter(error, submission.items[0]) from error
+    return visit.reply(_accept(visit, envelopes))
+
+
+def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
+    if visit.settles_names:
+        unknown = directory.missing(visit.names_meant(envelopes))
+        loaded = directory.load_streams(unknown) if unknown else {}
+        visit.settle_names(envelopes, loaded, directory)
     batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:
@@ -89,14 +121,14 @@ def _answer(request: HttpRequest, head: Head, request_id: str, headers: dict[str
     if batch.items:
         writer().submit(batch.submission()).result()
         batch.settle()
-    return door.reply_to(visit, batch)
+    return batch
 
 
-def _read(request: HttpRequest) -> bytes:
+def _read(request: HttpRequest, at: Door) -> bytes:
     try:
-        body = request.read(inflate.MAX_SENT_BYTES + 1)
+        body = request.read(at.most_bytes + 1)
     except (UnreadablePostError, RawPostDataException, OSError) as error:
         raise BadRequestError("The body cannot be read.", code="body") from error
-    if len(body) > inflate.MAX_SENT_BYTES:
-        raise door.too_large()
+    if len(body) > at.most_bytes:
+        raise at.too_large()
     return bytes(body)

@@ -117,6 +117,8 @@ def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
     stream = get_stream(actor, name)
     found = events.stored_event(actor, stream, event_id, occurred_at=asked.get("time"))
     lag = (found.received_at - found.occurred_at).total_seconds()
+    if found.corrected_time is not None:
+        lag = max(0.0, (found.received_at - found.corrected_time).total_seconds())
     document = found.as_cloudevent()
     del document["portal"]  # stands in words beside it
     came = "before its own clock said" if lag < 0 else f"{words.duration(lag)} after it happened"

@@ -18,6 +18,7 @@ class NewKey:
     streams: str = "*"
     scopes: tuple[str, ...] = ()
     owner: str = ""
+    origins: tuple[str, ...] = ()
 
 
 def create(new: NewKey) -> tuple[Key, str]:
@@ -41,6 +42,7 @@ def create(new: NewKey) -> tuple[Key, str]:
             name=new.name,
             holder_id=producer.pk,
             streams_glob=new.streams,
+            browser_origins=new.origins,
         )
     if new.kind == "consumer":
         consumer = Consumer.objects.filter(name=new.name).first()

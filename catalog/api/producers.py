@@ -32,7 +32,12 @@ _PRODUCER: Final[dict[str, bodies.Reader]] = {
 NEW_PRODUCER: Final = Body(required={"name": SLUG}, optional=_PRODUCER)
 PRODUCER_CHANGES: Final = Body(optional=_PRODUCER)
 NEW_PRODUCER_KEY: Final = Body(
-    optional={"name": NAME, "streams": bodies.text(200, 1), "expires_at": bodies.moment}
+    optional={
+        "name": NAME,
+        "streams": bodies.text(200, 1),
+        "expires_at": bodies.moment,
+        "browser_origins": bodies.texts(20, 253),
+    }
 )
 
 
@@ -123,5 +128,6 @@ class ProducerKeys(ApiView):
             name=body.get("name", ""),
             streams_glob=body.get("streams", "*"),
             expires_at=body.get("expires_at"),
+            browser_origins=body.get("browser_origins", ()),
         )
         return made(render.new_key(row, text), etag(row.pk), f"keys/{row.pk}")

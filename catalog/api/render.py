@@ -450,6 +450,7 @@ class KeyBody(TypedDict):
     name: str
     scopes: list[str]
     streams: str
+    browser_origins: list[str]
     created_at: Time
     expires_at: Time | None
     last_used_at: Time | None
@@ -466,6 +467,7 @@ def key(row: Key) -> KeyBody:
         "name": row.name,
         "scopes": row.scopes,
         "streams": row.streams_glob,
+        "browser_origins": row.browser_origins,
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "last_used_at": row.last_used_at,

@@ -157,6 +157,7 @@ def create_producer_key(
     name: str = "",
     streams_glob: str = "*",
     expires_at: datetime | None = None,
+    browser_origins: Sequence[str] = (),
 ) -> tuple[Key, str]:
     """Make a key of a producer; its text is shown this once."""
     require_team(producer.team_id, actor)
@@ -167,6 +168,7 @@ def create_producer_key(
         holder_id=producer.pk,
         streams_glob=streams_glob,
         expires_at=expires_at,
+        browser_origins=browser_origins,
     )
 
 

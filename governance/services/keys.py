@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +20,10 @@ from portal.kernel.actor import ALL_SCOPES, Actor
 from portal.kernel.errors import FieldError, InvalidError, NotFoundError
 
 _MINUTE: Final = timedelta(minutes=1)
+# What a browser sends as `Origin`: no path, no slash at the end, the host in lower case.
+_ORIGIN: Final = re.compile(
+    r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+)
 
 
 def create_key(
@@ -31,8 +36,18 @@ def create_key(
     scopes: Sequence[str] = (),
     streams_glob: str = "*",
     expires_at: datetime | None = None,
+    browser_origins: Sequence[str] = (),
 ) -> tuple[Key, str]:
-    """Make a credential and give its text, which is shown this once and never kept."""
+    """Make a credential and give its text, which is shown this once and never kept.
+
+    `browser_origins` mark it as safe to stand in pages of these origins, and good for no others.
+    """
+    for origin in browser_origins:
+        if len(origin) > 253 or not _ORIGIN.fullmatch(origin):
+            fault = FieldError(
+                "/browser_origins", "origin", "must read like https://shop.example, without a path"
+            )
+            raise InvalidError("An origin is not one.", errors=[fault])
     if set(scopes) - ALL_SCOPES:
         raise InvalidError(f"Scopes are {', '.join(sorted(ALL_SCOPES))}.", code="scope")
     text, parsed = keys.make(kind)
@@ -48,6 +63,7 @@ def create_key(
             streams_glob=streams_glob,
             created_by=actor.label,
             expires_at=expires_at,
+            browser_origins=sorted(set(browser_origins)),
         )
         audit.record(
             actor,

@@ -10,8 +10,11 @@ from portal.kernel.errors import FieldErrorDict
 
 
 class PortalPartBody(TypedDict):
+    """`corrected_time` is by our clock, where the sender's was wrong by more than a minute."""
+
     version: int | None
     received_at: Time
+    corrected_time: Time | None
     producer: str
     extra: Any
     masked: list[str]

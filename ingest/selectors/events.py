@@ -6,7 +6,7 @@ sees them in clear, and that read leaves one audit row.
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -16,11 +16,15 @@ from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission
 from ingest.models import Event
+from ingest.protocols.segment import SKEW
 from portal.http.pagination import Page, paginate
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 ORDER: Final = ("-occurred_at", "event_id")
+# Attributes that tell of a person where the subject does: what a Segment SDK knew of them, and
+# their other ids.
+_OF_THE_PERSON: Final = frozenset({"context", "anonymousid", "previousid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,16 @@ class StoredEvent:
             "portal": {
                 "version": self.version,
                 "received_at": self.received_at,
+                "corrected_time": corrected_time(self.occurred_at, self.attributes),
                 "producer": self.producer,
                 "extra": self.extra,
                 "masked": list(self.masked),
             },
         }
+
+    @property
+    def corrected_time(self) -> datetime | None:
+        return corrected_time(self.occurred_at, self.attributes)
 
     def _data(self) -> dict[str, Any]:
         """Data as JSON, or as base64 what is no JSON."""
@@ -116,7 +125,8 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
     documents = _documents(stream, {row.version for row in rows})
     in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
     # What no contract speaks of may be anything: in a personal stream it is held back whole.
-    holds_back = not in_clear and any(is_personal(document) for document in documents.values())
+    is_about_people = any(is_personal(document) for document in documents.values())
+    holds_back = not in_clear and is_about_people
     producers = dict(
         Producer.objects.filter(pk__in={row.producer_id for row in rows}).values_list("pk", "name")
     )
@@ -127,6 +137,8 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
         masked, held = mask(contracts, row.data)
         hides_subject = stream.subject_classification in PERSONAL and bool(row.subject)
         held += ["subject"] if hides_subject else []
+        if hides_subject or is_about_people:
+            held += sorted(_OF_THE_PERSON & row.attributes.keys())
         touched |= set(held)
         binary = bytes(row.data_base64) if row.data_base64 is not None else None
         shown.append(
@@ -139,8 +151,8 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
                 subject=MASK if hides_subject and not in_clear else row.subject,
                 source=row.source,
                 producer=producers.get(row.producer_id, "unknown"),
-                attributes=_without(row.subject, row.attributes)
-                if hides_subject and not in_clear
+                attributes=_without(row.subject if hides_subject else None, row.attributes)
+                if (hides_subject and not in_clear) or holds_back
                 else row.attributes,
                 data=row.data if in_clear else masked,
                 binary=None if holds_back else binary,
@@ -160,8 +172,29 @@ def _shown(actor: Actor, stream: Stream, rows: list[Event]) -> list[StoredEvent]
 
 
 def _without(subject: str | None, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The attributes, a partition key for one, without the subject that is masked."""
-    return {name: MASK if value == subject else value for name, value in attributes.items()}
+    """The attributes without what tells of the person, and without the subject that is masked (a
+    partition key may be the same)."""
+    return {
+        name: MASK
+        if name in _OF_THE_PERSON or (subject is not None and value == subject)
+        else value
+        for name, value in attributes.items()
+    }
+
+
+def corrected_time(occurred_at: datetime, attributes: dict[str, Any]) -> datetime | None:
+    """When it happened by our clock, of an event whose sender's was wrong by more than a minute.
+
+    None when nothing is known against the sender's clock. For display and analytics only: the
+    event's time, partition and identity stay as it was sent.
+    """
+    skew = attributes.get(SKEW)
+    if not isinstance(skew, int):
+        return None
+    try:
+        return occurred_at + timedelta(milliseconds=skew)
+    except OverflowError:
+        return None
 
 
 def _documents(stream: Stream, versions: set[int | None]) -> dict[int | None, object]:

@@ -1,6 +1,7 @@
 """Request ids, the portal's errors as answers, and refusal of requests nobody could mean."""
 
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -34,6 +35,9 @@ def _path_as_sent(request: HttpRequest) -> str:
     return raw.decode("latin-1") if raw else quote(request.path_info)
 
 
+_SLASH_OR_NOT: Final = ("/api/", "/v1/projects/")
+
+
 class StrictRequest:
     """Refuse what PostgreSQL or a header can't hold, and turn the portal's errors into answers."""
 
@@ -49,7 +53,7 @@ class StrictRequest:
             return respond(
                 request, BadRequestError("The portal does not answer for this host.", code="host")
             )
-        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+        if request.path_info.startswith(_SLASH_OR_NOT) and request.path_info.endswith("/"):
             # The API answers with and without a trailing slash, and never redirects.
             request.path_info = request.path_info.rstrip("/")
         if request.path_info.startswith("/registry/"):

@@ -10,10 +10,27 @@ from uuid import UUID
 TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+_pool: list[bytes] = []
+
+
+def _random_bits() -> int:
+    """80 bits from the system; asked for many at once, as each asking is a call into the kernel."""
+    try:
+        return int.from_bytes(_pool.pop(), "big")
+    except IndexError:
+        more = os.urandom(10 * 256)
+        _pool.extend(more[start : start + 10] for start in range(10, len(more), 10))
+        return int.from_bytes(more[:10], "big")
+
+
+# A forked process must not deal out what its parent does.
+os.register_at_fork(after_in_child=_pool.clear)
+
+
 def uuid7() -> UUID:
     """A UUID version 7 (RFC 9562): 48 bits of milliseconds, then random; sorts by creation."""
     millis = time.time_ns() // 1_000_000
-    rand = int.from_bytes(os.urandom(10), "big")
+    rand = _random_bits()
     value = (millis & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7 << 76
     value |= ((rand >> 62) & 0xFFF) << 64

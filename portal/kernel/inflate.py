@@ -12,6 +12,8 @@ MAX_UNPACKED_BYTES: Final = 20 * 1024 * 1024
 MAX_RATIO: Final = 50
 # Similar events pack well, and a body of one event's size harms nobody: no ratio below this.
 RATIO_FLOOR_BYTES: Final = 256 * 1024
+# A door that takes no more than this unpacked at all needs no ratio.
+NO_RATIO_BYTES: Final = 512 * 1024
 # Members of gzip, frames of zstd: each costs a decoder, and millions of empty ones fit a body.
 MAX_MEMBERS: Final = 5000
 _STEP_BYTES: Final = 256 * 1024
@@ -31,22 +33,28 @@ def check_encoding(encoding: str) -> str:
     return name
 
 
-def inflate(body: bytes, encoding: str) -> bytes:
-    """The unpacked body. 413 beyond a cap, 415 for an encoding not known, 400 when corrupt."""
+def inflate(body: bytes, encoding: str, *, most: int = MAX_UNPACKED_BYTES) -> bytes:
+    """The unpacked body. 413 beyond a cap, 415 for an encoding not known, 400 when corrupt.
+
+    Where `most` bytes are all that is taken, and they are less than a bomb needs, they are the cap
+    instead of the ratio.
+    """
     name = check_encoding(encoding)
     if len(body) > MAX_SENT_BYTES:
         raise TooLargeError("A body may have at most 5 MiB as sent.")
     if name in {"gzip", "x-gzip"}:
-        return _gunzip(body)
+        return _gunzip(body, most)
     if name == "zstd":
-        return _unzstd(body)
+        return _unzstd(body, most)
+    if len(body) > most:
+        raise TooLargeError("The body is larger than is taken here.")
     return body
 
 
-def _guard(total: int, sent: int) -> None:
-    if total > MAX_UNPACKED_BYTES:
-        raise TooLargeError("A body may have at most 20 MiB unpacked.")
-    if total > RATIO_FLOOR_BYTES and total > sent * MAX_RATIO:
+def _guard(total: int, sent: int, most: int) -> None:
+    if total > most:
+        raise TooLargeError("The body is larger unpacked than is taken here (at most 20 MiB).")
+    if most > NO_RATIO_BYTES and total > RATIO_FLOOR_BYTES and total > sent * MAX_RATIO:
         raise TooLargeError("A body may unpack to at most 50 times its size.")
 
 
@@ -61,7 +69,7 @@ def _corrupt() -> BadRequestError:
     )
 
 
-def _gunzip(body: bytes) -> bytes:
+def _gunzip(body: bytes, most: int) -> bytes:
     parts: list[bytes] = []
     total = members = position = 0
     view = memoryview(body)
@@ -80,11 +88,11 @@ def _gunzip(body: bytes) -> bytes:
             position += len(fed) - len(member.unconsumed_tail) - len(member.unused_data)
             parts.append(part)
             total += len(part)
-            _guard(total, len(body))
+            _guard(total, len(body), most)
     return b"".join(parts)
 
 
-def _unzstd(body: bytes) -> bytes:
+def _unzstd(body: bytes, most: int) -> bytes:
     """Two passes: the reader bounds the output but takes a cut frame for a whole one."""
     total = frames = position = 0
     parts: list[bytes] = []
@@ -94,7 +102,7 @@ def _unzstd(body: bytes) -> bytes:
         with decompressor.stream_reader(body, read_across_frames=True) as reader:
             while part := reader.read(_STEP_BYTES):
                 total += len(part)
-                _guard(total, len(body))
+                _guard(total, len(body), most)
         while position < len(body) or not frames:
             frames += 1
             _guard_members(frames)

@@ -55,9 +55,10 @@ _LONG_RUN: Final = b"0" * 18
 _LONG_EXPONENTS: Final = (b"0e000", b"0e-000", b"0e+000")
 _SMALL_BYTES: Final = 6 * MAX_KEYS  # an object of 1,001 keys is longer
 _FEW_TEXTS: Final = 8  # below, whole passes cost more than they save
-_COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS = (np.uint8(ord(char)) for char in ':"0{e.-')
-_AFTER_A_NUMBER: Final = np.frombuffer(b",}]\n", np.uint8)
-_SIGNS: Final = np.frombuffer(b"+-", np.uint8)
+_COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS, _PLUS = (
+    np.uint8(ord(char)) for char in ':"0{e.-+'
+)
+_AFTER_A_NUMBER: Final = tuple(np.uint8(ord(char)) for char in ",}]\n")
 _BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
 _LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
 
@@ -176,18 +177,19 @@ def read_many(texts: Sequence[bytes]) -> list[Any] | None:
         return None
     try:
         values: list[Any] = orjson.loads(joined)
-    except orjson.JSONDecodeError:
+        written = orjson.dumps(values)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the latter: nested beyond 254
         return None
     if len(values) != len(texts):
         return None
     if len(texts) < _FEW_TEXTS:
-        if joined.count(b":") != orjson.dumps(values).count(b":") or is_suspicious(joined):
+        if joined.count(b":") != written.count(b":") or is_suspicious(joined):
             return None
         are_calm = all(_is_small_and_flat(text) for text in texts)
     else:
         octets = np.frombuffer(joined, np.uint8)
-        written = np.frombuffer(orjson.dumps(values), np.uint8)
-        if np.count_nonzero(octets == _COLON) != np.count_nonzero(written == _COLON):
+        colons = np.count_nonzero(np.frombuffer(written, np.uint8) == _COLON)
+        if np.count_nonzero(octets == _COLON) != colons:
             return None
         are_calm = _are_small_and_flat(octets, texts) and not any(
             _is_in_number(joined, place) for place in _odd_numbers(octets)
@@ -226,7 +228,8 @@ def _odd_numbers(octets: "np.ndarray[Any, np.dtype[np.uint8]]") -> list[int]:
     long_runs = np.flatnonzero(sixteens[: len(run) - 16] & run[16:])
     marks = np.flatnonzero((octets[1:-5] | 0x20) == _E) + 1
     marks = marks[digits[marks - 1]]
-    signed = marks + 1 + np.isin(octets[marks + 1], _SIGNS)
+    after = octets[marks + 1]
+    signed = marks + 1 + ((after == _MINUS) | (after == _PLUS))
     found: list[int] = np.concatenate((long_runs, marks[threes[signed]])).tolist()
     return found
 
@@ -262,7 +265,7 @@ def read_oversize(raw: bytes, base_depth: int = 0) -> Any:
         refusal = _refusal_of(error)
         if refusal is not None:
             raise refusal from error
-    text = _LONG_INTEGER.sub(b"1", _mask_surrogates(raw))
+    text = _LONG_INTEGER.sub(b"1", mask_surrogates(raw))
     try:
         return jiter.from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
@@ -280,7 +283,7 @@ def split_array(raw: bytes) -> list[msgspec.Raw] | list[bytes]:
 def _split_masked(raw: bytes) -> list[bytes]:
     """The same where lone surrogates, which msgspec does not skip, are hidden from it."""
     try:
-        items = _split_array.decode(_mask_surrogates(raw))
+        items = _split_array.decode(mask_surrogates(raw))
     except (msgspec.DecodeError, RecursionError) as error:
         read_oversize(raw)  # a syntax error further on outranks the wrong shape
         raise refuse("shape") from error
@@ -295,7 +298,7 @@ def _split_masked(raw: bytes) -> list[bytes]:
     return parts
 
 
-def _mask_surrogates(raw: bytes) -> bytes:
+def mask_surrogates(raw: bytes) -> bytes:
     """The text with each surrogate's escape turned into one of the private use area.
 
     Same length and one to one, so that places, syntax and the difference of keys stay.
@@ -587,23 +590,24 @@ def canonical(value: Any) -> bytes:
 
 def may_vary(dumped: bytes) -> bool:
     """Whether a sorted dump may hold a float without a fraction, and so not be canonical yet."""
-    return (
-        b".0," in dumped
-        or b".0}" in dumped
-        or b".0]" in dumped
-        or dumped.endswith(b".0")
-        or b"0e" in (folded := dumped.translate(_FOLDED))
-        and (_stands_as_number(folded, b"0e0") or _stands_as_number(folded, b"0e-0"))
+    if b".0," in dumped or b".0}" in dumped or b".0]" in dumped or dumped.endswith(b".0"):
+        return True
+    folded = dumped.translate(_FOLDED)
+    return b"0e" in folded and (
+        _stands_as_number(folded, b"0e0") or _stands_as_number(folded, b"0e-0")
     )
 
 
 def any_may_vary(dumps: Sequence[bytes]) -> bool:
     """Whether one of several sorted dumps may vary, in a few passes over all of them."""
+    if len(dumps) < _FEW_TEXTS:
+        return any(map(may_vary, dumps))
     joined = b"\n".join((*dumps, b"00"))
     octets = np.frombuffer(joined, np.uint8)
     points = np.flatnonzero(octets == _POINT) + 1
     points = points[octets[points] == _ZERO]
-    if np.isin(octets[points + 1], _AFTER_A_NUMBER).any():
+    after = octets[points + 1]
+    if any((after == end).any() for end in _AFTER_A_NUMBER):
         return True
     marks = np.flatnonzero(octets[1:-1] == _E) + 1
     marks = marks[(octets[marks - 1] - _ZERO) < 10]

@@ -56,6 +56,7 @@ SCHEMA: dict[str, Any] = {
 }
 ARGUMENTS = {
     "event_id": "e1",
+    "write_key": "nothing",
     "version": "1",
     "letter_id": str(LETTER),
     "group": "emVicmE",

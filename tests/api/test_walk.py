@@ -36,6 +36,7 @@ ARGUMENTS = {
     "key_id": "abcdefgh",
     "alarm_id": 1,
     "key": "nothing",
+    "write_key": "nothing",
     "uidb36": "1",
     "snapshot": 1,
     "number": 1,

@@ -130,6 +130,7 @@ def test_what_ingest_keeps_is_in_the_form_that_the_engine_compares(
         if not validator.is_valid(value):
             continue
         kept, extra = plan.split(value) if plan is not None else (value, None)
+        assert plan is None or plan.is_closed_over(value) == (extra is None)
         assert form.takes(kept), (schema, value, kept)
         assert validator.is_valid(kept), (schema, value, kept)
         assert join(copy.deepcopy(kept), extra or {}) == value

@@ -103,6 +103,26 @@ def test_a_reader_of_personal_values_sees_them_and_leaves_one_row_that_names_pla
     assert "who@" not in json.dumps(row.detail) + row.summary
 
 
+def test_what_a_segment_sdk_knew_of_a_person_is_masked_with_them(now: datetime) -> None:
+    known = {"context": '{"ip":"203.0.113.9"}', "anonymousid": "anon-7", "event": "Order"}
+    about_people = make_stream(team=make_team())
+    plain = make_stream(team=make_team(), schema={"type": "object"})
+    hidden = make_stream(team=make_team(), schema={"type": "object"})
+    Stream.objects.filter(pk=hidden.pk).update(subject_classification="personal")
+    for stream in (about_people, plain, hidden):
+        store(stream, now, {"order_id": "A"}, subject="user-1", attributes=known)
+        stream.refresh_from_db()
+    masked = known | {"context": MASK, "anonymousid": MASK}
+    for stream, expected in ((about_people, masked), (hidden, masked), (plain, known)):
+        event = seen(stream, reader(stream))
+        assert event.attributes == expected
+        assert {"context", "anonymousid"} <= set(event.masked) or expected is known
+    actor = reader(about_people, Permission.READ_PERSONAL)
+    assert seen(about_people, actor).attributes == known
+    (row,) = AuditEntry.objects.filter(action="event.personal_read", object_key=about_people.name)
+    assert {"context", "anonymousid"} <= set(row.detail["after"]["fields"])
+
+
 def test_what_is_personal_today_is_masked_in_events_of_before(now: datetime) -> None:
     plain = {"type": "object", "properties": {"nick": {"type": "string"}}}
     stream = make_stream(team=make_team(), schema=plain)

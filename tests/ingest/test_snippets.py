@@ -29,7 +29,7 @@ def body_of(way: str, text: str) -> bytes:
     if way == "curl":
         words = shlex.split(text.replace("\\\n", " "))
         return words[words.index("-d") + 1].encode()
-    if way == "python":
+    if way in ("python", "segment"):
         found = re.search(r'json\.loads\(r"""\n(.*?)\n"""\)', text, re.DOTALL)
     else:
         found = re.search(r"const event = (\{.*?\n\s*\});\n", text, re.DOTALL)
@@ -49,9 +49,19 @@ def test_each_snippet_sends_an_event_that_the_door_accepts(world: World, way: st
         )
         assert key in text
         body = body_of(way, text)
-        assert json.loads(body) == event
-        answer = post(body, {"Authorization": f"Bearer {key}", "Content-Type": snippets.MEDIA_TYPE})
-        assert (answer.status, answer.json["accepted"]) == (202, 1), answer.json
+        if way == "segment":
+            assert json.loads(body) == event["data"]
+            call = {"userId": "user-1", "event": stream.name, "properties": json.loads(body)}
+            assert f'analytics.track("user-1", "{stream.name}", properties)' in text
+            assert 'analytics.host = "https://portal.example"' in text
+            answer = post(json.dumps(call).encode(), {"Authorization": f"Bearer {key}"},
+                          path="/v1/track")  # fmt: skip
+            assert answer.status == 200
+        else:
+            assert json.loads(body) == event
+            headers = {"Authorization": f"Bearer {key}", "Content-Type": snippets.MEDIA_TYPE}
+            answer = post(body, headers)
+            assert (answer.status, answer.json["accepted"]) == (202, 1), answer.json
         assert len(world.events(stream)) == 1
 
 

@@ -20,6 +20,10 @@ class Command(PortalCommand):
             "--streams", default="*", metavar="GLOB", help="streams it is for, such as shop.* (all)"
         )
         made.add_argument(
+            "--origins", nargs="+", default=[], metavar="ORIGIN",
+            help="of a producer key that stands in web pages: where, such as https://shop.example",
+        )  # fmt: skip
+        made.add_argument(
             "--scopes", nargs="+", default=[], metavar="SCOPE",
             help="of a user key: read, write, approve, admin, metrics (all)",
         )  # fmt: skip
@@ -47,6 +51,8 @@ class Command(PortalCommand):
         scopes = [part for words in options["scopes"] for part in words.split(",") if part]
         if options["kind"] != "user" and (scopes or options["owner"]):
             self.stderr.write("--scopes and --owner are of user keys; they change nothing here.")
+        if options["kind"] != "producer" and options["origins"]:
+            self.stderr.write("--origins are of producer keys; they change nothing here.")
         key, text = create(
             NewKey(
                 kind=options["kind"],
@@ -54,6 +60,7 @@ class Command(PortalCommand):
                 streams=options["streams"],
                 scopes=tuple(scopes),
                 owner=options["owner"],
+                origins=tuple(options["origins"]),
             )
         )
         return {"id": key.pk, "key": text}

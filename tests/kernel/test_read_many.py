@@ -1,0 +1,126 @@
+"""Reading many texts at once answers only where reading each by itself finds nothing to say."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from portal.kernel import strict_json
+from portal.kernel.errors import BadRequestError
+
+_NUMBERS = st.one_of(
+    st.integers(-(2**65), 2**65),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), _NUMBERS, st.text(max_size=12)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+# What hides in a text that looks harmless.
+_HOSTILE = st.sampled_from(
+    [
+        b'{"a":1,"a":2}', b'{"a":1,"\\u0061":2}', b'{"a:":1,"a\\u003a":2}', b'{"k":"\\u003a","k":1}',
+        b'"\\u0000"', b"1e400", b"-1e-400", b"1E+0400", b"[1e131071]", b"NaN", b"Infinity",
+        b"9223372036854775808", b"-9223372036854775809", b"9223372036854775807",
+        b"0.%b" % (b"1" * 60), b"1" * 60, b'"\\ud800"', b'"\x01"', b'"\xff"', b"\xef\xbb\xbf1",
+        b"[" * 33 + b"]" * 33, b"[" * 300 + b"]" * 300, b'{"%b":1}' % (b"k" * 300),
+        b'"%b"' % (b"t" * 70_000), b'"1e400"', b'"123456789012345678901234567890"', b"1.0e5",
+        b"{}x", b"1,2", b"", b'"3f2e1234-8e55-4e77-9e10-1234567890ab"', b'{"a":{"b":1,"b":1}}',
+    ]
+)  # fmt: skip
+_SPELLINGS = st.sampled_from(
+    [
+        orjson.dumps,
+        lambda value: json.dumps(value).encode(),
+        lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode(),
+        lambda value: json.dumps(value, separators=(" ,", " :")).encode(),
+    ]
+)
+
+
+@st.composite
+def texts(draw: st.DrawFn, *, smallest: int, largest: int) -> list[bytes]:
+    found = []
+    for _ in range(draw(st.integers(smallest, largest))):
+        if draw(st.integers(0, 11)) == 0:
+            found.append(draw(_HOSTILE))
+            continue
+        try:
+            found.append(draw(_SPELLINGS)(draw(_VALUES)))
+        except (TypeError, UnicodeEncodeError):  # orjson's own bounds
+            found.append(b"{}")
+    return found
+
+
+def each_by_itself(parts: list[bytes]) -> list[Any] | None:
+    """The values by the careful reading; None when it has anything to say about any of them."""
+    values = []
+    for part in parts:
+        try:
+            examined = strict_json.read(part, suspicious=strict_json.is_suspicious(part))
+        except BadRequestError:
+            return None
+        if examined.findings or strict_json.find_limit_breaks(examined.value, part):
+            return None
+        values.append(examined.value)
+    return values
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(texts(smallest=1, largest=6), texts(smallest=8, largest=20)))
+def test_what_is_read_at_once_is_what_each_text_says(parts: list[bytes]) -> None:
+    found = strict_json.read_many(parts)
+    if found is not None:
+        careful = each_by_itself(parts)
+        assert careful is not None
+        assert list(map(strict_json.canonical, found)) == list(map(strict_json.canonical, careful))
+
+
+@pytest.mark.parametrize("number", [1, 7, 8, 200])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_ordinary_events_are_read_at_once(number: int, separators: tuple[str, str]) -> None:
+    part = json.dumps(
+        {
+            "id": "3f2e1234-8e55-4e77-9e10-1234567890ab", "time": "2026-11-26T07:00:00.123456Z",
+            "data": {"price": 12.5, "count": 3, "of": [1, 2], "say": 'a "b": c', "big": 2**53},
+        },
+        separators=separators,
+    ).encode()  # fmt: skip
+    assert strict_json.read_many([part] * number) == [json.loads(part)] * number
+
+
+@pytest.mark.parametrize("number", [1, 20])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"a":1,"a":2}', b'{"a":"\\u003a","b":1,"b":2}', b'"\\u0000"', b"9223372036854775808",
+        b"1e-400", b"1" * 30, b"[" * 33 + b"]" * 33, b'{"%b":1}' % (b"k" * 257), b'{"a":1} {}',
+    ],
+)  # fmt: skip
+def test_one_text_that_needs_a_closer_look_sends_all_to_it(number: int, bad: bytes) -> None:
+    good = b'{"a":1,"b":"text"}'
+    assert strict_json.read_many([good] * number) is not None
+    assert strict_json.read_many([good] * number + [bad]) is None
+    assert strict_json.read_many([bad] + [good] * number) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_VALUES, min_size=1, max_size=20))
+def test_dumps_that_cannot_vary_are_canonical(values: list[Any]) -> None:
+    dumps = []
+    for value in values:
+        try:
+            dumps.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+        except TypeError:  # beyond 64 bits
+            return
+    if not strict_json.any_may_vary(dumps):
+        assert dumps == list(map(strict_json.canonical, values))
+    for one in (b"[1.0]", b"1e16", b'{"a":2.0}', b"-0.0"):
+        assert strict_json.any_may_vary([*dumps, one])
+        assert strict_json.any_may_vary([one] * 9)
