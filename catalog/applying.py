@@ -136,3 +136,24 @@ def nodes_of(document: object) -> Iterator[Schema]:
 def mapping(value: object) -> Schema:
     """The value where it is an object; an empty one otherwise."""
     return value if isinstance(value, Mapping) else {}
+
+
+class Gatherer:
+    """Finds all that applies to a value; of schemas that were met before it remembers it."""
+
+    def __init__(self) -> None:
+        self._gathered: dict[tuple[int, ...], list[tuple[Schema, Schema]]] = {}
+
+    def gather(self, schemas: list[tuple[Schema, Schema]]) -> list[tuple[Schema, Schema]]:
+        """The schemas and whatever they refer to or combine, each with its document."""
+        key = tuple(id(schema) for schema, _ in schemas)
+        if key not in self._gathered:
+            found: dict[int, tuple[Schema, Schema]] = {}
+            todo = list(schemas)
+            while todo:
+                schema, document = todo.pop()
+                if id(schema) not in found:
+                    found[id(schema)] = (schema, document)
+                    todo += [(part, document) for part in parts_of(schema, document)]
+            self._gathered[key] = list(found.values())
+        return self._gathered[key]

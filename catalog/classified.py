@@ -13,7 +13,7 @@ names with dots, what lies deeper than the index goes.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from catalog.applying import Schema, mapping, nodes_of, of_item, of_property, parts_of
+from catalog.applying import Gatherer, Schema, mapping, nodes_of, of_item, of_property
 from catalog.types import Classification
 
 MASK: Final = "•••••"
@@ -55,13 +55,13 @@ class _Walk:
     def __init__(self, documents: Sequence[Schema]) -> None:
         self.documents = documents
         self.places: dict[str, None] = {}
-        self._gathered: dict[tuple[int, ...], list[tuple[Schema, Schema]]] = {}
+        self._gatherer = Gatherer()
 
     def masked(self, data: Any) -> Any:
         return self._value([(document, document) for document in self.documents], data, "")
 
     def _value(self, schemas: list[tuple[Schema, Schema]], value: Any, path: str) -> Any:
-        applying = self._gather(schemas)
+        applying = self._gatherer.gather(schemas)
         if any(_says_personal(schema) for schema, _ in applying):
             if value is None:
                 return None
@@ -82,20 +82,6 @@ class _Walk:
                 for index, item in enumerate(value)
             ]
         return value
-
-    def _gather(self, schemas: list[tuple[Schema, Schema]]) -> list[tuple[Schema, Schema]]:
-        """The schemas and whatever they refer to or combine, each with its document."""
-        key = tuple(id(schema) for schema, _ in schemas)
-        if key not in self._gathered:
-            found: dict[int, tuple[Schema, Schema]] = {}
-            todo = list(schemas)
-            while todo:
-                schema, document = todo.pop()
-                if id(schema) not in found:
-                    found[id(schema)] = (schema, document)
-                    todo += [(part, document) for part in parts_of(schema, document)]
-            self._gathered[key] = list(found.values())
-        return self._gathered[key]
 
 
 def _says_personal(schema: Schema) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from catalog.classified import Schema, _nodes, _of_item, _of_property, _Walk
+from catalog.applying import Gatherer, Schema, nodes_of, of_item, of_property
 
 _DURATION: Final = re.compile(
     r"P(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
@@ -49,25 +49,24 @@ def days_of(said: object) -> int | None:
 
 def lives_in(document: object) -> set[int]:
     """The lives, in days, that fields of a contract have."""
-    found = (days_of(node.get("x-retention")) for node in _nodes(document))
+    found = (days_of(node.get("x-retention")) for node in nodes_of(document))
     return {days for days in found if days is not None}
 
 
 def unreadable_in(document: object) -> list[str]:
     """What stands as `x-retention` in a contract and is no number of days."""
-    said = [node["x-retention"] for node in _nodes(document) if "x-retention" in node]
+    said = [node["x-retention"] for node in nodes_of(document) if "x-retention" in node]
     return [str(one)[:60] for one in said if days_of(one) is None]
 
 
 def over(documents: Sequence[object], data: Any, age_days: int) -> list[Change]:
     """What of an event of that age has to change."""
-    walk = _Walk([document for document in documents if isinstance(document, Mapping)])
-    top = [(document, document) for document in walk.documents]
-    return list(_changes(walk, top, data, (), age_days, in_list=False))
+    top = [(document, document) for document in documents if isinstance(document, Mapping)]
+    return list(_changes(Gatherer(), top, data, (), age_days, in_list=False))
 
 
 def _changes(
-    walk: _Walk,
+    gatherer: Gatherer,
     schemas: list[tuple[Schema, Schema]],
     value: Any,
     path: tuple[str, ...],
@@ -75,7 +74,7 @@ def _changes(
     *,
     in_list: bool,
 ) -> Iterator[Change]:
-    applying = walk._gather(schemas)
+    applying = gatherer.gather(schemas)
     said = (days_of(schema.get("x-retention")) for schema, _ in applying)
     if path and any(days is not None and days <= age_days for days in said):
         change = _change(applying, value, path, in_list=in_list)
@@ -84,15 +83,15 @@ def _changes(
         return
     if isinstance(value, dict):
         for key, item in value.items():
-            inner = list(_of_property(applying, key))
+            inner = list(of_property(applying, key))
             if inner:
-                yield from _changes(walk, inner, item, (*path, key), age_days, in_list=False)
+                yield from _changes(gatherer, inner, item, (*path, key), age_days, in_list=False)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            inner = list(_of_item(applying, index))
+            inner = list(of_item(applying, index))
             if inner:
                 step = (*path, str(index))
-                yield from _changes(walk, inner, item, step, age_days, in_list=True)
+                yield from _changes(gatherer, inner, item, step, age_days, in_list=True)
 
 
 def _change(
