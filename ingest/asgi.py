@@ -22,7 +22,6 @@ from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
-from ingest.types import Envelope
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint
 
@@ -125,7 +124,7 @@ async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     try:
         async with gate.lane(visit.ticket):
             body = await _unpack(at, visit, body)
-            batch = await _judge(visit, await _envelopes(visit, body))
+            batch = await _judge(visit, body)
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
@@ -186,24 +185,37 @@ async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
     return at.unpack(encoding, body)
 
 
-async def _envelopes(visit: Visit, body: bytes) -> list[Envelope]:
-    envelopes: list[Envelope] = []
+async def _judge(visit: Visit, body: bytes) -> Batch:
+    """Read a body and judge its events, with a pause after each slice.
+
+    What is known to be plain is judged as soon as it is read; the rest when what it needs is there.
+    """
+    batch = door.batch_of(visit, directory)
+    receive = batch.wait if visit.settles_names else batch.offer
     weight = 0
     for envelope in visit.envelopes(body):
-        envelopes.append(envelope)
+        receive(envelope)
         weight += len(envelope.raw) + _EVENT_BYTES
         if weight > _SLICE_BYTES:
             weight = 0
             await asyncio.sleep(0)
-    return envelopes
+    if batch.waiting:
+        await _load(visit, batch)
+        for envelope in batch.take_waiting():
+            weight += len(envelope.raw) + _EVENT_BYTES
+            if weight > _SLICE_BYTES:
+                weight = 0
+                await asyncio.sleep(0)
+    return batch
 
 
-async def _judge(visit: Visit, envelopes: list[Envelope]) -> Batch:
+async def _load(visit: Visit, batch: Batch) -> None:
+    """Load what the waiting events need and the process does not know."""
+    envelopes = [envelope for _, envelope in batch.waiting]
     if visit.settles_names:
         unknown = directory.missing(visit.names_meant(envelopes))
         loaded = await _loaded_streams(unknown) if unknown else {}
         visit.settle_names(envelopes, loaded, directory)
-    batch = door.batch_of(visit, directory)
     missing = batch.names_to_load(envelopes)
     if missing:
         batch.streams.update(await _loaded_streams(missing))
@@ -213,14 +225,6 @@ async def _judge(visit: Visit, envelopes: list[Envelope]) -> Batch:
         await _bounded(load_once(("contracts", versions), batch.load_contracts, needed))
     if batch.secrets_to_load(envelopes):
         await _bounded(in_thread(batch.load_secrets))
-    weight = 0
-    for envelope in envelopes:
-        batch.take(envelope)
-        weight += len(envelope.raw) + _EVENT_BYTES
-        if weight > _SLICE_BYTES:
-            weight = 0
-            await asyncio.sleep(0)
-    return batch
 
 
 async def _loaded_streams(names: set[str]) -> dict[str, StreamEntry]:

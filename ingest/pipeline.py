@@ -7,10 +7,13 @@
 3. The writer stores the submission; `answer` and `status_of` put the outcome into words.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Final
+
+import orjson
 
 from governance.privacy import keys
 from ingest import admission, privacy, routes, rows
@@ -42,6 +45,10 @@ _NO_SCHEMA: Final = FieldError(
 )
 
 
+# Stands in the items where an envelope waits.
+_PENDING: Final = Item(Envelope(b"", ""))
+
+
 @dataclass(slots=True)
 class Batch:
     """The events of one request under judgement."""
@@ -57,8 +64,10 @@ class Batch:
     secrets: privacy.Secrets = field(default_factory=privacy.Secrets)
     ending: Ending | None = None  # of what its events name, the one that ends first
     takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
+    waiting: list[tuple[int, Envelope]] = field(default_factory=list)  # with their places in items
     routes: dict[Head, Route] = field(default_factory=dict)
     _middles: dict[int, bytes] = field(default_factory=dict)
+    _hasher: "blake2b" = field(default_factory=keys.content_hasher)
 
     def __post_init__(self) -> None:
         if self.takes_short_ways and not self.is_import:
@@ -67,6 +76,28 @@ class Batch:
     # When the dead letter that is replayed next first came: its window, its time when it has none,
     # and its place in the table are of then; versions and permissions are of now.
     first_us: int | None = None
+
+    def offer(self, envelope: Envelope) -> None:
+        """Take an envelope at once if its route is known, while it is still at hand to the
+        processor; else it waits for `take_waiting`."""
+        route = self.routes.get(envelope.head) if envelope.content is not None else None
+        if route is None or not self._take_known(envelope, route):
+            self.wait(envelope)
+
+    def wait(self, envelope: Envelope) -> None:
+        """Keep an envelope's place until what it needs has been loaded."""
+        self.waiting.append((len(self.items), envelope))
+        self.items.append(_PENDING)
+
+    def take_waiting(self) -> Iterator[Envelope]:
+        """Judge what waits, one a turn, each in its place; what it needs must have been loaded."""
+        items = self.items
+        for place, envelope in self.waiting:
+            self.items = []
+            self.take(envelope)
+            items[place] = self.items[0]
+            yield envelope
+        self.items, self.waiting = items, []
 
     def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
         """The types that have to be looked up in the database before `take`."""
@@ -206,46 +237,30 @@ class Batch:
         for check in route.checks:
             if not check(data):
                 return False
-        version = route.contract.version
-        middle = self._middles.get(version)
         self.streams[head.type] = stream
+        version = route.version
+        middle = self._middles.get(version)
         if middle is None:
             middle = rows.middle_cells(received_us, self.publisher.id, version)
             self._middles[version] = middle
+        subject = envelope.subject
+        hasher = self._hasher.copy()
         if envelope.extensions is head.extensions:
             cells = route.cells
-            before, after = head.identity_before, head.identity_after
-            subject = envelope.subject
-            identity = b"%b%b%b" % (
-                before, b"null" if subject is None else rows.dump(subject), after,
-            )  # fmt: skip
+            written = b"null" if subject is None else orjson.dumps(subject)
+            hasher.update(
+                b"%b%b%b\x00%b" % (head.identity_before, written, head.identity_after, content)
+            )
         else:
             cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
-            identity = rows.identity_text(envelope)
+            hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
+        content_hash = hasher.digest()
         ids = route.ids or (stream.id, stream.track_of(us))
-        content_hash = keys.content_hash(identity, content)
-        self.items.append(
-            Item(
-                envelope,
-                ids[0],
-                us,
-                rows.pack_plain_event(
-                    ids=ids,
-                    occurred_us=us,
-                    event_id=envelope.id.encode(),
-                    middle=middle,
-                    subject=envelope.subject,
-                    cells=cells,
-                    data=content,
-                    content_hash=content_hash,
-                    marks=_NO_MARKS,
-                ),
-                content_hash,
-                False,
-                0,
-                ids[1],
-            )
+        packed = rows.pack_plain_event(
+            ids, us, envelope.id.encode(), middle, subject, cells, content, content_hash, _NO_MARKS
         )
+        self.items.append(Item(envelope, ids[0], us, packed, content_hash, False, 0, ids[1]))
+        envelope.data = envelope.content = None  # thousands of small objects that nobody needs now
         return True
 
     def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:

@@ -20,7 +20,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     """One stream and version for events of one head from one publisher."""
 
     stream: StreamEntry
-    contract: Contract
+    version: int
     checks: tuple[Callable[[Any], bool], ...]
     ids: tuple[int, int] | None  # stream and track; None while the track depends on the time
     cells: bytes
@@ -45,7 +45,7 @@ def route_of(
     depends = stream.is_production and stream.production_since_us is not None
     return Route(
         stream,
-        contract,
+        contract.version,
         contract.is_plain,
         None if depends else (stream.id, stream.track_of(0)),
         head.source_cell + head.attributes_cell,

@@ -161,7 +161,6 @@ _NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _LENGTH.pack(32)
 
 
 def pack_plain_event(
-    *,
     ids: tuple[int, int],
     occurred_us: int,
     event_id: bytes,

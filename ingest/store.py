@@ -88,7 +88,7 @@ Refusal = tuple[int, str, str, str, int | None, bytes]
 Key = tuple[int, int | None, str]
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """One event on its way in: refused already (`reason`), or packed for the table.
 
     `stream_id` is 0 while the type is unknown to this producer. The writer fills in `status`,
@@ -135,20 +135,32 @@ _CONFLICT: Final = (
 )
 
 
-def write_group(connection: Connection, group: Sequence[Submission], *, optimistic: bool) -> bool:
+def write_group(
+    connection: Connection,
+    group: Sequence[Submission],
+    *,
+    optimistic: bool,
+    is_again: bool = False,
+) -> bool:
     """Write submissions into the open transaction; gives whether an identity was stored before.
+
+    `is_again` when an attempt before this one may have left outcomes in the items.
 
     Raises psycopg's UniqueViolation when `optimistic` and one was. Does not commit.
     """
-    packed: list[Item] = []
-    for submission in group:
-        for item in submission.items:
-            if item.packed:  # a group that is redone starts anew
-                item.status, item.reason = Status.ACCEPTED, None
-                packed.append(item)
-            else:
+    items = [item for submission in group for item in submission.items]
+    packed = [item for item in items if item.packed]
+    if is_again:
+        for item in packed:
+            item.status, item.reason = Status.ACCEPTED, None
+    if len(packed) < len(items):
+        for item in items:
+            if not item.packed:
                 item.status = Status.DEAD_LETTERED
-    keys = [item.key for item in packed]
+    keys = [
+        (item.stream_id, None if item.uses_ledger else item.occurred_us, item.envelope.id)
+        for item in packed
+    ]
     firsts = dict(zip(reversed(keys), reversed(packed), strict=True))
     failpoint("ingest.before_ledger")
     stored = _claim_ledger(connection, [key for key in firsts if key[1] is None], firsts)
@@ -523,10 +535,10 @@ class Writer:
                     break
             return group
 
-    def _write(self, group: list[Submission]) -> PortalError | None:
+    def _write(self, group: list[Submission], *, is_again: bool = False) -> PortalError | None:
         """Bring a group to its commit; the error that its submissions end with, or None."""
         try:
-            self._write_with_retries(group)
+            self._write_with_retries(group, is_again=is_again)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._drop_connection()
             logger.warning("ingest could not write: %s", type(error).__name__)
@@ -552,18 +564,20 @@ class Writer:
     def _write_one_by_one(self, group: list[Submission]) -> None:
         """A submission that can't be stored must not take its neighbours with it."""
         for submission in group:
-            error = self._write([submission])
+            error = self._write([submission], is_again=True)
             if error is not None:
                 _finish([submission], error)
 
-    def _write_with_retries(self, group: list[Submission]) -> None:
+    def _write_with_retries(self, group: list[Submission], *, is_again: bool) -> None:
         optimistic = self._conflicts < _CONFLICT_BOUND and not group[0].is_rehearsal
         tries = 0
         while True:
             tries += 1
             connection = self._connected()
             try:
-                had_conflict = write_group(connection, group, optimistic=optimistic)
+                had_conflict = write_group(
+                    connection, group, optimistic=optimistic, is_again=is_again or tries > 1
+                )
             except pg.UniqueViolation:
                 connection.rollback()
                 if not optimistic and tries >= _MAX_TRIES:

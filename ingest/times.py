@@ -66,33 +66,26 @@ def parse_us(text: str) -> int:
     return us
 
 
-_MAX_MINUTES: Final = 100_000
-_minutes: Final[dict[str, int]] = {}
+_MAX_SECONDS: Final = 100_000
+_seconds: Final[dict[str, int]] = {}
 
 
 def parse_recent_us(text: str) -> int:
-    """As `parse_us`, several times faster for times in UTC whose minute came before."""
-    start = _minutes.get(text[:17])
-    rest = text[17:-1]
-    if (
-        start is None
-        or text[-1] != "Z"
-        or not (digits := rest[:2] + rest[3:]).isdigit()
-        or not digits.isascii()
-        or len(digits) < 2
-        or rest[2:3] not in {".", ""}
-        or len(rest) == 3
-        or digits >= "60"
-    ):
-        us = parse_us(text)
-        if text[-1] == "Z" and text[17:19] < "60":
-            if len(_minutes) >= _MAX_MINUTES:
-                _minutes.clear()
-            _minutes[text[:17]] = us - us % 60_000_000
-        return us
-    if len(digits) >= 8:
-        return start + int(digits[:8])
-    return start + int(digits.ljust(8, "0"))
+    """As `parse_us`, several times faster for times in UTC whose second came before."""
+    start = _seconds.get(text[:19])
+    if start is not None and text[-1] == "Z":
+        fraction = text[20:-1]
+        if not fraction:
+            if len(text) == 20:
+                return start
+        elif text[19] == "." and fraction.isdigit() and fraction.isascii():
+            return start + int(fraction[:6].ljust(6, "0"))
+    us = parse_us(text)
+    if text[-1] == "Z" and text[17:19] != "60":
+        if len(_seconds) >= _MAX_SECONDS:
+            _seconds.clear()
+        _seconds[text[:19]] = us - us % 1_000_000
+    return us
 
 
 def _is_month_start(seconds: int) -> bool:

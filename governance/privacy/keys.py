@@ -70,13 +70,17 @@ def _hashers_of(text: str) -> dict[str, "blake2b"]:
     }
 
 
-def blind(purpose: str, content: bytes) -> bytes:
-    """A keyed hash of 32 bytes, stable for the life of the portal."""
+def _hasher(purpose: str) -> "blake2b":
     text = settings.PRIVACY_KEYS
     found = _hashers.get(text)
     if found is None:
         found = _hashers[text] = _hashers_of(text)
-    hasher = found[purpose].copy()
+    return found[purpose]
+
+
+def blind(purpose: str, content: bytes) -> bytes:
+    """A keyed hash of 32 bytes, stable for the life of the portal."""
+    hasher = _hasher(purpose).copy()
     hasher.update(content)
     return hasher.digest()
 
@@ -84,6 +88,11 @@ def blind(purpose: str, content: bytes) -> bytes:
 def content_hash(*parts: bytes) -> bytes:
     """What equal content has in common; parts are ended by a byte that JSON text can't hold."""
     return blind("content", b"\x00".join(parts))
+
+
+def content_hasher() -> "blake2b":
+    """To be copied and fed with the parts of one content, as `content_hash` joins them."""
+    return _hasher("content")
 
 
 def body_hash(body: bytes) -> bytes:

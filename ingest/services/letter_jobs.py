@@ -208,7 +208,7 @@ def _write(batches: Sequence[Batch]) -> None:
         # A day whose leaf is not there: an event of long ago, that waited.
         _make_days(batches)
         with transaction.atomic():
-            write_group(raw, group, optimistic=False)
+            write_group(raw, group, optimistic=False, is_again=True)
 
 
 def _make_days(batches: Sequence[Batch]) -> None:
