@@ -364,7 +364,7 @@ def test_a_rate_that_is_not_offered_is_refused(shop: Shop) -> None:
 
 
 def test_a_day_without_a_leaf_is_made_when_an_event_lands_there(shop: Shop) -> None:
-    Stream.objects.filter(pk=shop.stream.pk).update(late_seconds=400 * 86_400)
+    Stream.objects.filter(pk=shop.stream.pk).update(late_seconds=400 * 86_400, retention_days=400)
     directory.forget_all()
     at = clock.now() - timedelta(days=77)
     shop.send({"n": "1"}, time=at.isoformat())
