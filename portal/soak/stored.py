@@ -43,7 +43,7 @@ AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.tx, e.seq LIMIT %(page)s"""
 _LETTERS: Final = """
 SELECT id::text, stream_id, event_id, producer_id, reason, jsonb_array_length(errors),
-       encode(body_sha256, 'hex'), floor(extract(epoch FROM received_at) / 60)::bigint
+       encode(sha256(body), 'hex'), floor(extract(epoch FROM received_at) / 60)::bigint
 FROM ingest_dead_letter WHERE received_at >= to_timestamp(%(since)s)
 """
 _ACCOUNTS: Final = """

@@ -189,7 +189,7 @@ def test_the_sample_says_how_large_it_was_and_shows_no_value(team: Team, ada: Ca
         **ORDER_SCHEMA,
         "properties": {
             **ORDER_SCHEMA["properties"],
-            "email": {**ORDER_SCHEMA["properties"]["email"], "maxLength": 3},
+            "order_id": {**ORDER_SCHEMA["properties"]["order_id"], "maxLength": 1},
         },
     }
     try:

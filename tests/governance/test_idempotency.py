@@ -38,7 +38,7 @@ def test_every_post_of_the_api_honours_the_key() -> None:
         if one.method == "POST" and one.path.startswith("/api/v1/"):
             path = one.path
             for name, kind in one.places:
-                value = "0192f0a0-0000-7000-8000-000000000001" if kind == "uuid" else "x"
+                value = {"uuid": "0192f0a0-0000-7000-8000-000000000001", "int": "1"}.get(kind, "x")
                 path = path.replace(f"{{{name}}}", value)
             view: Any = resolve(path).func
             if not getattr(view.cls.post, "is_idempotent", False):

@@ -266,7 +266,7 @@ def same_id_in_another_stream(desk: Desk) -> None:
 
 def a_late_event(desk: Desk) -> None:
     """Refused by the default window, taken where the stream says so."""
-    buries_event("out_of_window", "late", time=ago(days=400))(desk)
+    buries_event("out_of_window", "expired", time=ago(days=400))(desk)
     patient = desk.world.stream(late_seconds=500 * 86_400)
     assert desk.send(desk.event(type=patient.name, time=ago(days=400))).json["accepted"] == 1
 
