@@ -34,7 +34,8 @@ settings.configure(
             "PASSWORD": _server.get("password", ""),
             "HOST": _server.get("host", ""),
             "PORT": _server.get("port", ""),
-            "CONN_MAX_AGE": None,
+            # Under ASGI each request has a thread of its own: without a pool, a connection too.
+            "OPTIONS": {"pool": {"min_size": 4, "max_size": 20}},
         }
     },
 )

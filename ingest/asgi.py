@@ -7,7 +7,6 @@ it for longer than one slice.
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
@@ -17,12 +16,21 @@ from ingest import admission, door
 from ingest.admission import Publisher, StreamEntry, directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
+from ingest.express import (
+    DATABASE_SECONDS,
+    EVENT_BYTES,
+    SCOPE_KEY,
+    Call,
+    database_gone,
+    refusal,
+    unexpected,
+)
 from ingest.gate import SLOW_BODY_SECONDS, Ticket, gate
 from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
-from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
+from portal.kernel.errors import BadRequestError, PortalError
 from portal.kernel.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -33,12 +41,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
-# A database that hangs is not waited for: the promise is a 503 within five seconds.
-DATABASE_SECONDS: Final = 4.5
 _patience: ContextVar[float] = ContextVar("patience")  # what is left of them for this request
-# A slice ends after this much; an event counts as its bytes and 1 KiB.
+# A slice ends after this much.
 _SLICE_BYTES: Final = 128 * 1024
-_EVENT_BYTES: Final = 1024
 # Up to here unpacking takes less than the way to a thread and back is worth.
 _UNPACKED_AT_ONCE_BYTES: Final = 64 * 1024
 
@@ -61,6 +66,10 @@ def handles(scope: Scope) -> bool:
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
     _patience.set(DATABASE_SECONDS)
+    call: Call | None = scope.get(SCOPE_KEY)
+    if call is not None:
+        await _go_on(call, receive, send)
+        return
     admission.start_listening()
     start_settling()
     path = scope["path"]
@@ -73,16 +82,37 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     head = Head(scope["method"], path, query, fields, dict(fields))
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
+    await _send_outcome(
+        _answer(at, head, receive, request_id, headers), at, head, request_id, headers, send
+    )
+
+
+async def _go_on(call: Call, receive: Receive, send: Send) -> None:
+    """Answer a request that `express` has let in and could not take."""
+    visit = call.visit
+    await _send_outcome(
+        _take_in(call.at, visit, receive, None), call.at, call.head, visit.request_id,
+        visit.headers, send,
+    )  # fmt: skip
+
+
+async def _send_outcome(
+    work: Awaitable[Reply],
+    at: Door,
+    head: Head,
+    request_id: str,
+    headers: dict[str, str],
+    send: Send,
+) -> None:
     try:
-        reply = await _answer(at, head, receive, request_id, headers)
+        reply = await work
     except PortalError as error:
-        reply = at.refuse(head, error, request_id=request_id, headers=headers)
+        reply = refusal(at, head, request_id, headers, error)
     except ClientGoneError:
         return
     except Exception:
         logger.exception("ingest failed unexpectedly", extra={"request_id": request_id})
-        failure = PortalError("It has been logged. Nothing was stored. Trying again may help.")
-        reply = at.refuse(head, failure, request_id=request_id, headers=headers)
+        reply = refusal(at, head, request_id, headers, unexpected())
     await _send(reply, send)
 
 
@@ -109,6 +139,11 @@ async def _answer(
         publisher = await _publisher(credential) if credential is not None else None
     visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     headers.pop("Connection", None)
+    return await _take_in(at, visit, receive, early)
+
+
+async def _take_in(at: Door, visit: Visit, receive: Receive, early: bytes | None) -> Reply:
+    """Answer a request that was let in; `early` is its body where that came before."""
     try:
         if early is None:
             body = await _read(at, receive, visit.ticket)
@@ -195,14 +230,14 @@ async def _judge(visit: Visit, body: bytes) -> Batch:
     weight = 0
     for envelope in visit.envelopes(body):
         receive(envelope)
-        weight += len(envelope.raw) + _EVENT_BYTES
+        weight += len(envelope.raw) + EVENT_BYTES
         if weight > _SLICE_BYTES:
             weight = 0
             await asyncio.sleep(0)
     if batch.waiting:
         await _load(visit, batch)
         for envelope in batch.take_waiting():
-            weight += len(envelope.raw) + _EVENT_BYTES
+            weight += len(envelope.raw) + EVENT_BYTES
             if weight > _SLICE_BYTES:
                 weight = 0
                 await asyncio.sleep(0)
@@ -239,10 +274,7 @@ async def _bounded(work: Awaitable[T]) -> T:
         async with asyncio.timeout(left):
             return await work
     except TimeoutError as error:
-        raise UnavailableError(
-            "The database does not answer just now. Send the same events again.",
-            retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
-        ) from error
+        raise database_gone() from error
     finally:
         _patience.set(left - (time.monotonic() - began))
 

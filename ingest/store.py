@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import date
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -116,6 +116,16 @@ class Item(msgspec.Struct, gc=False):
         return (self.stream_id, None if self.uses_ledger else self.occurred_us, self.envelope.id)
 
 
+class Waiter(Protocol):
+    """What is told, once, how a submission ended; a future is one."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: None, /) -> None: ...
+
+    def set_exception(self, exception: Any, /) -> None: ...
+
+
 class Submission(msgspec.Struct):
     """The events of one request, or of dead letters that are replayed: those are in the accounts
     already, and leave no second dead letter."""
@@ -126,7 +136,7 @@ class Submission(msgspec.Struct):
     is_rehearsal: bool = False
     is_replay: bool = False
     new_sources: frozenset[str] = frozenset()
-    waiter: "Future[None] | asyncio.Future[None] | None" = None
+    waiter: "Waiter | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 
 
@@ -480,7 +490,7 @@ class Writer:
         """Queue from a thread; the future is done after the commit."""
         future: Future[None] = Future()
         submission.waiter = future
-        self._enqueue(submission)
+        self.enqueue(submission)
         return future
 
     async def write(self, submission: Submission) -> None:
@@ -488,10 +498,11 @@ class Writer:
         submission.loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = submission.loop.create_future()
         submission.waiter = future
-        self._enqueue(submission)
+        self.enqueue(submission)
         await future
 
-    def _enqueue(self, submission: Submission) -> None:
+    def enqueue(self, submission: Submission) -> None:
+        """Queue what has a waiter. Raises UnavailableError when too much waits already."""
         with self._ready:
             if self._closed or self._queued > self._max_queued:
                 raise UnavailableError(
@@ -647,7 +658,7 @@ def _make_missing_partitions(group: Sequence[Submission]) -> None:
 
 def _finish(group: Sequence[Submission], error: PortalError | None) -> None:
     """Wake the waiters, with one call into each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
     for submission in group:
         waiter = submission.waiter
         if isinstance(waiter, Future):
@@ -666,7 +677,7 @@ def _finish(group: Sequence[Submission], error: PortalError | None) -> None:
             logger.info("a client's event loop ended before its answer")
 
 
-def _wake(waiters: list["asyncio.Future[None]"], error: PortalError | None) -> None:
+def _wake(waiters: list[Waiter], error: PortalError | None) -> None:
     for waiter in waiters:
         if waiter.done():
             continue

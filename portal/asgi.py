@@ -21,10 +21,13 @@ _SWITCH_SECONDS: Final = 0.0005
 _django = get_asgi_application()
 
 from ingest import asgi as ingest_road  # after django.setup()
+from ingest import express
 from ingest.settling import stop_settling
 from ingest.store import close_writer
 from portal.http.body_limit import limit_body
+from portal.http.server import Protocol
 
+Protocol.short_road = express
 django_application = limit_body(_django)  # type: ignore[arg-type]  # asgiref's own types
 
 

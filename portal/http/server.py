@@ -8,26 +8,82 @@
    without the offer.
 4. What still comes of a body that was answered early is read past, up to a bound, also when the
    connection ends with it: closed upon a client that is still sending, it takes the answer along.
+5. A request to the short road (`ShortRoad`, of the ingest) is answered without a task: its head is
+   judged when it is complete, its body when that came along. What the short road does not take goes
+   to the application as if it had just come, with what the road found out in its scope.
 
 Nothing here runs per header or per event; a request costs a few comparisons more.
 """
 
 import asyncio
 import json
+import logging
 from asyncio.events import TimerHandle
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+from typing import Protocol as Interface
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from portal.kernel.errors import BadRequestError, PortalError
+from portal.kernel.failpoints import failpoint
 from portal.kernel.identifiers import uuid7
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_READ_PAST_BYTES: Final = 32 * 1024 * 1024
 HEAD_SECONDS: Final = 20.0
 _OF_UPGRADES: Final = frozenset({b"upgrade", b"http2-settings"})
+
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+logger = logging.getLogger(__name__)
+
+
+class ShortReply(Interface):
+    """An answer whose body is whole. Names and values of its headers are Latin-1 and one line."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class ShortCall(Interface):
+    """A request whose head was let in."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its body may come along; else the application reads it."""
+
+    def take(self, body: bytes, answer: Callable[[Any], None]) -> bool:
+        """Take the whole body; `answer` gets the reply, once. False: the application shall."""
+
+
+class ShortRoad(Interface):
+    """What answers requests beside the application."""
+
+    @property
+    def SCOPE_KEY(self) -> str:  # noqa: N802  # a constant of a module
+        """Under which the application finds a call that it shall go on with."""
+
+    def enter(
+        self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> ShortCall | None:
+        """Judge the head of a POST, names of fields in lower case; None: the application shall.
+
+        Raises RefusedError.
+        """
+
+
+class RefusedError(Exception):
+    """The short road does not let a request in: `reply` says why."""
+
+    def __init__(self, reply: ShortReply) -> None:
+        super().__init__()
+        self.reply = reply
 
 
 class HeadTooLargeError(PortalError):
@@ -59,8 +115,31 @@ class _LastResponse(asyncio.Transport):
         self._protocol.end()
 
 
+class _ShortCycle:
+    """A request on the short road, where uvicorn keeps the latest request of a connection."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+    def __init__(self, *, is_complete: bool) -> None:
+        self.response_complete = self.disconnected = False
+        self.keep_alive, self.more_body = True, not is_complete
+        self.message_event = _UNWATCHED
+
+
+class _Unwatched:
+    """The event that nobody waits for."""
+
+    def set(self) -> None:
+        pass
+
+
+_UNWATCHED: Final = _Unwatched()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection of a client."""
+
+    short_road: ClassVar[ShortRoad | None] = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -71,6 +150,8 @@ class Protocol(HttpToolsProtocol):
         self._surplus_bytes = 0  # of an open head beyond its first piece, or of a body read past
         self._began = self.loop.time()
         self._watch: TimerHandle | None = None
+        self._call: ShortCall | None = None  # let in, while its body comes
+        self._parts: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -110,6 +191,8 @@ class Protocol(HttpToolsProtocol):
             except httptools.HttpParserError:
                 self.send_400_response("")
                 return
+        if self._call is not None:
+            self._hand_over(self._call)
         if self._open_head:
             if self._open_head == open_before:
                 self._surplus_bytes += len(data)
@@ -132,15 +215,105 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offers_upgrade = True
             return
+        if self.short_road is None or not self._is_on_short_road(self.short_road):
+            self._start()
+
+    def _start(self) -> None:
+        """Let the application answer."""
         super().on_headers_complete()
         if not self.cycle.keep_alive:
             self.cycle.transport = _LastResponse(self)
 
+    def _is_on_short_road(self, road: ShortRoad) -> bool:
+        """Try the short road with the head that was just read."""
+        latest = self._latest()
+        if latest is not None and not latest.response_complete:
+            return False
+        parser = self.parser
+        if (
+            parser.get_method() != b"POST"
+            or not parser.should_keep_alive()
+            or parser.get_http_version() != "1.1"
+        ):
+            return False
+        path, _, query = self.url.partition(b"?")
+        try:
+            call = road.enter(path, query, self.headers)
+        except RefusedError as error:
+            self._reply(self._short_cycle(is_complete=False), error.reply)
+            return True
+        if call is None:
+            return False
+        self._call = call
+        if not call.is_short:
+            self._hand_over(call)
+        return True
+
+    def _short_cycle(self, *, is_complete: bool) -> _ShortCycle:
+        cycle = _ShortCycle(is_complete=is_complete)
+        self.cycle = cycle  # type: ignore[assignment]  # has what is asked of it
+        return cycle
+
+    def _hand_over(self, call: ShortCall) -> None:
+        """Let the application go on with a call and what has come of its body."""
+        assert self.short_road is not None
+        parts, self._call, self._parts = self._parts, None, []
+        self.scope[self.short_road.SCOPE_KEY] = call  # type: ignore[literal-required]
+        self._start()
+        for part in parts:
+            super().on_body(part)
+
+    def on_body(self, body: bytes) -> None:
+        if self._call is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
+
     def on_message_complete(self) -> None:
-        if self._is_ending:
+        if self._call is not None:
+            self._take(self._call)
+        elif self._is_ending:
             self.transport.close()
         elif not self._offers_upgrade:
             super().on_message_complete()
+
+    def _take(self, call: ShortCall) -> None:
+        parts, latest = self._parts, self.cycle
+        cycle = self._short_cycle(is_complete=True)
+        if call.take(
+            parts[0] if len(parts) == 1 else b"".join(parts),
+            lambda reply: self._reply(cycle, reply),
+        ):
+            self._call, self._parts = None, []
+            return
+        self.cycle = latest
+        self._hand_over(call)
+        super().on_message_complete()
+
+    def _reply(self, cycle: _ShortCycle, reply: ShortReply) -> None:
+        """Write the answer of the short road."""
+        cycle.response_complete = True
+        transport = self.transport
+        if cycle.disconnected or transport.is_closing():
+            return
+        lines = [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
+        length = len(reply.body)
+        if not cycle.keep_alive:
+            lines.append("connection: close\r\n")
+        elif reply.headers.get("Connection") == "close":
+            cycle.keep_alive = False
+        head = f"{_STATUS_LINES[reply.status]}{''.join(lines)}content-length: {length}\r\n"
+        if head.count("\n") != len(lines) + 2 or head.count("\r") != len(lines) + 2:
+            logger.error("a header of an answer holds a line break")
+            transport.close()
+            return
+        own = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
+        transport.write(b"%b%b\r\n" % (head.encode("latin-1"), own))
+        failpoint("ingest.after_answer_head")
+        transport.write(reply.body)
+        if not cycle.keep_alive:
+            transport.close()
+        self.on_response_complete()
 
     def end(self) -> None:
         """Close, at once or when the rest of the body has come; `_look` bounds the wait."""

@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from catalog.models import Stream
 from ingest import asgi
-from portal.http import server
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, World
+from tests.ingest.serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = "application/cloudevents+json"
@@ -514,23 +512,8 @@ ELSEWHERE = [row for row in ROWS if isinstance(row.tries, str)]
 @pytest.fixture(scope="module")
 def desk(world: World) -> Iterator[Desk]:
     """The application of the web processes behind their HTTP protocol, on a port of its own."""
-    from portal.asgi import application
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            application, http=server.Protocol, ws="none", loop="uvloop", lifespan="off",
-            log_level="warning",
-        )  # fmt: skip
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        port = listener.getsockname()[1]
+    with served() as port:
         yield Desk(world, port, world.stream(), world.key(world.producer()))
-        running.should_exit = True
-        thread.join()
 
 
 @pytest.mark.parametrize("row", TRIED, ids=lambda row: f"{row.number} {row.text}")

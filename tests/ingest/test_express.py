@@ -1,0 +1,202 @@
+"""The short road answers like the ordinary one, in order, once, and leaves nothing open."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from catalog.models import Stream
+from ingest import express
+from ingest.connection import connect
+from ingest.gate import gate, parse_load
+from portal.kernel import clock
+from tests.ingest.conftest import World
+from tests.ingest.serving import served
+
+ONE = "application/cloudevents+json"
+MANY = "application/cloudevents-batch+json"
+LINES = "application/x-ndjson"
+
+
+@dataclass
+class Desk:
+    port: int
+    stream: Stream
+    key: str
+    taken: list[express.Call]
+
+    def event(self, number: int | str, **others: Any) -> dict[str, Any]:
+        return {
+            "specversion": "1.0", "id": f"e-{number}", "source": "/shop", "type": self.stream.name,
+            "time": clock.now().isoformat(), "data": {"order": f"o{number}"}, **others,
+        }  # fmt: skip
+
+    def head(self, media: str, length: int, path: str = "/v1/events", *others: str) -> bytes:
+        lines = [
+            f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self.key}",
+            f"Content-Type: {media}", f"Content-Length: {length}", *others, "", "",
+        ]  # fmt: skip
+        return "\r\n".join(lines).encode()
+
+    def send(
+        self, media: str, body: bytes, path: str = "/v1/events", *others: str
+    ) -> tuple[int, dict[str, str], Any]:
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        line.connect()
+        line.sock.sendall(self.head(media, len(body), path, *others) + body)
+        answer = http.client.HTTPResponse(line.sock, method="POST")
+        answer.begin()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        found = answer.status, headers, json.loads(answer.read())
+        line.close()
+        return found
+
+
+@pytest.fixture(scope="module")
+def desk(world: World) -> Iterator[Desk]:
+    taken: list[express.Call] = []
+    add = express._watch.add
+
+    def taking(call: express.Call) -> None:
+        taken.append(call)
+        add(call)
+
+    with pytest.MonkeyPatch.context() as patch, served() as port:
+        patch.setattr(express._watch, "add", taking)
+        desk = Desk(port, world.stream(), world.key(world.producer()), taken)
+        desk.send(MANY, b"[]")  # the process gets to know the key, then the stream
+        while not taken:  # until the directory listens, it forgets again
+            desk.send(ONE, json.dumps(desk.event(f"first-{time.monotonic_ns()}")).encode())
+        yield desk
+
+
+def in_hand() -> int:
+    return parse_load(gate.load()).requests
+
+
+def comparable(answer: tuple[int, dict[str, str], Any]) -> tuple[int, set[str], Any]:
+    status, headers, body = answer
+    text = json.dumps(body)
+    for number, one in enumerate(_own_ids(body)):
+        text = text.replace(one, f"<{number}>")
+    return status, set(headers) - {"connection"}, json.loads(text)
+
+
+def _own_ids(body: Any) -> list[str]:
+    """What differs from answer to answer: the request's id and those of dead letters."""
+    results = body.get("results", [])
+    found = [
+        body.get("instance"),
+        body.get("dead_letter"),
+        *(r.get("dead_letter") for r in results),
+    ]
+    return [one for one in found if one]
+
+
+def bodies(desk: Desk, name: str) -> list[tuple[str, bytes, str]]:
+    good, other, bad = (
+        desk.event(f"{name}-1"),
+        desk.event(f"{name}-2", subject="ü", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"),
+        desk.event(f"{name}-3", data={"amount": -1}),
+    )
+    one, many = json.dumps(good).encode(), json.dumps([good, other, bad, good]).encode()
+    return [
+        (ONE, one, "/v1/events"),
+        (ONE, one, "/v1/events"),
+        (MANY, many, "/v1/events"),
+        (MANY, json.dumps([bad]).encode(), "/v1/events"),
+        (LINES, one + b"\n\n{not json\n" + json.dumps(other).encode(), "/v1/events"),
+        (MANY, b"[]", "/v1/events?results=all"),
+        (ONE, json.dumps(desk.event(f"{name}-4")).encode(), "/v1/events?dry_run=true"),
+        (ONE, json.dumps(desk.event(f"{name}-5", type="no.such")).encode(), "/v1/events"),
+        (MANY, one, "/v1/events"),
+        (ONE, b'{"a":1,"a":2}', "/v1/events"),
+        ("text/html", one, "/v1/events"),
+        (ONE, one, "/v1/events?key=1"),
+        (
+            "application/json",
+            json.dumps({"event": "X", "userId": "u", "messageId": f"{name}-6"}).encode(),
+            "/v1/track",
+        ),
+    ]
+
+
+def test_both_roads_answer_alike(desk: Desk) -> None:
+    """The ordinary road is taken by who closes the connection after the answer."""
+    for number in range(13):
+        short = desk.send(*bodies(desk, f"short-{number}")[number])
+        long = desk.send(*bodies(desk, f"long--{number}")[number], "Connection: close")
+        found, expected = comparable(short), comparable(long)
+        assert found[:2] == expected[:2]
+        assert json.dumps(found[2]) == json.dumps(expected[2]).replace("long--", "short-")
+    assert in_hand() == 0
+
+
+def test_requests_in_one_piece_are_answered_in_order_and_stored_once(desk: Desk) -> None:
+    before = len(desk.taken)
+    pieces = [json.dumps(desk.event(f"row-{number}")).encode() for number in range(20)]
+    with socket.create_connection(("127.0.0.1", desk.port), timeout=20) as line:
+        line.sendall(b"".join(desk.head(ONE, len(piece)) + piece for piece in pieces))
+        said = b""
+        while said.count(b'"accepted":1') < 20:
+            part = line.recv(65_536)
+            assert part, said
+            said += part
+    assert said.count(b"HTTP/1.1 202 ") == 20
+    assert len(desk.taken) > before
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ingest_event WHERE event_id LIKE 'e-row-%%'")
+        assert cursor.fetchone() == (20,)
+    assert in_hand() == 0
+
+
+def test_a_body_that_comes_later_is_taken_all_the_same(desk: Desk) -> None:
+    before = len(desk.taken)
+    body = json.dumps(desk.event("later")).encode()
+    with socket.create_connection(("127.0.0.1", desk.port), timeout=20) as line:
+        line.sendall(desk.head(ONE, len(body)) + body[:20])
+        time.sleep(0.05)
+        line.sendall(body[20:])
+        assert line.recv(65_536).startswith(b"HTTP/1.1 202 ")
+    assert len(desk.taken) == before
+    with socket.create_connection(("127.0.0.1", desk.port), timeout=20) as line:
+        line.sendall(desk.head(ONE, len(body)) + body[:20])
+        time.sleep(0.05)
+    deadline = time.monotonic() + 5
+    while in_hand() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert in_hand() == 0
+
+
+def test_a_refusal_leaves_the_connection_in_use(desk: Desk) -> None:
+    body = json.dumps(desk.event("kept")).encode()
+    with socket.create_connection(("127.0.0.1", desk.port), timeout=20) as line:
+        line.sendall(desk.head("text/html", len(body)))
+        assert line.recv(65_536).startswith(b"HTTP/1.1 415 ")  # before the body
+        line.sendall(body + desk.head(ONE, len(body)) + body)
+        assert line.recv(65_536).startswith(b"HTTP/1.1 202 ")
+    assert in_hand() == 0
+
+
+def test_a_database_that_hangs_is_a_503_and_the_events_are_stored_when_it_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(express, "DATABASE_SECONDS", 0.2)
+    with connect() as other:
+        other.execute("LOCK TABLE ingest_event IN ACCESS EXCLUSIVE MODE")
+        status, headers, body = desk.send(ONE, json.dumps(desk.event("hung")).encode())
+        other.rollback()
+    assert (status, body["code"]) == (503, "unavailable")
+    assert int(headers["retry-after"]) in range(1, 6)
+    status, _, body = desk.send(MANY, json.dumps([desk.event("after")]).encode())
+    assert (status, body["accepted"]) == (202, 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ingest_event WHERE event_id = 'e-hung'")
+        assert cursor.fetchone() == (1,)
+    assert in_hand() == 0
