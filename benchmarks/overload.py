@@ -4,8 +4,14 @@
 
 Starts a portal of its own. First 40 clients that wait for their answers find what it takes, sending
 single events and batches of 100 at once. Then the same mix comes at `--factor` times those rates,
-whether answers come or not (open loop, each class with 256 connections at most). Clients are
-processes of their own that write prepared bytes. Afterwards every request that was answered 202 is
+whether answers come or not (open loop, each class with 256 connections at most). Then what it takes
+is found again: capacity is the mean of before and after, as other work comes and goes on a machine.
+
+Clients are processes of their own that write prepared bytes, on the same cores. Twice the requests
+cost them more, so `cores` says who used the processors, and `goodput_per_core_ratio` compares events
+by processor second of web and database: what is left of it with clients elsewhere. `refusal_ms` is
+what a client sees; `decided_ms` how long a web process needs, 19 times of 20, until it looks at a
+connection again: what a refusal takes in the server. Afterwards every request that was answered 202 is
 looked up: each of its events must be stored once, and none of a request that was refused.
 
 `--micro` only times what quotas and gate cost a request, in this process.
@@ -21,15 +27,20 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ingest.gate import Load
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("PORTAL_STATIC_UNHASHED", "1")
 
+from benchmarks.client import cpu_seconds
 from benchmarks.servers import portal
 
 SINGLE, BATCH = 1, 100
@@ -101,6 +112,7 @@ class Seen:
     without_retry_after: int = 0
     unsent: int = 0  # due while no connection was free
     lasted: float = 0.0
+    cpu_seconds: float = 0.0
 
     @property
     def accepted(self) -> int:
@@ -150,7 +162,7 @@ class _Client:
         self.connecting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Seen:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         if self.plan.per_second is None:
             for _ in range(self.plan.connections):
                 self._connect_and_send()
@@ -158,6 +170,7 @@ class _Client:
         else:
             await self._at_a_rate(began)
         self.seen.lasted = time.perf_counter() - began
+        self.seen.cpu_seconds = time.process_time() - cpu_began
         self.is_over = True
         deadline = time.perf_counter() + 10
         while len(self.free) < self.live and time.perf_counter() < deadline:
@@ -226,7 +239,9 @@ def _client(plan: Plan, pipe: Any) -> None:
     pipe.send(uvloop.run(_Client(plan).run()))
 
 
-def _run(plans: list[Plan], watch: "_Memory | None" = None) -> list[Seen]:
+def _run(plans: list[Plan], watch: "_Watch | None" = None) -> list[Seen]:
+    if watch is not None:
+        watch.start()
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for plan in plans:
@@ -249,53 +264,109 @@ def _run(plans: list[Plan], watch: "_Memory | None" = None) -> list[Seen]:
     return seen
 
 
-class _Memory:
-    """Resident bytes of the web processes, looked at while clients run."""
+class _Watch:
+    """Resident bytes of the web processes while clients run, and who used the processors."""
 
     def __init__(self, port: int) -> None:
-        self.pids = _web_pids(port)
+        self._port = port
+        self.web = _portal_pids(port)["web"]
         self.most = 0
+        self.rounds: list[float] = []
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+        self._before = self._cpu()
+        self._busy_before = _machine_busy_seconds()
 
     def look(self) -> None:
         total = 0
-        for pid in self.pids:
+        for pid in self.web:
             status = Path(f"/proc/{pid}/status").read_text()
             total += int(status.split("VmRSS:")[1].split()[0]) * 1024
         self.most = max(self.most, total)
+        self.rounds += [load.round_us / 1e6 for load in _loads()]
+
+    def stop(self, clients: Sequence[Seen]) -> dict[str, float]:
+        """Processors that each part kept busy since the start, on average; `web` is all of it."""
+        seconds = time.monotonic() - self._began
+        used = {
+            name: sum(cpu - self._before[name].get(pid, 0.0) for pid, cpu in by_pid.items())
+            for name, by_pid in self._cpu().items()
+        }
+        used["clients"] = sum(seen.cpu_seconds for seen in clients)
+        busy = _machine_busy_seconds() - self._busy_before
+        used["anything_else"] = max(0.0, busy - sum(used.values()))
+        return {name: round(cpu / seconds, 2) for name, cpu in used.items()}
+
+    def _cpu(self) -> dict[str, dict[int, float]]:
+        return {
+            name: {pid: cpu_seconds([pid]) for pid in pids}
+            for name, pids in _portal_pids(self._port).items()
+        }
 
 
-def _web_pids(port: int) -> list[int]:
-    """The processes that serve a port: children of the uvicorn whose command line names it."""
-    parents, found = set(), []
-    places = [place for place in Path("/proc").iterdir() if place.name.isdigit()]
-    for place in places:
-        try:
-            words = (place / "cmdline").read_bytes().split(b"\0")
-        except OSError:
+def _loads() -> list["Load"]:
+    """What the web processes say of themselves."""
+    import redis
+
+    from ingest.gate import parse_load
+    from ingest.shared_buckets import LOAD
+
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        found = [parse_load(text) for text in client.hvals(LOAD)]
+    return [load for load in found if load.at >= time.time() - 2]
+
+
+def _portal_pids(port: int) -> dict[str, list[int]]:
+    """The web processes that serve a port, and its portal's database."""
+    parents: dict[int, int] = {}
+    words: dict[int, bytes] = {}
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
             continue
-        if b"portal.asgi:application" in words and str(port).encode() in words:
-            parents.add(int(place.name))
-    for place in places:
+        pid = int(place.name)
         try:
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (place / "cmdline").read_bytes()
-        except OSError:
+            parents[pid] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            words[pid] = (place / "cmdline").read_bytes()
+        except OSError:  # it ended meanwhile
             continue
-        if parent in parents and b"spawn_main" in words:
-            found.append(int(place.name))
-    return found
+    (server,) = [
+        pid
+        for pid, line in words.items()
+        if b"portal.asgi:application\0" in line and b"\0%d\0" % port in line
+    ]
+
+    def is_ours(pid: int) -> bool:
+        while pid in parents:
+            if pid == parents[server]:
+                return True
+            pid = parents[pid]
+        return False
+
+    return {
+        "web": [
+            pid for pid, line in words.items() if parents[pid] == server and b"spawn_main" in line
+        ],
+        "database": [
+            pid for pid, line in words.items() if b"postgres" in line[:90] and is_ours(pid)
+        ],
+    }
+
+
+def _machine_busy_seconds() -> float:
+    """Processor seconds that anything has used on this machine."""
+    with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123  # as in benchmarks.client
+        fields = [int(number) for number in file.readline().split()[1:]]
+    return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")
 
 
 def _measure(said: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     port = int(said["url"].rpartition(":")[2])
     requests = _prepare(port)
-    capacity_memory, memory = _Memory(port), _Memory(port)
-    warm = [_plan(port, requests, size, 0, seconds=3.0) for size in CLOSED]
-    seen_all = _run(warm)
-    closed = _run(
-        [_plan(port, requests, size, 10_000_000, seconds=CAPACITY_SECONDS) for size in CLOSED],
-        capacity_memory,
-    )
+    before, memory, after = _Watch(port), _Watch(port), _Watch(port)
+    seen_all = _run([_plan(port, requests, size, 0, seconds=3.0) for size in CLOSED])
+    closed = _run(_closed(port, requests, 10_000_000), before)
+    capacity_cores = before.stop(closed)
     rates = {seen.size: seen.accepted / seen.lasted for seen in closed}
     overload = _run(
         [
@@ -307,7 +378,14 @@ def _measure(said: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
         ],
         memory,
     )  # fmt: skip
-    seen_all += [*closed, *overload]
+    cores = memory.stop(overload)
+    again = _run(_closed(port, requests, 90_000_000), after)
+    cores_after = after.stop(again)
+    seen_all += [*closed, *overload, *again]
+    rates_after = {seen.size: seen.accepted / seen.lasted for seen in again}
+    offered = {size: round(rate * options.factor) for size, rate in rates.items()}
+    per_core = _per_core(rates, capacity_cores) / 2 + _per_core(rates_after, cores_after) / 2
+    rates = {size: (rate + rates_after[size]) / 2 for size, rate in rates.items()}
     faults = _faults(seen_all)
     events = sum(rate * size for size, rate in rates.items())
     good = {seen.size: seen.accepted / seen.lasted for seen in overload}
@@ -315,27 +393,31 @@ def _measure(said: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
     refused = sorted(took for seen in overload for took in seen.refused_seconds)
     accepted = sorted(took for seen in overload for took in seen.accepted_seconds)
     statuses = Counter(status for seen in overload for _, status in seen.answers)
-    result = {
+    result: dict[str, Any] = {
         "capacity_events_per_second": round(events),
         "capacity_requests_per_second": {str(size): round(rate) for size, rate in rates.items()},
         "goodput_ratio": round(good_events / events, 3),
+        "goodput_per_core_ratio": round(_per_core(good, cores) / per_core, 3),
         "goodput_ratio_by_size": {str(size): round(good[size] / rates[size], 3) for size in rates},
         "refusal_ms": _percentiles(refused),
+        "decided_ms": _percentiles(sorted(memory.rounds)),
         "accepted_ms": _percentiles(accepted),
         "statuses": {str(status): count for status, count in sorted(statuses.items())},
         "unsent": sum(seen.unsent for seen in overload),
-        "memory_ratio": round(memory.most / capacity_memory.most, 3),
+        "memory_ratio": round(memory.most / before.most, 3),
         "refusals_without_retry_after": sum(seen.without_retry_after for seen in overload),
         "faults": faults,
+        "cores": {"before": capacity_cores, "overload": cores, "after": cores_after},
         "conditions": {
             "minutes": options.minutes,
             "factor": options.factor,
+            "offered_requests_per_second": {str(size): rate for size, rate in offered.items()},
             "closed_loop_clients": {str(size): count for size, count in CLOSED.items()},
-            "web_workers": len(memory.pids),
+            "web_workers": len(memory.web),
             "client_on_same_cores": True,
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "web_megabytes_at_capacity": round(capacity_memory.most / 2**20),
+            "web_megabytes_at_capacity": round(before.most / 2**20),
         },
     }
     result["ok"] = (
@@ -346,6 +428,16 @@ def _measure(said: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
         and not result["refusals_without_retry_after"]
     )
     return result
+
+
+def _closed(port: int, requests: dict[int, bytes], first: int) -> list[Plan]:
+    return [_plan(port, requests, size, first, seconds=CAPACITY_SECONDS) for size in CLOSED]
+
+
+def _per_core(rates: dict[int, float], cores: dict[str, float]) -> float:
+    """Events a second for each processor that web and database kept busy."""
+    events = sum(rate * size for size, rate in rates.items())
+    return events / max(0.01, cores["web"] + cores["database"])
 
 
 def _plan(
@@ -435,8 +527,11 @@ def _lines(result: dict[str, Any]) -> list[str]:
     return [
         f"capacity {found} ({result['capacity_requests_per_second']} requests/s by batch size)",
         f"goodput {result['goodput_ratio']:.2f} of it ({result['goodput_ratio_by_size']})",
+        f"goodput by processor second {result['goodput_per_core_ratio']:.2f}",
         f"refused in {result['refusal_ms']} ms, accepted in {result['accepted_ms']} ms",
+        f"in the server, a request waited for its turn {result['decided_ms']} ms",
         f"answers {result['statuses']}, not sent for want of a connection {result['unsent']}",
+        f"processors: {result['cores']}",
         f"memory {result['memory_ratio']:.2f} times, faults {result['faults'] or 'none'}",
     ]
 
@@ -447,6 +542,9 @@ def _micro() -> dict[str, float]:
     os.environ.setdefault("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
     os.environ.setdefault("PORTAL_SECRET_KEY", "only-for-a-measurement-never-for-a-server")
+    from governance.privacy import keyring
+
+    os.environ.setdefault("PORTAL_PRIVACY_KEYS", keyring.new_text())
     import re
 
     import django

@@ -30,6 +30,7 @@ from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
+from ingest.turns import turns
 from portal.kernel.errors import BadRequestError, PortalError
 from portal.kernel.failpoints import failpoint
 
@@ -42,8 +43,6 @@ T = TypeVar("T")
 
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
 _patience: ContextVar[float] = ContextVar("patience")  # what is left of them for this request
-# A slice ends after this much.
-_SLICE_BYTES: Final = 128 * 1024
 # Up to here unpacking takes less than the way to a thread and back is worth.
 _UNPACKED_AT_ONCE_BYTES: Final = 64 * 1024
 
@@ -227,20 +226,22 @@ async def _judge(visit: Visit, body: bytes) -> Batch:
     """
     batch = door.batch_of(visit, directory)
     receive = batch.wait if visit.settles_names else batch.offer
-    weight = 0
+    weight, most = 0, gate.slice_bytes
+    if len(body) > most:
+        await turns().wait()
     for envelope in visit.envelopes(body):
         receive(envelope)
         weight += len(envelope.raw) + EVENT_BYTES
-        if weight > _SLICE_BYTES:
-            weight = 0
-            await asyncio.sleep(0)
+        if weight > most:
+            weight, most = 0, gate.slice_bytes
+            await turns().wait()
     if batch.waiting:
         await _load(visit, batch)
         for envelope in batch.take_waiting():
             weight += len(envelope.raw) + EVENT_BYTES
-            if weight > _SLICE_BYTES:
-                weight = 0
-                await asyncio.sleep(0)
+            if weight > most:
+                weight, most = 0, gate.slice_bytes
+                await turns().wait()
     return batch
 
 

@@ -19,6 +19,7 @@ from ingest import admission, door
 from ingest.admission import directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
+from ingest.gate import gate
 from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.store import writer
@@ -49,7 +50,12 @@ class Call:
     def __init__(self, at: Door, head: Head, visit: Visit) -> None:
         self.at, self.head, self.visit = at, head, visit
         length = head.get("content-length")
-        self.is_short = bool(length) and int(length) <= MAX_BYTES and not visit.encoding
+        self.is_short = (
+            bool(length)
+            and int(length) <= MAX_BYTES
+            and not visit.encoding
+            and gate.may_be_short(int(length))
+        )
         self.deadline = 0.0
         self._batch: Batch | None = None
         self._answer: Answer | None = None

@@ -146,6 +146,11 @@ def _in_hand(client: redis.Redis) -> Iterator[Metric]:
         "Events that wait for their commit.",
         sum(load.queued for load in lately),
     )
+    yield GaugeMetricFamily(
+        "portal_ingest_round_seconds",
+        "How long a request waits at most, 19 times of 20, until a web process looks at it.",
+        max((load.round_us for load in lately), default=0) / 1e6,
+    )
 
 
 def _by_word(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:

@@ -12,12 +12,18 @@
    judged when it is complete, its body when that came along. What the short road does not take goes
    to the application as if it had just come, with what the road found out in its scope.
 
+6. A process has so many connections at most. One more takes the place of those that have been
+   serving nothing for longest; if each has a request in hand, it is a 503.
+
 Nothing here runs per header or per event; a request costs a few comparisons more.
 """
 
 import asyncio
+import heapq
 import json
 import logging
+import random
+import resource
 from asyncio.events import TimerHandle
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -27,13 +33,17 @@ from typing import Protocol as Interface
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from portal.kernel.errors import BadRequestError, PortalError
-from portal.kernel.failpoints import failpoint
+from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
+from portal.kernel.failpoints import failpoint, is_armed
 from portal.kernel.identifiers import uuid7
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_READ_PAST_BYTES: Final = 32 * 1024 * 1024
 HEAD_SECONDS: Final = 20.0
+# Of one process; each costs a file descriptor, and files and the database need some too.
+MAX_CONNECTIONS: Final = max(64, min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 256))
+# Closed together, as finding them is a look at all.
+_ROOM_AT_ONCE: Final = 64
 _OF_UPGRADES: Final = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -154,7 +164,16 @@ class Protocol(HttpToolsProtocol):
         self._parts: list[bytes] = []
 
     def connection_made(self, transport: Any) -> None:
+        is_full = len(self.connections) >= MAX_CONNECTIONS and not self._make_room()
         super().connection_made(transport)
+        if is_full:
+            wait = random.randint(1, 5)  # noqa: S311  # jitter
+            self._refuse(
+                UnavailableError(
+                    "The portal has as many connections as it can hold.", retry_after_seconds=wait
+                )
+            )
+            return
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,13 +185,29 @@ class Protocol(HttpToolsProtocol):
         """The latest request and its response; None before the first."""
         return self.cycle
 
+    def _make_room(self) -> bool:
+        """Close some of the connections that serve nothing; False if there is none."""
+        idle = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Protocol)
+            and not connection._is_answering()
+            and not connection.transport.is_closing()
+        ]
+        oldest = heapq.nsmallest(_ROOM_AT_ONCE, idle, key=lambda connection: connection._began)
+        for connection in oldest:
+            connection.transport.close()
+        return bool(oldest)
+
+    def _is_answering(self) -> bool:
+        latest = self._latest()
+        return latest is not None and not latest.response_complete
+
     def _look(self) -> None:
         """Close a connection that has been serving nothing for a while."""
         if self.transport.is_closing():
             return
-        latest = self._latest()
-        is_answering = latest is not None and not latest.response_complete
-        if is_answering or self.loop.time() - self._began < HEAD_SECONDS:
+        if self._is_answering() or self.loop.time() - self._began < HEAD_SECONDS:
             self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
         elif self._open_head:
             self._refuse(HeadTimeoutError(f"Send the head within {HEAD_SECONDS:.0f} seconds."))
@@ -308,9 +343,14 @@ class Protocol(HttpToolsProtocol):
             transport.close()
             return
         own = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
-        transport.write(b"%b%b\r\n" % (head.encode("latin-1"), own))
-        failpoint("ingest.after_answer_head")
-        transport.write(reply.body)
+        said = b"%b%b\r\n" % (head.encode("latin-1"), own)
+        if is_armed():
+            transport.write(said)
+            failpoint("ingest.after_answer_head")
+            transport.write(reply.body)
+        else:
+            # Each write is a packet, for which the client wakes up.
+            transport.write(said + reply.body)
         if not cycle.keep_alive:
             transport.close()
         self.on_response_complete()
@@ -358,6 +398,7 @@ class Protocol(HttpToolsProtocol):
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
             (b"connection", b"close"),
+            *[(name.lower().encode(), value.encode()) for name, value in error.headers.items()],
         ]
         status = HTTPStatus(error.status)
         head = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]

@@ -66,6 +66,11 @@ def failpoint(name: str) -> None:
         _pass(name)
 
 
+def is_armed() -> bool:
+    """Whether any name is: then what a test may strike between is done step by step."""
+    return bool(_armed)
+
+
 def arm(text: str, *, allowed: bool) -> None:
     """Arm what the text says. Raises ValueError when it is no such text, or not `allowed`."""
     global _file  # noqa: PLW0603  # one state of the process, like the environment it is from

@@ -9,7 +9,14 @@ import pytest
 
 from ingest import asgi
 from ingest import gate as gate_module
-from ingest.gate import MIN_LIMIT, SLOW_BODY_SECONDS, START_LIMIT, Gate, Ticket
+from ingest.gate import (
+    MIN_LIMIT,
+    SLOW_BODY_SECONDS,
+    START_LIMIT,
+    Gate,
+    Ticket,
+    parse_load,
+)
 from ingest.uses import Uses
 from portal.kernel.errors import UnavailableError
 from tests.ingest.conftest import World, post, post_async
@@ -100,6 +107,38 @@ def test_slow_answers_lower_the_limit_and_quick_ones_raise_it(
     for _ in range(200):
         round_of(0.001)
     assert gate.limit > 4 * MIN_LIMIT
+
+
+def test_while_requests_are_turned_away_bodies_are_judged_in_smaller_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("ingest.gate.time.monotonic", lambda: now[0])
+    gate = new_gate()
+    calm = gate.slice_bytes
+    assert gate.may_be_short(50_000)
+    fill(gate, "a")
+    assert gate.is_pressed
+    assert gate.slice_bytes < calm
+    assert (gate.may_be_short(50_000), gate.may_be_short(5_000)) == (False, True)
+    now[0] += 1.5
+    assert gate.slice_bytes == calm
+    assert gate.may_be_short(50_000)
+
+
+def test_the_load_says_how_long_the_loop_takes_to_come_round() -> None:
+    gate = new_gate()
+    assert parse_load(gate.load()).round_us == 0
+
+    async def busy() -> None:
+        gate.enter("a", "100", is_full=False).close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+            time.sleep(0.02)  # it is what holds a loop
+
+    asyncio.run(busy())
+    assert 20_000 <= parse_load(gate.load()).round_us < 10_000_000
+    assert parse_load("1 2 3 4 5").queued == 5, "a process of an older version said less"
 
 
 def test_bytes_of_bodies_are_bounded() -> None:

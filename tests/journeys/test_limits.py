@@ -167,6 +167,7 @@ def test_limits_hold_while_everything_goes_on(portal: live.Portal) -> None:
     assert percentile(loud.refused_seconds, 0.5) < 0.05
     assert percentile(quiet.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
     _shown(portal, "loud")
+    _who_is_slow_costs_nobody_anything(portal, quiet.key, alone)
     _redis_stands_still(portal, quiet.key)
 
 
@@ -191,6 +192,33 @@ def _refused_before_the_body(portal: live.Portal, key: str) -> None:
         assert b'"code":"rate_limited"' in said
         wrong = heads_only(portal, key[:-1] + "!", *lines)
         assert wrong.startswith(b"HTTP/1.1 401"), "who it is comes first"
+
+
+def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str, alone: Sender) -> None:
+    """Slow heads, slow bodies and idle connections (F32)."""
+    name, _, port = portal.url.removeprefix("http://").partition(":")
+    head = f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nX-Slow: "
+    body = (
+        f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: {MANY}\r\nContent-Length: 1000\r\n\r\n["
+    )
+    links = []
+    healthy = Sender(portal.url, key, pause_seconds=0.01)
+    try:
+        for said in [head] * 200 + [body] * 100 + [""] * 300:
+            link = socket.create_connection((name, int(port)), timeout=5)
+            link.sendall(said.encode())
+            links.append(link)
+        with healthy.sending():
+            for _ in range(5):
+                time.sleep(0.25)
+                for link in links[:300]:
+                    link.sendall(b" ")
+    finally:
+        for link in links:
+            link.close()
+    assert set(healthy.statuses) == {202}
+    assert percentile(healthy.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
 
 
 def _shown(portal: live.Portal, name: str) -> None:

@@ -199,3 +199,34 @@ def test_who_sends_nothing_or_half_a_head_is_not_waited_for_for_ever(
     slow = request()
     said = talk(port, slow[:-5], *[slow[n : n + 1] for n in range(len(slow) - 5, len(slow))])
     assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_too_many_takes_the_place_of_one_that_serves_nothing(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(server, "_ROOM_AT_ONCE", 2)
+    half = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+    with contextlib.ExitStack() as links:
+
+        def link(sent: bytes) -> socket.socket:
+            found = links.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            found.sendall(sent)
+            time.sleep(0.02)
+            return found
+
+        busy = [link(half + b"\r\n") for _ in range(2)]
+        idle = [link(b""), link(half), link(half), link(b"")]
+        busy.append(link(half + b"\r\n"))
+        assert [found.recv(100) for found in idle[:2]] == [b"", b""], "the oldest two had to go"
+        busy += [link(half + b"\r\n") for _ in range(3)]
+        assert [found.recv(100) for found in idle[2:]] == [b"", b""]
+        said = talk(port)
+        assert_problem(said, 503, "unavailable")
+        assert b"\r\nretry-after: " in said
+        for found in busy:
+            found.sendall(b"whole one")
+            assert found.recv(1000).endswith(b"whole one"), "who has a request in hand is served"
+    deadline = time.monotonic() + 5
+    while not talk(port, request("Connection: close")).startswith(b"HTTP/1.1 200 "):
+        assert time.monotonic() < deadline
