@@ -261,8 +261,7 @@ class Protocol(HttpToolsProtocol):
 
     def _is_on_short_road(self, road: ShortRoad) -> bool:
         """Try the short road with the head that was just read."""
-        latest = self._latest()
-        if latest is not None and not latest.response_complete:
+        if self._is_answering():
             return False
         parser = self.parser
         if (
