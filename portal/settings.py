@@ -160,6 +160,7 @@ CELERY_TASK_ROUTES = {
     "ingest.expire_fields": {"queue": "bulk"},
     "ingest.compact_state": {"queue": "bulk"},
     "ingest.measure_storage": {"queue": "bulk"},
+    "ingest.thin_latencies": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
     "governance.send_mails": {"queue": "bulk"},
 }
@@ -189,6 +190,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "freshness": {
+        "task": "ingest.sample_freshness",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "latencies": {"task": "ingest.thin_latencies", "schedule": 3600.0},
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
     "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},

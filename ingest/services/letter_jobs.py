@@ -189,7 +189,7 @@ def _replay(repair: Repair, letters: list[Letter], tally: Tally) -> list[Letter]
         else:
             done[item.status.value] += 1
     _settle(repair, verdicts)
-    _count(batches)
+    _count(batches, is_repaired=repair.kind == RepairKind.REPAIR)
     tally.add(verdicts, done)
     return [verdict.letter for verdict in verdicts]
 
@@ -264,7 +264,7 @@ def _end(
     assert ended == len(letters)
 
 
-def _count(batches: Sequence[Batch]) -> None:
+def _count(batches: Sequence[Batch], *, is_repaired: bool) -> None:
     """Stored letters stand in the accounts of the minute in which they were stored."""
     counts: Counter[tuple[int, int]] = Counter()
     for batch in batches:
@@ -279,6 +279,7 @@ def _count(batches: Sequence[Batch]) -> None:
                 "producers": [producer for _, producer in counts],
                 "counts": list(counts.values()),
                 "minute": clock.now().replace(second=0, microsecond=0),
+                "repaired": int(is_repaired),
             },
         )
 
