@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from ingest import admission, door
+from ingest import admission, door, watching
 from ingest.admission import Publisher, StreamEntry, directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
@@ -22,6 +22,7 @@ from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
+from portal.kernel import tracing
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint
 
@@ -73,6 +74,8 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     head = Head(scope["method"], path, query, fields, dict(fields))
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
+    began = time.monotonic()
+    road = watching.set_out(head) if tracing.is_on else None
     try:
         reply = await _answer(at, head, receive, request_id, headers)
     except PortalError as error:
@@ -83,7 +86,15 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         logger.exception("ingest failed unexpectedly", extra={"request_id": request_id})
         failure = PortalError("It has been logged. Nothing was stored. Trying again may help.")
         reply = at.refuse(head, failure, request_id=request_id, headers=headers)
+    if road is not None:
+        road.end(reply, request_id)
     await _send(reply, send)
+    if (
+        watching.LOGS_ALL
+        or reply.status >= 400
+        or time.monotonic() - began >= watching.SLOW_SECONDS
+    ):
+        watching.log(head, reply.status, request_id, began)
 
 
 async def _answer(
@@ -123,8 +134,12 @@ async def _answer(
 async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     try:
         async with gate.lane(visit.ticket):
+            if tracing.is_on:
+                watching.road().read()
             body = await _unpack(at, visit, body)
             batch = await _judge(visit, body)
+            if tracing.is_on:
+                watching.road().judged(batch)
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
@@ -134,6 +149,8 @@ async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     if batch.items:
         await _bounded(writer().write(batch.submission()))
         batch.settle()
+        if tracing.is_on:
+            watching.road().committed()
     failpoint("ingest.before_answer")
     return visit.reply(batch)
 

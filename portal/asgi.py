@@ -24,6 +24,7 @@ from ingest import asgi as ingest_road  # after django.setup()
 from ingest.settling import stop_settling
 from ingest.store import close_writer
 from portal.http.body_limit import limit_body
+from portal.kernel import tracing
 
 django_application = limit_body(_django)  # type: ignore[arg-type]  # asgiref's own types
 
@@ -51,12 +52,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            tracing.start("web")
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
         if message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(close_writer)  # what was taken in is written first
             await asyncio.to_thread(stop_settling)
+            await asyncio.to_thread(tracing.stop)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

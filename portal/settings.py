@@ -342,17 +342,32 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+# Which requests to the doors of ingest leave a line: those refused or slow, or all.
+LOG_DOORS = env.choice("PORTAL_LOG_DOORS", "notable", ("notable", "all"))
+_LOG_LEVEL = env.text("PORTAL_LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "INFO")},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "portal.kernel.json_log.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice("PORTAL_LOG_FORMAT", "json", ("json", "text")),
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": _LOG_LEVEL},
     "loggers": {
+        # Lines of requests and tasks. A worker sets the root's level to its own.
+        "portal": {"level": _LOG_LEVEL},
         "django.request": {"level": "ERROR"},
         # A foreign Host is a 400 and no news; the line would repeat what was sent.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "celery": {"level": "WARNING"},
+        # Its line for each request would name addresses, and a collector's with them.
+        "httpx2": {"level": "WARNING"},
     },
 }
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -44,7 +45,7 @@ def stored_rows(shop: Shop) -> int:
 
 
 def test_a_funnel_adds_up_after_mixed_traffic_repairs_and_replays(shop: Shop) -> None:
-    at = {"time": (clock.now() - timedelta(minutes=5)).isoformat()}
+    at: dict[str, Any] = {"time": (clock.now() - timedelta(minutes=5)).isoformat()}
     shop.send({"n": 1}, {"n": 2}, {"n": 3}, start=100, **at)
     shop.send(
         {"n": 1}, {"n": 9}, start=100, **at
@@ -159,7 +160,7 @@ def test_a_group_is_sampled_and_stands_for_all_of_it() -> None:
     now = time.time_ns()
     us = now // 1000
 
-    def submission(n: int, **fields: bool) -> Submission:
+    def submission(n: int, **fields: Any) -> Submission:
         items = [
             Item(Envelope(b"", ""), stream_id=7, occurred_us=us - 1_000_000, status=Status.ACCEPTED)
             for _ in range(n)
