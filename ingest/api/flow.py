@@ -1,17 +1,21 @@
 """REST of how ingest is doing: what became of events, and how long they take."""
 
 from typing import ClassVar, TypedDict
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from ingest.latencies import Measure
-from ingest.selectors import health, latencies
+from ingest.selectors import finder, health, latencies
 from ingest.selectors.funnel import Funnel
 from ingest.selectors.latencies import Percentiles
+from portal.http import parameters
 from portal.http.operations import Time, operation
+from portal.kernel.errors import BadRequestError
 
 
 class RefusedBody(TypedDict):
@@ -103,6 +107,69 @@ def latency(found: dict[Measure, Percentiles]) -> LatencyBody:
         "readable": percentiles(found[Measure.AGE]),
         "freshness": percentiles(found[Measure.FRESHNESS]),
     }
+
+
+class HitBody(TypedDict):
+    """`kind` is `event` or `dead_letter`; `at` the event's time, else its receipt."""
+
+    kind: str
+    stream: str
+    id: str
+    at: Time
+    dead_letter: UUID | None
+    reason: str | None
+
+
+class FoundBody(TypedDict):
+    """Events were looked for from `since` to `until`; `made_at` is the moment in the id itself.
+    Where `complete` is false, a look-up was given up: name a stream or a time."""
+
+    items: list[HitBody]
+    since: Time
+    until: Time
+    made_at: Time | None
+    complete: bool
+
+
+class FindEvent(ApiView):
+    policy: ClassVar = {"GET": "signed_in"}
+
+    @operation(
+        "Where an id is: an event of a stream you may read, a dead letter you may see. An event is "
+        "looked for around `time`, or the moment in its id (UUIDv7), or a day around now.",
+        takes={
+            "id": parameters.text(128),
+            "stream": parameters.text(255),
+            "time": parameters.moment,
+        },
+        gives=FoundBody,
+        refuses=(404,),
+    )
+    def get(self, request: Request) -> Response:
+        actor, asked = api_actor(request), self.asked
+        if "id" not in asked:
+            raise BadRequestError("Say which id.", code="parameter")
+        stream = get_stream(actor, asked["stream"]) if "stream" in asked else None
+        found = finder.find(actor, asked["id"], stream=stream, at=asked.get("time"))
+        return Response(
+            {
+                "items": [
+                    {
+                        "kind": hit.kind,
+                        "stream": hit.stream,
+                        "id": hit.id,
+                        "at": hit.at,
+                        "dead_letter": hit.letter,
+                        "reason": hit.reason or None,
+                    }
+                    for hit in found.hits
+                ],
+                "since": found.since,
+                "until": found.until,
+                "made_at": found.made_at,
+                "complete": found.is_complete,
+            }
+        )
 
 
 class IngestFlow(ApiView):
