@@ -89,11 +89,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     if road is not None:
         road.end(reply, request_id)
     await _send(reply, send)
-    if (
-        watching.LOGS_ALL
-        or reply.status >= 400
-        or time.monotonic() - began >= watching.SLOW_SECONDS
-    ):
+    if watching.is_told(reply.status, began):
         watching.log(head, reply.status, request_id, began)
 
 

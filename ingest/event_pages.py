@@ -36,7 +36,14 @@ class Row:
     took: str
     beside: str
     gauge: str  # its kind, empty for none
+    ratio: float
     said: str
+
+    @property
+    def clock(self) -> str:
+        """When, down to a millisecond; empty when that is not known."""
+        at = self.stage.at
+        return "" if at is None else f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
 def rows(stages: Iterable[Stage], subs: dict[Step, str] | None = None) -> list[Row]:
@@ -71,8 +78,15 @@ def _row(stage: Stage, sub: str) -> Row:
         took=took,
         beside=beside,
         gauge="" if stage.budget_seconds is None else "bad" if stage.is_late else "ok",
+        ratio=_ratio(stage),
         said=f"{title}: {took} {beside}".strip(),
     )
+
+
+def _ratio(stage: Stage) -> float:
+    if stage.ratio is None and stage.typical_seconds is not None and stage.budget_seconds:
+        return min(1.0, stage.typical_seconds / stage.budget_seconds)
+    return stage.ratio or 0.0
 
 
 def _budget(stage: Stage) -> str:
@@ -82,7 +96,7 @@ def _budget(stage: Stage) -> str:
 def subs_of(event: StoredEvent, life: Life, track: str) -> dict[Step, str]:
     """What stands below each stage of a stored event."""
     trace = trace_of(event.attributes)
-    position = f"Position {life.position[0]:,}.{life.position[1]:,}" if life.position else ""
+    position = f"Position {life.position[0]}.{life.position[1]}" if life.position else ""
     day = words.day(event.occurred_at)
     wrong = ""
     if event.corrected_time is not None:

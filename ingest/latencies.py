@@ -1,8 +1,8 @@
 """How long events take, as histograms by stream and minute that cost the road next to nothing.
 
-1. After each commit the writer hands its group over (`note`). At most four of its requests, and of
-   each at most sixteen events, are looked at and count for all of them: some ten microseconds a group,
-   however many events it has. What is small is counted whole.
+1. After each commit the writer hands its group over (`note`). At most three of its requests, and of
+   each at most eight events, are looked at and count for all of them: ten to twenty microseconds a
+   group, however many events it has. What is small is counted whole.
 2. They are kept in memory: from receipt to judgement (`judge`), from receipt to commit (`commit`),
    from the event's own time to commit (`age`), and of the writer itself how long a group's
    transaction took (`write`) and how many events it had (`group`).
@@ -25,18 +25,17 @@ import psycopg
 
 from ingest.connection import connect
 from ingest.times import moment_of
-from ingest.types import Status
+from ingest.types import Mark, Status
 from portal.kernel import sql
 
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS: Final = 5.0
-MAX_REQUESTS: Final = 4
-MAX_EVENTS: Final = 16
+MAX_REQUESTS: Final = 3
+MAX_EVENTS: Final = 8
 _MAX_CELLS: Final = 50_000
-# Nothing that came through a door waits so long for its commit: an import with receipts of its own.
-_LONGEST_US: Final = 600_000_000
 _MINUTE_US: Final = 60_000_000
+_IMPORTED: Final = Mark.IMPORTED.value  # a plain number: flags of an enum are slow
 _ADD: Final = sql.load("ingest", "add_latencies")
 EVERYTHING: Final = 0  # stands for all streams
 
@@ -56,6 +55,7 @@ class _Item(Protocol):
     stream_id: int
     occurred_us: int
     status: Status
+    marks: int
 
 
 class _Submission(Protocol):
@@ -92,11 +92,7 @@ class Latencies:
         self._turn += 1
         with self._lock:
             for submission in group[self._turn % stride :: stride]:
-                if (
-                    not submission.is_rehearsal
-                    and not submission.is_replay
-                    and committed_us - submission.received_us < _LONGEST_US
-                ):
+                if not (submission.is_rehearsal or submission.is_replay):
                     self._count(submission, minute, committed_us, stride)
             self._add((EVERYTHING, minute, Measure.WRITE), (committed_ns - began_ns) // 1000, 1)
             events = sum(len(submission.items) for submission in group)
@@ -112,7 +108,7 @@ class Latencies:
         weight *= step
         taken: dict[int, int] = {}
         for item in items[self._turn % step :: step]:
-            if item.status is Status.ACCEPTED:
+            if item.status is Status.ACCEPTED and not item.marks & _IMPORTED:
                 stream = item.stream_id
                 taken[stream] = taken.get(stream, 0) + weight
                 self._add((stream, minute, Measure.AGE), committed_us - item.occurred_us, weight)

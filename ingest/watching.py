@@ -4,9 +4,10 @@ Made when the answer is ready and not before, out of three moments, and only whe
 an event never has a span. The request's parent is the `traceparent` header, or of a single event its
 own; the other events' are links, each trace once.
 
-A line in the log is left by each request that was refused or slow, and by all where
-`PORTAL_LOG_DOORS=all`; refusals beyond a hundred a second are counted and left out, for a flood of
-them must not become a flood of lines.
+A line in the log is left by each request that failed or was slow, and by all where
+`PORTAL_LOG_DOORS=all`. One that was turned away unread (429, 503) leaves its count and nothing else;
+of the others those beyond a hundred a second are counted and left out, for a flood of requests must
+not become a flood of lines.
 """
 
 import logging
@@ -136,6 +137,18 @@ def road() -> Road:
     return _road.get()
 
 
+_COUNTED: Final = frozenset({429, 503})
+
+
+def is_told(status: int, began: float) -> bool:
+    """Whether a request is worth a line; `began` is of the monotonic clock."""
+    if LOGS_ALL:
+        return True
+    if status >= 400:
+        return status not in _COUNTED
+    return time.monotonic() - began >= SLOW_SECONDS
+
+
 class _Lines:
     """How many lines the present second has had."""
 
@@ -145,7 +158,7 @@ class _Lines:
 
 
 def log(head: Head, status: int, request_id: str, began: float) -> None:
-    """A line for a request; the caller has decided that it is worth one (`is_told`)."""
+    """A line for a request that is worth one."""
     now = time.monotonic()
     if int(now) != _Lines.second:
         _Lines.second, _Lines.written = int(now), 0

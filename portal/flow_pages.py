@@ -7,7 +7,7 @@ from typing import Any, Final
 from catalog.models import Stream
 from ingest.latencies import Measure
 from ingest.selectors import funnel, latencies
-from ingest.selectors.funnel import Funnel
+from ingest.selectors.funnel import UNTOLD, Funnel, Refused
 from ingest.selectors.latencies import Percentiles
 from portal.http import words
 
@@ -65,7 +65,7 @@ def meters(found: Funnel) -> list[Meter]:
     rows = [
         part("Accepted", found.accepted, "ok"),
         part("Duplicate", found.duplicate, "prev"),
-        *(part(one.sentence, one.events, "bad") for one in found.refused),
+        *(part(_refused(one), one.events, "bad") for one in found.refused),
     ]
     if found.replayed:
         said = words.number(found.replayed)
@@ -74,3 +74,9 @@ def meters(found: Funnel) -> list[Meter]:
         rows.append(Meter("Stored in all", words.number(found.stored), None))
     rows.append(Meter("Delivered", "not measured", None))
     return rows
+
+
+def _refused(one: Refused) -> str:
+    if one.reason == UNTOLD:
+        return one.sentence
+    return f"Refused: {one.sentence[0].lower()}{one.sentence[1:]}"

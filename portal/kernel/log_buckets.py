@@ -6,7 +6,6 @@ of two histograms is the histogram of both. Numbers below 4 have buckets of thei
 nothing counts as nothing.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -63,6 +62,14 @@ def within(counts: Counts, bound: float) -> float | None:
     return found / everything
 
 
+def sum_of(counts: Counts) -> float:
+    """About the sum of everything that was counted: each in the middle of its bucket."""
+    return sum(
+        events * (lowest_of(bucket) + lowest_of(bucket + 1) - 1) / 2
+        for bucket, events in counts.items()
+    )
+
+
 def cumulated(counts: Counts, bounds: Sequence[int]) -> list[tuple[int, int]]:
     """How many lie in buckets that end at or below each bound, for Prometheus; bounds rise.
 
@@ -85,8 +92,3 @@ def merged(*many: Counts) -> dict[int, int]:
         for bucket, events in counts.items():
             found[bucket] = found.get(bucket, 0) + events
     return found
-
-
-def rounded_up(value: float) -> int:
-    """The end of the bucket that a number lies in: a bound for `cumulated`."""
-    return lowest_of(bucket_of(math.ceil(value) - 1) + 1)

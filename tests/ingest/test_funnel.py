@@ -17,7 +17,7 @@ from ingest.selectors.dead_letters import groups
 from ingest.services import letters, observing
 from ingest.services.retention import _THIN, _THIN_REFUSALS
 from ingest.store import Item, Submission, close_writer
-from ingest.types import Envelope, Status
+from ingest.types import Envelope, Mark, Status
 from portal.kernel import clock, sql
 from portal.kernel.log_buckets import bucket_of, lowest_of, quantile, within
 from tests.ingest.shop import CAST, Shop, run
@@ -168,15 +168,19 @@ def test_a_group_is_sampled_and_stands_for_all_of_it() -> None:
         return Submission(items, 1, us - 2000, queued_us=us - 1500, **fields)
 
     found = Latencies()
-    group = [submission(160) for _ in range(8)]
+    group = [submission(160) for _ in range(9)]
     found.note(group, now - 1_000_000, now)
     cells = found.take()
     minute = us - us % 60_000_000
-    assert sum(cells[7, minute, Measure.AGE].values()) == 160 * 8
+    assert sum(cells[7, minute, Measure.AGE].values()) == 160 * 9
     assert list(cells[7, minute, Measure.COMMIT]) == [bucket_of(2000)]
     assert list(cells[7, minute, Measure.JUDGE]) == [bucket_of(500)]
     assert list(cells[0, minute, Measure.WRITE]) == [bucket_of(1000)]
-    found.note([submission(3, is_replay=True), submission(3, is_rehearsal=True)], now, now)
+    imported = submission(3)
+    for item in imported.items:
+        item.marks = Mark.IMPORTED.value
+    others = [submission(3, is_replay=True), submission(3, is_rehearsal=True), imported]
+    found.note(others, now, now)
     assert {measure for _, _, measure in found.take()} == {Measure.WRITE, Measure.GROUP}
     found.close()
 
