@@ -12,7 +12,7 @@ from portal.kernel.identifiers import TRACEPARENT
 _LOOKS: Final = {
     Step.HAPPENED: ("bolt", "", "It happened"),
     Step.RECEIVED: ("down-tray", "ok", "Received"),
-    Step.REFUSED: ("dead", "bad", "Refused, and kept with its bytes"),
+    Step.REFUSED: ("dead", "bad", "Refused first, and kept with its bytes"),
     Step.WAITING: ("clock", "", "Waits in the dead letters"),
     Step.REPAIRED: ("wand", "ok", "Put right: the repair was approved"),
     Step.REPLAYED: ("replay", "ok", "Replayed through the same door"),

@@ -15,7 +15,6 @@ from ingest.selectors.funnel import Funnel
 from ingest.selectors.latencies import Percentiles
 from portal.http import parameters
 from portal.http.operations import Time, operation
-from portal.kernel.errors import BadRequestError
 
 
 class RefusedBody(TypedDict):
@@ -136,7 +135,8 @@ class FindEvent(ApiView):
 
     @operation(
         "Where an id is: an event of a stream you may read, a dead letter you may see. An event is "
-        "looked for around `time`, or the moment in its id (UUIDv7), or a day around now.",
+        "looked for around `time`, or the moment in its id (UUIDv7), or a day around now. Without an id "
+        "nothing is found.",
         takes={
             "id": parameters.text(128),
             "stream": parameters.text(255),
@@ -147,10 +147,8 @@ class FindEvent(ApiView):
     )
     def get(self, request: Request) -> Response:
         actor, asked = api_actor(request), self.asked
-        if "id" not in asked:
-            raise BadRequestError("Say which id.", code="parameter")
         stream = get_stream(actor, asked["stream"]) if "stream" in asked else None
-        found = finder.find(actor, asked["id"], stream=stream, at=asked.get("time"))
+        found = finder.find(actor, asked.get("id", ""), stream=stream, at=asked.get("time"))
         return Response(
             {
                 "items": [

@@ -74,6 +74,8 @@ def find(
     readable = dict(
         access.permitted(actor, Permission.READ_PAYLOAD, streams).values_list("pk", "name")
     )
+    if not wanted:
+        return Found((), since, until, is_complete=True)
     hits: list[Hit] = []
     is_complete = True
     looks: tuple[Callable[[], Iterable[Hit]], ...] = (
