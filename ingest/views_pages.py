@@ -1,6 +1,8 @@
 """The page of one stored event, its life, and the finder of any id."""
 
 from datetime import timedelta
+from typing import Final
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,10 +15,12 @@ from catalog.selectors.streams import get_stream
 from governance.middleware import request_actor
 from ingest import event_pages
 from ingest.selectors import events, finder
-from ingest.selectors.dead_letters import visible_dead_letters
+from ingest.selectors.dead_letters import group_id, visible_dead_letters
 from ingest.selectors.event_life import life_of, life_of_letter
 from portal.http import parameters
 from portal.http.policy import declare
+
+_NOWHERE: Final = UUID(int=0)
 
 
 @require_GET
@@ -70,6 +74,9 @@ def find_event(request: HttpRequest) -> HttpResponse:
         return redirect(f"{address}?{urlencode({'time': hit.at.isoformat()})}")
     letters = [hit.letter for hit in found.hits if hit.letter is not None]
     rows = visible_dead_letters(actor).filter(id__in=letters).defer("body")
-    lives = {letter.id: event_pages.rows(life_of_letter(letter)) for letter in rows}
-    hits = [(hit, lives.get(hit.letter) if hit.letter else None) for hit in found.hits]
+    lives = {
+        letter.id: (event_pages.rows(life_of_letter(letter)), group_id(letter.group_key))
+        for letter in rows
+    }
+    hits = [(hit, *lives.get(hit.letter or _NOWHERE, (None, ""))) for hit in found.hits]
     return render(request, "ingest/find.html", context | {"found": found, "hits": hits})

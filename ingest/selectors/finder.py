@@ -69,7 +69,8 @@ def find(
     elif made_at is not None:
         since, until = made_at - AROUND_ID, made_at + AROUND_ID
     else:
-        since, until = now - AROUND_NOW, now + AROUND_NOW
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        since, until = hour - AROUND_NOW, hour + AROUND_NOW
     streams = Stream.objects.filter(pk=stream.pk) if stream is not None else Stream.objects.all()
     readable = dict(
         access.permitted(actor, Permission.READ_PAYLOAD, streams).values_list("pk", "name")

@@ -170,3 +170,22 @@ def test_an_event_without_a_time_is_found_by_the_ledger(shop: Shop) -> None:
         found = finder.find(SYSTEM, "e0")
     assert [hit.kind for hit in found.hits] == ["event"]
     assert found.since > clock.now(), "its own time lies outside of where events are looked for"
+
+
+def test_the_finder_leads_to_an_event_and_shows_the_life_of_a_letter(shop: Shop) -> None:
+    name = str(uuid7())
+    shop.send({"n": 1}, id=name)
+    shop.send({"n": "x"}, start=5)
+    letter = DeadLetter.objects.get(stream_id=shop.stream.pk)
+    client = Client()
+    client.force_login(_owner(shop))
+    answer = client.get("/ingest/find/", {"id": name})
+    assert answer.status_code == 302
+    assert f"/streams/{shop.stream.name}/events/{name}/?time=" in answer["Location"]
+    assert client.get(answer["Location"]).status_code == 200
+    page = client.get("/ingest/find/", {"id": str(letter.id)}).content.decode()
+    assert "Waits in the dead letters" in page
+    assert "Nothing you may see has this id." in client.get("/ingest/find/?id=no").content.decode()
+    stranger = Client()
+    stranger.force_login(make_person())
+    assert "Nothing you may see" in stranger.get("/ingest/find/", {"id": name}).content.decode()
