@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
 from governance.types import Permission
 from ingest.admission import directory
 from ingest.connection import connect
+from ingest.latencies import latencies
 from ingest.models import DeadLetter
 from ingest.selectors import events, finder
 from ingest.selectors.event_life import Life, Step, life_of
@@ -189,3 +191,19 @@ def test_the_finder_leads_to_an_event_and_shows_the_life_of_a_letter(shop: Shop)
     stranger = Client()
     stranger.force_login(make_person())
     assert "Nothing you may see" in stranger.get("/ingest/find/", {"id": name}).content.decode()
+
+
+def test_the_pages_show_the_funnel_and_the_latencies(shop: Shop) -> None:
+    shop.send({"n": 1}, {"n": "x"})
+    latencies().flush()
+    client = Client()
+    client.force_login(_owner(shop))
+    page = client.get(f"/streams/{shop.stream.name}/").content.decode()
+    assert "Adds up: 1 accepted + 0 duplicate + 1 refused = 2." in page
+    assert "Refused: it breaks the contract" in page
+    assert "not measured" in page
+    assert "Received → committed" in page
+    cache.clear()
+    page = client.get("/ingest/").content.decode()
+    assert "Happened to readable, p95" in page
+    assert "Readable, p95" in page
