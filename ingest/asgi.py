@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from ingest import admission, door
+from ingest import admission, door, watching
 from ingest.admission import Publisher, StreamEntry, directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
@@ -31,6 +31,7 @@ from ingest.settling import start_settling
 from ingest.single_flight import in_thread, load_once
 from ingest.store import writer
 from ingest.turns import turns
+from portal.kernel import tracing
 from portal.kernel.errors import BadRequestError, PortalError
 from portal.kernel.failpoints import failpoint
 
@@ -81,38 +82,43 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     head = Head(scope["method"], path, query, fields, dict(fields))
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
-    await _send_outcome(
-        _answer(at, head, receive, request_id, headers), at, head, request_id, headers, send
+    began = time.monotonic()
+    road = watching.set_out(head) if tracing.is_on else None
+    reply = await _outcome(
+        _answer(at, head, receive, request_id, headers), at, head, request_id, headers
     )
+    if reply is None:
+        return
+    if road is not None:
+        road.end(reply, request_id)
+    await _send(reply, send)
+    watching.tell(head, reply.status, request_id, began)
 
 
 async def _go_on(call: Call, receive: Receive, send: Send) -> None:
     """Answer a request that `express` has let in and could not take."""
     visit = call.visit
-    await _send_outcome(
-        _take_in(call.at, visit, receive, None), call.at, call.head, visit.request_id,
-        visit.headers, send,
-    )  # fmt: skip
+    reply = await _outcome(
+        _take_in(call.at, visit, receive, None), call.at, call.head, visit.request_id, visit.headers
+    )
+    if reply is not None:
+        await _send(reply, send)
+        watching.tell(call.head, reply.status, visit.request_id, call.began)
 
 
-async def _send_outcome(
-    work: Awaitable[Reply],
-    at: Door,
-    head: Head,
-    request_id: str,
-    headers: dict[str, str],
-    send: Send,
-) -> None:
+async def _outcome(
+    work: Awaitable[Reply], at: Door, head: Head, request_id: str, headers: dict[str, str]
+) -> Reply | None:
+    """The answer, whatever comes; None when nobody waits for it any more."""
     try:
-        reply = await work
+        return await work
     except PortalError as error:
-        reply = refusal(at, head, request_id, headers, error)
+        return refusal(at, head, request_id, headers, error)
     except ClientGoneError:
-        return
+        return None
     except Exception:
         logger.exception("ingest failed unexpectedly", extra={"request_id": request_id})
-        reply = refusal(at, head, request_id, headers, unexpected())
-    await _send(reply, send)
+        return refusal(at, head, request_id, headers, unexpected())
 
 
 async def _answer(
@@ -157,8 +163,12 @@ async def _take_in(at: Door, visit: Visit, receive: Receive, early: bytes | None
 async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     try:
         async with gate.lane(visit.ticket):
+            if tracing.is_on:
+                watching.road().read()
             body = await _unpack(at, visit, body)
             batch = await _judge(visit, body)
+            if tracing.is_on:
+                watching.road().judged(batch)
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise
@@ -168,6 +178,8 @@ async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     if batch.items:
         await _bounded(writer().write(batch.submission()))
         batch.settle()
+        if tracing.is_on:
+            watching.road().committed()
     failpoint("ingest.before_answer")
     return visit.reply(batch)
 

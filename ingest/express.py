@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingest import admission, door
+from ingest import admission, door, watching
 from ingest.admission import directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
@@ -24,6 +24,7 @@ from ingest.pipeline import Batch
 from ingest.settling import start_settling
 from ingest.store import writer
 from portal.http.server import RefusedError
+from portal.kernel import tracing
 from portal.kernel.errors import PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint
 
@@ -45,10 +46,20 @@ Answer = Callable[[Reply], None]
 class Call:
     """A request that was let in. It is the waiter of its submission (`ingest.store`)."""
 
-    __slots__ = ("_answer", "_batch", "_is_done", "at", "deadline", "head", "is_short", "visit")
+    __slots__ = (
+        "_answer",
+        "_batch",
+        "_is_done",
+        "at",
+        "began",
+        "deadline",
+        "head",
+        "is_short",
+        "visit",
+    )
 
-    def __init__(self, at: Door, head: Head, visit: Visit) -> None:
-        self.at, self.head, self.visit = at, head, visit
+    def __init__(self, at: Door, head: Head, visit: Visit, began: float) -> None:
+        self.at, self.head, self.visit, self.began = at, head, visit, began
         length = head.get("content-length")
         self.is_short = (
             bool(length)
@@ -136,6 +147,7 @@ class Call:
             logger.exception("ingest failed unexpectedly", extra={"request_id": visit.request_id})
             reply = refusal(self.at, self.head, visit.request_id, visit.headers, unexpected())
         answer(reply)
+        watching.tell(self.head, reply.status, visit.request_id, self.began)
 
 
 class _Watch:
@@ -146,7 +158,7 @@ class _Watch:
         self._loop: asyncio.AbstractEventLoop | None = None  # that looks; None while none waits
 
     def add(self, call: Call) -> None:
-        call.deadline = time.monotonic() + DATABASE_SECONDS
+        call.deadline = call.began + DATABASE_SECONDS
         self._calls.append(call)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:  # the one before may have ended
@@ -174,8 +186,10 @@ def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]])
     Raises RefusedError with the answer of a request that is not let in.
     """
     at = _BY_PATH.get(path)
-    if at is None or b"#" in query:
+    # Where spans are exported, a request goes the road that makes them.
+    if at is None or b"#" in query or tracing.is_on:
         return None
+    began = time.monotonic()
     admission.start_listening()
     start_settling()
     fields = tuple(
@@ -192,9 +206,12 @@ def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]])
         publisher = directory.publisher(credential) if credential is not None else None
         if publisher is None:
             return None
-        return Call(at, head, at.enter(head, publisher, request_id=request_id, headers=headers))
+        visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     except PortalError as error:
-        raise RefusedError(refusal(at, head, request_id, headers, error)) from error
+        reply = refusal(at, head, request_id, headers, error)
+        watching.tell(head, reply.status, request_id, began)
+        raise RefusedError(reply) from error
+    return Call(at, head, visit, began)
 
 
 def _needs_nothing(visit: Visit, batch: Batch) -> bool:

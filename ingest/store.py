@@ -37,6 +37,7 @@ from governance.privacy import keys
 from ingest import partitions, privacy, rows
 from ingest.connection import Connection, connect
 from ingest.deprecations import Use
+from ingest.latencies import close_latencies, latencies
 from ingest.times import moment_of
 from ingest.types import MAX_UNPARSABLE_BYTES, Envelope, Mark, Reason, Status
 from portal.kernel import sql
@@ -65,6 +66,7 @@ _STORED_BEFORE: Final = sql.load("ingest", "staged_events_stored_before")
 _CLAIM_LEDGER: Final = sql.load("ingest", "claim_ledger")
 _LEDGER_CONTENTS: Final = sql.load("ingest", "ledger_contents")
 _ADD_TO_ACCOUNTS: Final = sql.load("ingest", "add_to_accounts")
+_ADD_REFUSALS: Final = sql.load("ingest", "add_refusals")
 _RECORD_DISCOVERIES: Final = sql.load("ingest", "record_discoveries")
 _LOCK_REFUSALS: Final = sql.load("ingest", "lock_refusals")
 _DEAD_LETTERS_KEPT_BEFORE: Final = sql.load("ingest", "dead_letters_kept_before")
@@ -136,6 +138,7 @@ class Submission(msgspec.Struct):
     is_rehearsal: bool = False
     is_replay: bool = False
     new_sources: frozenset[str] = frozenset()
+    queued_us: int = 0  # when it was judged and given to the writer
     waiter: "Waiter | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -396,6 +399,7 @@ _account_of: Final = attrgetter("stream_id", "status", "reason", "marks")
 
 def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> None:
     accounts: dict[tuple[int, int, int], list[int]] = {}
+    refusals: dict[tuple[int, int, int, str], int] = {}
     for submission in group:
         if submission.is_replay:
             continue
@@ -414,6 +418,8 @@ def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> Non
             else:
                 counts[3] += count
                 counts[4] += count * (reason is Reason.SCHEMA_VIOLATION)
+                place = (stream, minute, submission.producer_id, str(reason))
+                refusals[place] = refusals.get(place, 0) + count
     if not accounts:
         return
     columns = list(zip(*accounts.values(), strict=True))
@@ -435,6 +441,17 @@ def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> Non
             **{name: list(column) for name, column in zip(names, columns, strict=True)},
         },
     )
+    if refusals:
+        connection.execute(
+            _ADD_REFUSALS,
+            {
+                "streams": [place[0] for place in refusals],
+                "minutes": [moment_of(place[1]) for place in refusals],
+                "producers": [place[2] for place in refusals],
+                "reasons": [place[3] for place in refusals],
+                "events": list(refusals.values()),
+            },
+        )
 
 
 def _add_deprecated_uses(connection: Connection, group: Sequence[Submission]) -> None:
@@ -503,6 +520,7 @@ class Writer:
 
     def enqueue(self, submission: Submission) -> None:
         """Queue what has a waiter. Raises UnavailableError when too much waits already."""
+        submission.queued_us = time.time_ns() // 1000
         with self._ready:
             if self._closed or self._queued > self._max_queued:
                 raise UnavailableError(
@@ -522,10 +540,14 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._take():
+            began_ns = time.time_ns()
             error = self._write(group)
+            ended_ns = time.time_ns()
             with self._ready:
                 self._queued -= sum(len(submission.items) for submission in group)
             _finish(group, error)
+            if error is None:
+                latencies().note(group, began_ns, ended_ns)
         self._drop_connection()
 
     def _take(self) -> list[Submission]:
@@ -709,3 +731,4 @@ def close_writer() -> None:
         found = _writers.pop(os.getpid(), None)
     if found is not None:
         found.close()
+    close_latencies()

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from ingest.services import compaction, field_expiry, retention, storage
+from ingest.services import compaction, field_expiry, observing, retention, storage
 from ingest.services.deprecated_uses import forget_old_uses
 from ingest.services.growth import watch_growth
 from ingest.services.ladder import advance_due_streams
@@ -76,3 +76,15 @@ def suspect_personal() -> None:
 def watch_dead_letters() -> None:
     """Tell of groups of dead letters that grow."""
     watch_growth()
+
+
+@shared_task(name="ingest.sample_freshness")
+def sample_freshness() -> None:
+    """Note how old the newest event of each stream is."""
+    observing.sample_freshness()
+
+
+@shared_task(name="ingest.thin_latencies")
+def thin_latencies() -> None:
+    """Keep the histograms of latency small."""
+    observing.thin_latencies()

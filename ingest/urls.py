@@ -18,6 +18,7 @@ urlpatterns = [
     *(re_path(rf"^v1/{word}/?$", views_segment.track) for word in WORDS),
     path("v1/projects/<str:write_key>/settings", views_segment.settings, name="segment_settings"),
     path("producers/<slug:name>/limits/", views_limits.producer_limits, name="producer_limits"),
+    path("ingest/find/", views_pages.find_event, name="find_event"),
     path("ingest/storage/", views_storage.storage_page, name="storage"),
     path("ingest/storage/run/", views_storage.storage_run, name="storage_run"),
     path("streams/<str:name>/retention/", views_storage.stream_retention, name="stream_retention"),

@@ -26,6 +26,7 @@ from ingest.settling import stop_settling
 from ingest.store import close_writer
 from portal.http.body_limit import limit_body
 from portal.http.server import Protocol
+from portal.kernel import tracing
 
 Protocol.short_road = express
 django_application = limit_body(_django)  # type: ignore[arg-type]  # asgiref's own types
@@ -54,12 +55,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            tracing.start("web")
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
         if message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(close_writer)  # what was taken in is written first
             await asyncio.to_thread(stop_settling)
+            await asyncio.to_thread(tracing.stop)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -30,15 +31,40 @@ from governance.models import AccessRequest
 from governance.selectors import audit_log
 from governance.selectors.key_uses import refusals_ever
 from ingest.gate import parse_load
-from ingest.selectors import health, storage
+from ingest.latencies import Measure
+from ingest.selectors import funnel, health, latencies, storage
 from ingest.shared_buckets import LOAD
 from ingest.types import Reason
 from portal.http.operations import operation
-from portal.kernel import clock
+from portal.kernel import clock, log_buckets, sql
 from quality.models import Alarm, CheckKind
 
 _REDIS_SECONDS: Final = 0.5
 _LOAD_SECONDS: Final = 15.0
+_HORIZON: Final = sql.load("ingest", "horizon_age")
+_HISTOGRAMS: Final = {
+    Measure.JUDGE: (
+        "portal_ingest_judge_seconds",
+        "From the receipt of an accepted event until it was judged.",
+    ),
+    Measure.COMMIT: (
+        "portal_ingest_commit_seconds",
+        "From the receipt of an accepted event to its commit.",
+    ),
+    Measure.AGE: (
+        "portal_ingest_age_seconds",
+        "From an accepted event's own time to its commit.",
+    ),
+    Measure.WRITE: (
+        "portal_ingest_write_seconds",
+        "How long the transaction of a group took in the writer.",
+    ),
+    Measure.GROUP: ("portal_ingest_group_events", "Events that shared a transaction."),
+}
+# Where buckets of the histograms end, so that what is served is exact: 1 ms to 35 minutes, in
+# microseconds, and 1 to 8192 events.
+_TIME_BOUNDS: Final = tuple(1024 << octave for octave in range(22))
+_GROUP_BOUNDS: Final = tuple(1 << octave for octave in range(14))
 
 
 class Metrics(ApiView):
@@ -55,6 +81,13 @@ class PortalCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield _received()
+        yield _by_word_counted(
+            "portal_ingest_dead_letters",
+            "Events refused into dead letters, by reason; the same one sent again counts again.",
+            "reason",
+            funnel.refused_ever(),
+        )
+        yield from _latencies()
         yield _by_word(
             "portal_dead_letters_open",
             "Dead letters that wait, by reason.",
@@ -62,6 +95,12 @@ class PortalCollector(Collector):
             {**dict.fromkeys(Reason, 0), **health.open_dead_letters()},
         )
         yield _refused()
+        yield _freshness()
+        yield GaugeMetricFamily(
+            "portal_log_horizon_seconds",
+            "How long the oldest transaction has been writing that readers of the log wait for.",
+            sql.fetch_all(_HORIZON)[0]["seconds"],
+        )
         yield _by_word(
             "portal_streams",
             "Registered streams, by lifecycle.",
@@ -120,6 +159,36 @@ def _received() -> Metric:
     return events
 
 
+def _latencies() -> Iterator[Metric]:
+    """Histograms of all streams together; a stream's own stand in its page and the API, for a label
+    with ten thousand values is none."""
+    ever = latencies.ever()
+    for measure, (name, says) in _HISTOGRAMS.items():
+        counts = ever[measure]
+        unit, bounds = (1, _GROUP_BOUNDS) if measure is Measure.GROUP else (1e6, _TIME_BOUNDS)
+        below = log_buckets.cumulated(counts, bounds)
+        total = log_buckets.total(counts)
+        buckets = [(str(bound / unit), events) for bound, events in below]
+        family = HistogramMetricFamily(name, says)
+        family.add_metric([], [*buckets, ("+Inf", total)], log_buckets.sum_of(counts) / unit)
+        yield family
+
+
+def _freshness() -> Metric:
+    """How old the newest event of streams is that are not dormant, over the last hour."""
+    found = latencies.of_everything()[Measure.FRESHNESS]
+    values = {"0.5": found.p50, "0.95": found.p95, "0.99": found.p99}
+    family = GaugeMetricFamily(
+        "portal_stream_freshness_seconds",
+        "Age of a stream's newest event, over streams and the last hour; absent without a stream.",
+        labels=["quantile"],
+    )
+    for quantile, value in values.items():
+        if value is not None:
+            family.add_metric([quantile], value)
+    return family
+
+
 def _refused() -> Metric:
     refused = CounterMetricFamily(
         "portal_ingest_refused",
@@ -151,10 +220,27 @@ def _in_hand(client: redis.Redis) -> Iterator[Metric]:
         "How long a request waits at most, 19 times of 20, until a web process looks at it.",
         max((load.round_us for load in lately), default=0) / 1e6,
     )
+    yield GaugeMetricFamily(
+        "portal_ingest_gate_weight",
+        "Weight of the requests in hand, a unit for each 4 KiB.",
+        sum(load.weight for load in lately),
+    )
+    yield GaugeMetricFamily(
+        "portal_ingest_gate_limit",
+        "How much weight may be in hand over all web processes; it sinks when answers get slow.",
+        sum(load.limit for load in lately),
+    )
 
 
 def _by_word(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
     family = GaugeMetricFamily(name, says, labels=[label])
+    for word, count in counts.items():
+        family.add_metric([str(word)], count)
+    return family
+
+
+def _by_word_counted(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, says, labels=[label])
     for word, count in counts.items():
         family.add_metric([str(word)], count)
     return family

@@ -160,6 +160,7 @@ CELERY_TASK_ROUTES = {
     "ingest.expire_fields": {"queue": "bulk"},
     "ingest.compact_state": {"queue": "bulk"},
     "ingest.measure_storage": {"queue": "bulk"},
+    "ingest.thin_latencies": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
     "governance.send_mails": {"queue": "bulk"},
 }
@@ -189,6 +190,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "freshness": {
+        "task": "ingest.sample_freshness",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "latencies": {"task": "ingest.thin_latencies", "schedule": 3600.0},
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
     "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},
@@ -335,17 +342,32 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+# Which requests to the doors of ingest leave a line: those refused or slow, or all.
+LOG_DOORS = env.choice("PORTAL_LOG_DOORS", "notable", ("notable", "all"))
+_LOG_LEVEL = env.text("PORTAL_LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "INFO")},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "portal.kernel.json_log.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice("PORTAL_LOG_FORMAT", "json", ("json", "text")),
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": _LOG_LEVEL},
     "loggers": {
+        # Lines of requests and tasks. A worker sets the root's level to its own.
+        "portal": {"level": _LOG_LEVEL},
         "django.request": {"level": "ERROR"},
         # A foreign Host is a 400 and no news; the line would repeat what was sent.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "celery": {"level": "WARNING"},
+        # Its line for each request would name addresses, and a collector's with them.
+        "httpx2": {"level": "WARNING"},
     },
 }
 

@@ -8,7 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from governance.middleware import request_actor
-from ingest.selectors import dead_letters, health
+from ingest.latencies import Measure
+from ingest.selectors import dead_letters, health, latencies
 from ingest.views_letters import newest_of
 from portal.http import words
 from portal.http.policy import declare
@@ -19,6 +20,7 @@ from quality.stories import story_of
 from quality.verdicts import RULES, spoken
 
 _GROUPS = 6
+_AGE_GOAL_SECONDS = 5.0  # from the event's time to readable, at the 95th percentile
 
 
 @require_GET
@@ -46,6 +48,9 @@ def ingest_health(request: HttpRequest) -> HttpResponse:
         "group_count": group_count,
         "discovered": health.discovered(),
         "alarm_count": len(alarms),
+        "age": latencies.of_everything()[Measure.AGE],
+        "commit": latencies.of_everything()[Measure.COMMIT],
+        "age_goal": _AGE_GOAL_SECONDS,
     }
     if alarms:
         context |= _why_it_fired(_telling(alarms))

@@ -30,6 +30,7 @@ from governance.types import Permission
 from ingest.selectors import events, health
 from ingest.selectors.repairs import waiting_of_stream
 from ingest.selectors.suspects import suggestions_of
+from portal.flow_pages import flow_context
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
@@ -121,7 +122,8 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             "aliases": stream.aliases.order_by("alias")[:5],
             "waiting": waiting_of_stream(stream)[0] if frame["may_edit"] else 0,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
-        },
+        }
+        | flow_context(stream),
     )
 
 

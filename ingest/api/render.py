@@ -5,6 +5,7 @@ from uuid import UUID
 
 from ingest.models import DeadLetter
 from ingest.selectors import dead_letters
+from ingest.selectors.event_life import Stage
 from portal.http.operations import Time
 from portal.kernel.errors import FieldErrorDict
 
@@ -33,6 +34,42 @@ class EventBody(TypedDict):
     data: NotRequired[Any]
     data_base64: NotRequired[str]
     portal: PortalPartBody
+
+
+class StageBody(TypedDict):
+    """A stage of an event's life: `seconds` since the one before, and what they may be; null where
+    nobody measures it, which `says` says. `typical_seconds`: half of that hour's took less."""
+
+    step: str
+    at: Time | None
+    seconds: float | None
+    budget_seconds: float | None
+    typical_seconds: float | None
+    says: str
+
+
+class PortalLifeBody(PortalPartBody):
+    """`readable`: every earlier position of the log is visible too."""
+
+    readable: bool
+    life: list[StageBody]
+
+
+class EventLifeBody(EventBody):
+    """One event with its life."""
+
+    portal: PortalLifeBody  # type: ignore[misc]  # narrower than that of an event in a list
+
+
+def stage(found: Stage) -> StageBody:
+    return {
+        "step": found.step.value,
+        "at": found.at,
+        "seconds": found.seconds,
+        "budget_seconds": found.budget_seconds,
+        "typical_seconds": found.typical_seconds,
+        "says": found.says,
+    }
 
 
 class RevealedBody(TypedDict):
@@ -69,6 +106,7 @@ class DeadLetterDetailBody(DeadLetterBody):
     body_shown: bool
     permission: str | None
     request_at: str | None
+    life: list[StageBody]
 
 
 def letter(row: DeadLetter) -> DeadLetterBody:

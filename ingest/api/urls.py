@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, limits, repairs, storage, suspects, views
+from ingest.api import enforcement, flow, limits, repairs, storage, suspects, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
@@ -44,6 +44,8 @@ urlpatterns = [
     path("dead-letters/export", repairs.Export.as_view()),
     path("dead-letters/discovered", repairs.Discovered.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),
+    path("ingest/find", flow.FindEvent.as_view()),
+    path("ingest/health", flow.IngestFlow.as_view()),
     path("replays", repairs.Replays.as_view()),
     path("replays/<uuid:repair_id>", repairs.ReplayDetail.as_view()),
 ]

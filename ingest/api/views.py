@@ -12,6 +12,7 @@ from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from ingest.api import render
 from ingest.selectors import dead_letters, events
+from ingest.selectors.event_life import life_of, life_of_letter
 from ingest.services.reveal import reveal_event
 from ingest.types import Reason
 from portal.http import parameters
@@ -53,16 +54,22 @@ class StreamEvent(ApiView):
     policy: ClassVar = {"GET": "stream.read_payload"}
 
     @operation(
-        "One stored event by id; `time` spares the search.",
+        "One stored event by id, with its life: each stage and how long it took. `time` spares the "
+        "search.",
         takes={"time": parameters.moment},
-        gives=render.EventBody,
+        gives=render.EventLifeBody,
     )
     def get(self, request: Request, name: str, event_id: str) -> Response:
         actor = api_actor(request)
-        found = events.stored_event(
-            actor, get_stream(actor, name), event_id, occurred_at=self.asked.get("time")
-        )
-        return Response(found.as_cloudevent())
+        stream = get_stream(actor, name)
+        found = events.stored_event(actor, stream, event_id, occurred_at=self.asked.get("time"))
+        life = life_of(stream, found)
+        body = found.as_cloudevent()
+        body["portal"] |= {
+            "readable": life.is_readable,
+            "life": [render.stage(stage) for stage in life.stages],
+        }
+        return Response(body)
 
 
 class RevealedEvent(ApiView):
@@ -159,5 +166,6 @@ class DeadLetterDetail(ApiView):
             "body_shown": is_shown,
             "permission": None if is_shown else dead_letters.needed_permission(row),
             "request_at": None if is_shown else access.ask_url(dead_letters.ref_of(row)),
+            "life": [render.stage(stage) for stage in life_of_letter(row)],
         }
         return Response(body)

@@ -1,4 +1,4 @@
-from ingest.models.accounts import DeprecatedUse, IngestMinute
+from ingest.models.accounts import DeprecatedUse, IngestMinute, LatencyMinute, RefusalMinute
 from ingest.models.dead_letters import DeadLetter, DiscoveredStream
 from ingest.models.events import Event
 from ingest.models.privacy import PrivacyScan, PrivacySuggestion
@@ -22,9 +22,11 @@ __all__ = [
     "Event",
     "FieldExpiry",
     "IngestMinute",
+    "LatencyMinute",
     "LetterGroup",
     "PrivacyScan",
     "PrivacySuggestion",
+    "RefusalMinute",
     "Repair",
     "RepairKind",
     "RepairState",

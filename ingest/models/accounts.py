@@ -1,7 +1,10 @@
 """Per-minute accounts of ingest: received = accepted + duplicate + dead-lettered.
 
-`replayed` stands beside that sum: dead letters that were stored later, in the minute they were. What
-is stored is accepted + replayed.
+`replayed` stands beside that sum: dead letters that were stored later, in the minute they were;
+`repaired` are those of them that were changed before. What is stored is accepted + replayed.
+
+Dead-lettered is told apart by reason in accounts of their own, written in the same transaction. How
+long events take stands in histograms, which are samples and bound to no transaction.
 """
 
 from django.db import models
@@ -25,6 +28,7 @@ class IngestMinute(models.Model):
     violations = models.BigIntegerField(default=0)
     drift = models.BigIntegerField(default=0)
     replayed = models.BigIntegerField(default=0, db_default=0)
+    repaired = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [models.Index(fields=["minute"], name="ingest_minute_minute")]
@@ -63,3 +67,41 @@ class DeprecatedUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.kind} {self.name}"
+
+
+class RefusalMinute(models.Model):
+    """Dead-lettered events of one stream, producer and minute by reason; stream 0: unknown types.
+
+    Over the reasons they sum up to `dead_lettered` of the same account, since reasons are counted.
+    """
+
+    pk = models.CompositePrimaryKey("stream_id", "minute", "producer_id", "reason")
+    stream_id = models.BigIntegerField()
+    minute = models.DateTimeField()
+    producer_id = models.BigIntegerField()
+    reason = models.CharField(max_length=20, db_collation="C")
+    events = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="ingest_refusal_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.minute} {self.reason}"
+
+
+class LatencyMinute(models.Model):
+    """One bucket of a histogram (`portal.kernel.log_buckets`) of one stream (0: of everything), measure
+    (`ingest.latencies`) and minute; by hour, then by day, as it gets older."""
+
+    pk = models.CompositePrimaryKey("stream_id", "measure", "minute", "bucket")
+    stream_id = models.BigIntegerField()
+    measure = models.SmallIntegerField()
+    minute = models.DateTimeField()
+    bucket = models.SmallIntegerField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="ingest_latency_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} {self.measure} {self.minute} {self.bucket}"

@@ -52,6 +52,7 @@ class StoredEvent:
     extra: Any
     masked: tuple[str, ...]
     is_replayed: bool = False
+    track: int = 0
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The event in the structured JSON form, with what the portal knows beside it."""
@@ -226,6 +227,7 @@ def _described(
                 extra=None if holds_back else row.extra,
                 masked=() if in_clear else tuple(held),
                 is_replayed=bool(row.marks & Mark.REPLAYED),
+                track=row.track,
             )
         )
     return shown, touched

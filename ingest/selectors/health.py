@@ -14,6 +14,7 @@ from django.db.models import Count, QuerySet, Sum
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
 from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
+from ingest.selectors import latencies
 from ingest.selectors.discovered import open_types
 from portal.kernel import clock, soft_cache, sql
 from portal.kernel.actor import Actor
@@ -320,8 +321,9 @@ def minutes(count: int = _STRIP_MINUTES) -> list[Minute]:
 
 def busiest_streams(
     actor: Actor, since: timedelta = timedelta(hours=1), limit: int = 10
-) -> list[tuple[str, Totals]]:
-    """Streams the actor may know of with the most refusals, then the most events."""
+) -> list[tuple[str, Totals, float | None]]:
+    """Streams the actor may know of with the most refusals, then the most events; each with what 95 %
+    of its events took from their own time to readable, None when that was not measured."""
     known = visible_streams(actor).order_by().values("pk")
     rows = list(
         IngestMinute.objects.filter(minute__gte=clock.now() - since, stream_id__in=known)
@@ -332,10 +334,12 @@ def busiest_streams(
     names = dict(
         Stream.objects.filter(pk__in=[row["stream_id"] for row in rows]).values_list("pk", "name")
     )
+    ages = latencies.ages_of(names, since)
     return [
         (
             names[row["stream_id"]],
             Totals(int(row["r"]), int(row["a"]), int(row["d"]), int(row["x"])),
+            ages.get(row["stream_id"]),
         )
         for row in rows
     ]

@@ -26,7 +26,7 @@ from governance.job_kinds import Step
 from governance.models import Job
 from governance.services.notices import News, tell
 from governance.types import NoticeKind
-from ingest import partitions
+from ingest import partitions, watching
 from ingest.connection import connect
 from ingest.models import Repair, RepairKind, RepairState
 from ingest.pipeline import Batch
@@ -37,7 +37,7 @@ from ingest.store import write_group
 from ingest.times import moment_of
 from ingest.types import Status
 from portal.http import words
-from portal.kernel import clock, sql
+from portal.kernel import clock, sql, tracing
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import InvalidStateError
 from portal.kernel.sql import Statement
@@ -178,7 +178,7 @@ def _replay(repair: Repair, letters: list[Letter], tally: Tally) -> list[Letter]
         landings = frozenset(int(stream) for stream in repair.dry_run.get("streams", {}))
     judge = Judge(_steps(repair), landings=landings)
     verdicts, batches = judge.judge(letters, deadline=time.monotonic() + BUDGET_SECONDS)
-    _write(batches)
+    _write_traced(repair, batches)
     done = Counter[str]()
     for verdict in verdicts:
         item = verdict.item
@@ -189,9 +189,20 @@ def _replay(repair: Repair, letters: list[Letter], tally: Tally) -> list[Letter]
         else:
             done[item.status.value] += 1
     _settle(repair, verdicts)
-    _count(batches)
+    _count(batches, is_repaired=repair.kind == RepairKind.REPAIR)
     tally.add(verdicts, done)
     return [verdict.letter for verdict in verdicts]
+
+
+def _write_traced(repair: Repair, batches: Sequence[Batch]) -> None:
+    """Store, in a span that leads back to the traces that the events are from."""
+    if not tracing.is_on:
+        _write(batches)
+        return
+    told = (watching.told_by(item.envelope) for batch in batches for item in batch.items)
+    links = tracing.links_of(found for found in told if found is not None)
+    with tracing.span("ingest.replay", links=links, attributes={"portal.repair": str(repair.pk)}):
+        _write(batches)
 
 
 def _write(batches: Sequence[Batch]) -> None:
@@ -264,7 +275,7 @@ def _end(
     assert ended == len(letters)
 
 
-def _count(batches: Sequence[Batch]) -> None:
+def _count(batches: Sequence[Batch], *, is_repaired: bool) -> None:
     """Stored letters stand in the accounts of the minute in which they were stored."""
     counts: Counter[tuple[int, int]] = Counter()
     for batch in batches:
@@ -279,6 +290,7 @@ def _count(batches: Sequence[Batch]) -> None:
                 "producers": [producer for _, producer in counts],
                 "counts": list(counts.values()),
                 "minute": clock.now().replace(second=0, microsecond=0),
+                "repaired": int(is_repaired),
             },
         )
 

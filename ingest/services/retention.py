@@ -52,6 +52,7 @@ _EXPIRE: Final = sql.load("ingest", "expire_events")
 _STREAMS_OF_DAY: Final = sql.load("ingest", "streams_of_day")
 _FORGET_LEDGER: Final = sql.load("ingest", "forget_ledger")
 _THIN: Final = sql.load("ingest", "thin_accounts")
+_THIN_REFUSALS: Final = sql.load("ingest", "thin_refusals")
 
 
 def keep_retention(*, budget_seconds: float = 150.0) -> Mapping[str, Any]:
@@ -237,7 +238,9 @@ class _Sweep:
             day = date.fromisoformat(said) if said else first.date() if first else until
             while day < until and self.run.has_time:
                 start = start_of(day)
-                self.link.execute(_THIN, {"start": start, "end": start + ONE_DAY, "unit": unit})
+                stretch = {"start": start, "end": start + ONE_DAY, "unit": unit}
+                self.link.execute(_THIN, stretch)
+                self.link.execute(_THIN_REFUSALS, stretch)
                 day += ONE_DAY
                 self.run.beat()
             self.run.result[f"accounts_by_{unit}_until"] = min(day, until).isoformat()

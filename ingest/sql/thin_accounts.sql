@@ -10,10 +10,11 @@ WITH fine AS (
 )
 INSERT INTO ingest_ingestminute AS kept (
     stream_id, minute, producer_id, received, accepted, duplicate, dead_lettered, invalid,
-    violations, drift
+    violations, drift, replayed, repaired
 )
 SELECT stream_id, date_trunc(%(unit)s, minute, 'UTC'), producer_id, sum(received), sum(accepted),
-       sum(duplicate), sum(dead_lettered), sum(invalid), sum(violations), sum(drift)
+       sum(duplicate), sum(dead_lettered), sum(invalid), sum(violations), sum(drift),
+       sum(replayed), sum(repaired)
 FROM fine
 GROUP BY 1, 2, 3
 ON CONFLICT (stream_id, minute, producer_id) DO UPDATE SET
@@ -23,4 +24,6 @@ ON CONFLICT (stream_id, minute, producer_id) DO UPDATE SET
     dead_lettered = kept.dead_lettered + excluded.dead_lettered,
     invalid = kept.invalid + excluded.invalid,
     violations = kept.violations + excluded.violations,
-    drift = kept.drift + excluded.drift
+    drift = kept.drift + excluded.drift,
+    replayed = kept.replayed + excluded.replayed,
+    repaired = kept.repaired + excluded.repaired

@@ -8,22 +8,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from portal.http.addresses import is_our_host, keep_slashes
 from portal.http.problem import MethodNotAllowedError, from_exception, respond
+from portal.http.watching import watched
 from portal.kernel.errors import BadRequestError
-from portal.kernel.identifiers import TRACEPARENT, uuid7
+from portal.kernel.identifiers import uuid7
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, sent back as X-Request-Id; hand a valid traceparent on."""
+    """Give each request an id, sent back as X-Request-Id, a span, and a line in the log."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.request_id = str(uuid7())  # type: ignore[attr-defined]  # read by problem and audit
-        response = get_response(request)
+        response = watched(request, request.request_id, get_response)  # type: ignore[attr-defined]
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
-        trace = request.headers.get("traceparent", "")
-        if TRACEPARENT.fullmatch(trace):
-            response["traceparent"] = trace
         return response
 
     return middleware

@@ -52,6 +52,19 @@ def duration(seconds: float | None) -> str:
     return f"{seconds // 86_400:.0f}{NBSP}days"
 
 
+def took(seconds: float | None) -> str:
+    """How long something took, down to a millisecond: <1 ms, 42 ms, 2.1 s, then as `duration`."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.001:
+        return f"<1{NBSP}ms" if seconds else f"0{NBSP}ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}{NBSP}ms"
+    if seconds < 10:
+        return f"{float(f'{seconds:.1f}'):g}{NBSP}s"
+    return duration(seconds)
+
+
 def ago(at: datetime | None, now: datetime | None = None) -> str:
     """Relative up to a day, then a date; what lies ahead reads "in 3 h"."""
     if at is None:

@@ -39,6 +39,8 @@ SETTINGS: Final = {
     "wal_compression": "pglz",
     "io_method": "sync",
     "log_min_duration_statement": "-1",
+    # When an event was committed, on the page of its life (decision 0019).
+    "track_commit_timestamp": "on",
     # No submitted value in a log: neither the key of a conflict, which is an event's id, nor a
     # statement that failed with its parameters in it.
     "log_parameter_max_length_on_error": "0",

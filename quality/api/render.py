@@ -2,6 +2,7 @@
 
 from typing import Any, TypedDict
 
+from ingest.api.flow import FunnelBody, LatencyBody
 from portal.http.operations import Time
 from quality.models import Alarm, Check
 from quality.trust import Part, State, Trust
@@ -79,6 +80,8 @@ class HealthBody(TypedDict):
     last_event_at: Time | None
     checks: list[CheckDaysBody]
     alarms: list[AlarmBody]
+    funnel: FunnelBody
+    latency: LatencyBody
 
 
 class SignalBody(TypedDict):

@@ -1,6 +1,7 @@
 """REST of checks, alarms and the trust of streams."""
 
-from typing import ClassVar
+from datetime import timedelta
+from typing import ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,6 +10,8 @@ from catalog.selectors import parties
 from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
+from ingest.api import flow
+from ingest.selectors import funnel, latencies
 from portal.http import parameters
 from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
@@ -19,12 +22,15 @@ from quality.selectors import checks as selectors
 from quality.selectors.trust import trust_of
 from quality.verdicts import RULES, stream_verdict
 
+_DAY: Final = timedelta(days=1)
+
 
 class StreamHealth(ApiView):
     policy: ClassVar = {"GET": "stream.discover"}
 
     @operation(
-        "What the checks of a stream say now, their last 28 days, and its open alarms.",
+        "What the checks of a stream say now, their last 28 days, and its open alarms; what became "
+        "of the events of 24 hours, and how long those of the last hour took.",
         gives=render.HealthBody,
     )
     def get(self, request: Request, name: str) -> Response:
@@ -48,6 +54,8 @@ class StreamHealth(ApiView):
                 "alarms": [
                     render.alarm(row) for row in selectors.open_alarms(actor).filter(stream=stream)
                 ],
+                "funnel": flow.funnel(funnel.last(stream.pk, _DAY)),
+                "latency": flow.latency(latencies.of_stream(stream.pk)),
             }
         )
 

@@ -119,7 +119,7 @@ def _undeclared(value: Any, schema: dict[str, Any], described: dict[str, Any]) -
         name = schema["$ref"].rsplit("/", 1)[1]
         return (
             []
-            if name == "EventBody"
+            if name in {"EventBody", "EventLifeBody"}
             else _undeclared(value, described["components"]["schemas"][name], described)
         )
     found: list[str] = []

@@ -18,6 +18,7 @@ PAGES = [
     "/producers/", "/producers/android-app/", "/consumers/", "/consumers/fulfilment/",
     "/domains/checkout/", "/ingest/", "/ingest/storage/", "/ingest/storage/?list=archives",
     "/streams/checkout.order_placed/retention/", "/dead-letters/", "/discovered/", "/replays/",
+    "/ingest/find/", "/ingest/find/?id=zzzqqq",
     "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",

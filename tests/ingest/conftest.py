@@ -239,6 +239,8 @@ def world(transactional_db: None) -> Iterator[World]:
     with connection.cursor() as cursor:
         for table in (
             "ingest_ingestminute",
+            "ingest_refusalminute",
+            "ingest_latencyminute",
             "ingest_deprecateduse",
             "ingest_discoveredstream",
             "governance_privacytoken",

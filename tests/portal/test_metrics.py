@@ -13,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from analytics.models import ReaderOffset
 from analytics.types import STREAM_COUNTS
 from governance.types import Role
-from ingest.models import IngestMinute
+from ingest.latencies import Measure
+from ingest.models import IngestMinute, LatencyMinute, RefusalMinute
 from portal.kernel import clock
+from portal.kernel.log_buckets import bucket_of
 from quality.models import Alarm
 from tests.support.factories import make_person, make_stream, make_team, token_of
 
@@ -92,6 +94,38 @@ def test_who_asks_for_openmetrics_gets_it(scraper: Client) -> None:
     assert "portal_ingest_events" in names
 
 
+def test_latencies_are_histograms_over_all_time_that_only_rise(scraper: Client) -> None:
+    now = clock.now()
+    for ago, bucket, events in (
+        (timedelta(days=40), bucket_of(1500), 3),
+        (timedelta(minutes=1), bucket_of(1500), 4),
+        (timedelta(minutes=1), bucket_of(700_000), 2),
+    ):
+        LatencyMinute.objects.create(
+            stream_id=0, measure=Measure.COMMIT, minute=now - ago, bucket=bucket, events=events
+        )
+    LatencyMinute.objects.create(
+        stream_id=7, measure=Measure.COMMIT, minute=now, bucket=40, events=1000
+    )
+    found = samples(scraper)
+    assert found["portal_ingest_commit_seconds_bucket", "0.001024"] == 0
+    assert found["portal_ingest_commit_seconds_bucket", "0.002048"] == 7
+    assert found["portal_ingest_commit_seconds_bucket", "1.048576"] == 9
+    assert found["portal_ingest_commit_seconds_bucket", "+Inf"] == 9
+    assert found["portal_ingest_commit_seconds_count",] == 9
+    assert found["portal_ingest_commit_seconds_sum",] == pytest.approx(1.4, rel=0.2)
+    assert found["portal_log_horizon_seconds",] >= 0
+
+
+def test_dead_letters_are_counted_by_reason(scraper: Client) -> None:
+    RefusalMinute.objects.create(
+        stream_id=1, minute=clock.now(), producer_id=1, reason="out_of_window", events=5
+    )
+    found = samples(scraper)
+    assert found["portal_ingest_dead_letters_total", "out_of_window"] == 5
+    assert found["portal_ingest_dead_letters_total", "unparsable"] == 0
+
+
 def test_the_scope_metrics_is_needed() -> None:
     assert Client().get("/metrics").status_code == 401
     admin = token_of(make_person(Role.ADMIN), "read", "write", "approve", "admin")
@@ -104,8 +138,15 @@ def test_every_metric_is_documented_and_none_that_is_not_there(scraper: Client) 
     ReaderOffset.objects.create(reader=STREAM_COUNTS, tx=1, seq=1, moved_at=clock.now())
     page = (Path(__file__).parents[2] / "docs/api.md").read_text()
     documented = re.findall(r"^\| `(portal_[a-z_]+)` \| (\w+) \| ((?:`\w+`)?) \|", page, re.M)
+    LatencyMinute.objects.create(
+        stream_id=0, measure=Measure.FRESHNESS, minute=clock.now(), bucket=90, events=1
+    )
     served = {
-        (sample.name, family.type, " ".join(f"`{name}`" for name in sample.labels))
+        (
+            family.name if family.type == "histogram" else sample.name,
+            family.type,
+            " ".join(f"`{name}`" for name in sample.labels if name != "le"),
+        )
         for family in prometheus(scraper.get("/metrics").content.decode())
         for sample in family.samples
     }

@@ -257,6 +257,11 @@ def duration(value: float | None) -> str:
 
 
 @register.filter
+def took(value: float | None) -> str:
+    return words.took(value)
+
+
+@register.filter
 def ago(value: datetime | None) -> str:
     return words.ago(value)
 
