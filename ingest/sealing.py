@@ -1,7 +1,7 @@
 """Bodies of dead letters whose contract nobody knows: kept sealed, as anything may stand in them.
 
-1. Of a type that nobody registered, of bytes that nobody could read, and of a schema that is not
-   there, no plan says what is personal. So the whole body is sealed (AES-256-GCM) under a data key
+1. Of a type that nobody registered, of bytes that nobody could read, and of a stream without a
+   schema no plan says what is personal. So the whole body is sealed (AES-256-GCM) under a data key
    of the vault, bound to its letter, before it is written.
 2. The mark it begins with can stand in no JSON, and what was never sealed does not open: bodies that
    were kept before, or whose contract has nothing personal, are read as they are.
@@ -13,18 +13,17 @@ from uuid import UUID
 
 from governance.privacy import vault
 from governance.privacy.ciphers import DataKey, Place
-from ingest.types import Envelope, Reason
+from ingest.types import Envelope
 from portal.kernel.errors import UnavailableError
 
 MARK: Final = b"\x00sealed\x00"
 _PURPOSE: Final = "\0dead letters"  # no purpose of tokens has that name, as NUL never comes in
 
 
-def is_due(envelope: Envelope, *, stream_id: int, reason: Reason) -> bool:
-    """Whether nobody knows what is personal in what a dead letter keeps of an event."""
-    if envelope.is_treated:
-        return False
-    return not stream_id or reason in (Reason.UNPARSABLE, Reason.SCHEMA_UNKNOWN)
+def is_due(envelope: Envelope, *, was_packed: bool) -> bool:
+    """Whether nobody knows what is personal in what a dead letter keeps of an event. What was packed
+    for the table, and only then found to be a conflict, has passed its contract."""
+    return not (was_packed or envelope.is_open)
 
 
 def sealed(body: bytes, letter: UUID) -> bytes:

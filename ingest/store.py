@@ -315,7 +315,7 @@ def _pack_dead_letter(
     body = privacy.body_of(item.envelope)
     if item.reason is Reason.UNPARSABLE:  # nothing can be repaired in it; its hash is the whole's
         body = body[:MAX_UNPARSABLE_BYTES]
-    if sealing.is_due(item.envelope, stream_id=item.stream_id, reason=item.reason):
+    if sealing.is_due(item.envelope, was_packed=bool(item.packed)):
         body = sealing.sealed(body, letter)
     return rows.pack_dead_letter(
         letter_id=letter,
@@ -561,7 +561,7 @@ class Writer:
                 return None
             # The strict decoder should have kept this out: a bug, but of one request only. Neither
             # the database's message nor its details are logged: they may quote the row.
-            logger.error("ingest met data that it could not store", extra={"code": error.sqlstate})  # noqa: TRY400
+            logger.error("ingest met data that it could not store", extra={"code": error.sqlstate})
             code = "unstorable" if isinstance(error, psycopg.DataError) else "not_stored"
             return BadRequestError("The events cannot be stored.", code=code)
         except Exception:

@@ -249,6 +249,8 @@ def world(transactional_db: None) -> Iterator[World]:
             "governance_privacykey",
             "catalog_streamuserpermission",
             "catalog_streamgrouppermission",
+            "catalog_domainuserpermission",
+            "catalog_domaingrouppermission",
             "catalog_producersource",
             "catalog_producerstream",
             "catalog_producer",

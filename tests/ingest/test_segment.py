@@ -122,7 +122,9 @@ def test_a_track_call_becomes_the_event_that_the_mapping_says(shop: Shop) -> Non
     assert row["data"] == {"revenue": 12.5}
     assert row["occurred_at"] == datetime.fromisoformat(call["timestamp"])
     attributes = row["attributes"]
-    assert json.loads(attributes["context"]) == call["context"] | {"ip": "203.0.113.0"}, "its network"
+    assert json.loads(attributes["context"]) == call["context"] | {"ip": "203.0.113.0"}, (
+        "its network"
+    )
     assert json.loads(attributes["integrations"]) == {"All": False}
     assert attributes["event"] == "Order Completed"
     assert set(attributes) == {"context", "integrations", "event"}
