@@ -47,8 +47,9 @@ def use_ring(settings: Any, text: str) -> None:
     vault.forget()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_was_sealed_for_a_subject_opens_nowhere_once_its_keys_are_destroyed(
-    db: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also of a process that is just about to make the key, and of another subject not at all."""
     mine, other = vault.subject_ref("cus_71"), vault.subject_ref("cus_72")

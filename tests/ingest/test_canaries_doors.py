@@ -182,7 +182,7 @@ def test_what_no_contract_protects_is_sealed_and_opens_for_the_grant_alone(
     envelope = read_structured(sealing.opened(bytes(letter.body), letter.id))
     (item,) = accept_batch([envelope], publisher=admission.publisher_of(producer))
     assert (item.status, item.errors) == ("accepted", ())
-    assert Event.objects.get(stream_id=made.pk).subject.startswith("tok_")
+    assert str(Event.objects.get(stream_id=made.pk).subject).startswith("tok_")
     assert nowhere() == []
 
 
@@ -246,8 +246,8 @@ def test_the_database_s_own_log_quotes_no_row(
         other.rollback()
         with (
             pytest.raises(psycopg.errors.NotNullViolation, match="canary"),
-            other.cursor() as cursor,
-            cursor.copy("COPY catalog_domain (slug) FROM STDIN") as copy,
+            other.cursor() as copier,
+            copier.copy("COPY catalog_domain (slug) FROM STDIN") as copy,
         ):
             copy.write(f"{MAIL}\n".encode())
         other.rollback()

@@ -77,9 +77,11 @@ def make_stream(
     )
 
 
-def make_grant(stream: Stream, holder: User | Team, permission: Permission, days: int = 30) -> None:
+def make_grant(
+    place: Stream | Domain, holder: User | Team, permission: Permission, days: int = 30
+) -> None:
     grant_access(
-        stream.ref,
+        place.ref,
         actor=SYSTEM,
         permission=permission,
         holder=holder,
