@@ -27,7 +27,8 @@ from ingest.selectors import dead_letters
 from ingest.selectors.exports import begin_export
 from ingest.services import letters
 from portal.kernel import clock
-from portal.kernel.errors import NotPermittedError
+from portal.kernel.errors import NotPermittedError, UnavailableError
+from portal.kernel.identifiers import uuid7
 from tests.ingest.conftest import Answer, World, post
 from tests.ingest.test_canaries import LINES, MANY, ONE, PERSON, Person, send
 from tests.support import canaries
@@ -254,3 +255,25 @@ def test_the_database_s_own_log_quotes_no_row(
     text = log.read_text("utf-8", "replace")[before:]
     assert text.count("violates not-null constraint") == 2, "the errors were logged"
     assert canaries.search([("postgres.log", text)], [MAIL]) == []
+
+
+def test_without_the_vault_nothing_is_kept_in_clear(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.key(world.producer())
+    plain = world.stream()
+
+    def away() -> None:
+        raise UnavailableError("The vault is away.")
+
+    monkeypatch.setattr(sealing, "_key", away)
+    unknown = event(f"{world.domain.slug}.never", 21)
+    assert send(key, unknown).status == 503
+    assert not DeadLetter.objects.filter(event_id="door21").exists()
+    good = event(plain.name, 22, data={"order": "o"}, context=..., subject="s", partitionkey=...)
+    assert send(key, good).json["accepted"] == 1, "what needs no seal goes on"
+    monkeypatch.undo()
+    assert send(key, unknown).json["results"][0]["reason"] == "unknown_stream"
+    (letter,) = DeadLetter.objects.filter(event_id="door21")
+    assert bytes(letter.body).startswith(sealing.MARK)
+    assert sealing.opened(bytes(letter.body), uuid7()) == bytes(letter.body), "bound to its letter"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 
-from catalog.models import Stream
+from catalog.models import Domain, Stream
 from catalog.services.streams import NewStream, register_stream
 from governance.models import Team, User
 from governance.selectors.people import actor_of
