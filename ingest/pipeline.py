@@ -168,8 +168,11 @@ class Batch:
     def _redact(self, envelope: Envelope) -> None:
         """Take out of a refused event what its stream's privacy holds back, where it is known."""
         stream, contract = self._known(envelope)
-        if stream is not None and privacy.is_due(stream, contract):
-            privacy.redact(self.secrets, envelope, stream, contract)
+        if stream is not None and contract is not None:
+            is_concerned = privacy.concerns(stream, contract, envelope)
+            if is_concerned:
+                privacy.redact(self.secrets, envelope, stream, contract)
+            envelope.is_open = envelope.is_treated or not is_concerned
 
     def take(self, envelope: Envelope) -> None:
         """Judge one envelope and add it to the batch."""
@@ -337,8 +340,8 @@ class Batch:
         if corrects:
             marks |= Mark.CORRECTED.value
         data, content_hash = _hashed(envelope)
-        if privacy.is_due(stream, contract):
-            data = None
+        if privacy.concerns(stream, contract, envelope):
+            data = data if contract.privacy is None else None
             faults = privacy.treat(self.secrets, envelope, stream, contract, is_odd=bool(errors))
             if faults:
                 self._refuse(envelope, stream, Refusal(Reason.PRIVACY_REFUSED, faults))

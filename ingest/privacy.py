@@ -26,6 +26,7 @@ import orjson
 from governance.privacy import vault
 from governance.privacy.ciphers import DataKey, Place, key_id_of
 from governance.privacy.vault import Ref
+from ingest import context
 from ingest.admission import StreamEntry
 from ingest.contract import Contract
 from ingest.field_plan import (
@@ -59,6 +60,10 @@ KNOWN_EXTENSIONS: Final = frozenset(
         "producerversion", "sampledrate",
     }
 )  # fmt: skip
+# Ids of the same person that stand beside the subject in a Segment call; they follow it.
+_OTHER_SUBJECTS: Final = ("anonymousid", "previousid")
+# The same in a call that was too large to be made an event of.
+_WHO: Final = frozenset({"subject", *_OTHER_SUBJECTS, "userId", "anonymousId", "previousId"})
 PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_-]{0,50}[0-9]{0,4}")
 
 
@@ -143,6 +148,18 @@ def is_due(stream: StreamEntry, contract: Contract | None) -> bool:
     """Whether anything of an event of this stream and contract is treated or removed."""
     return bool(
         stream.subject_privacy or stream.minimises or (contract is not None and contract.privacy)
+    )
+
+
+def concerns(stream: StreamEntry, contract: Contract | None, envelope: Envelope) -> bool:
+    """As `is_due`, of one event: whoever sends a context has it cut down, whatever the stream says.
+
+    Of an event that its parser refused the members are not at hand; its bytes tell.
+    """
+    return (
+        is_due(stream, contract)
+        or context.has(envelope.extensions)
+        or (envelope.reason is not None and b'"context"' in envelope.raw)
     )
 
 
@@ -276,12 +293,21 @@ def note_needs(
     """Note what an event needs of the vault. Changes nothing."""
     work = _Work(secrets, stream, envelope, is_odd=True, collects=True)
     work.subject(envelope.subject)
+    for name in _OTHER_SUBJECTS:
+        other = envelope.extensions.get(name)
+        if isinstance(other, str):
+            work.subject(other)
     plan = plan_of(contract)
+    event = None
+    if envelope.reason is not None and (plan is not None or stream.subject_privacy):
+        event = _reread(envelope) or {}
+        for name in _WHO & event.keys():
+            if isinstance(event[name], str):
+                work.subject(event[name])
     if plan is None:
         return
     if envelope.reason is not None:
-        event = _reread(envelope)
-        if event is not None:
+        if event:
             work.seal(None, "")
             plan.walk(event.get("data"), work.act)
     elif envelope.data_bytes is not None:
@@ -313,11 +339,30 @@ def treat(
             envelope.has_data = made is not GONE
             envelope.data = None if made is GONE else made
     envelope.subject = work.subject(envelope.subject)
+    if envelope.extensions:
+        envelope.extensions = _without_other_subjects(envelope, work)
+    if context.has(envelope.extensions) and not envelope.came_treated:
+        cut = context.reduced_text(envelope.extensions[context.NAME])
+        envelope.extensions = {**envelope.extensions, context.NAME: cut}
     if work.replaced and envelope.extensions:
         envelope.extensions = _without_echoes(envelope.extensions, work.replaced)
     envelope.is_treated = True
     envelope.content_type = TREATED_TYPE
     return tuple(work.errors)
+
+
+def _without_other_subjects(envelope: Envelope, work: _Work) -> dict[str, Any]:
+    """The extensions with further ids of the person treated as the subject is."""
+    made = dict(envelope.extensions)
+    for name in _OTHER_SUBJECTS:
+        other = made.get(name)
+        if isinstance(other, str):
+            treated = work.subject(other)
+            if treated is None:
+                del made[name]
+            else:
+                made[name] = treated
+    return made
 
 
 def redact(
@@ -358,11 +403,14 @@ def _redacted(
             made = plan.walk(value, work.act) if plan is not None else value
             if stream.minimises and contract is not None and made is not GONE:
                 made, _ = contract.set_aside(made)
+        elif name == context.NAME:
+            made = context.reduced_text(value)
         elif name == "data_base64" or isinstance(value, dict | list):
             # Bytes of any kind, or another protocol's data under its own name.
             made = work.act(None, value, f"/{name}") if plan is not None else value
-        elif name == "subject" and isinstance(value, str):
-            made = work.subject(value)
+        elif name in _WHO and isinstance(value, str):
+            subject = work.subject(value)
+            made = GONE if subject is None else subject
         if made is not GONE:
             found[name] = made
     if stream.minimises and "specversion" in found:

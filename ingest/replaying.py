@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from catalog.models import Producer
-from ingest import privacy
+from ingest import privacy, sealing
 from ingest.admission import Directory, Publisher, publisher_of
 from ingest.pipeline import Batch, now_us
 from ingest.protocols import cloudevents
@@ -83,7 +83,7 @@ def letter_of(row: Mapping[str, Any]) -> Letter:
         producer_id=row["producer_id"],
         reason=row["reason"],
         content_type=row["content_type"],
-        body=bytes(row["body"]),
+        body=sealing.opened(bytes(row["body"]), UUID(str(row["id"]))),
     )
 
 

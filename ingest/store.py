@@ -34,7 +34,7 @@ from django.conf import settings
 from psycopg import errors as pg
 
 from governance.privacy import keys
-from ingest import partitions, privacy, rows
+from ingest import partitions, privacy, rows, sealing
 from ingest.connection import Connection, connect
 from ingest.deprecations import Use
 from ingest.latencies import close_latencies, latencies
@@ -328,6 +328,8 @@ def _pack_dead_letter(
     body = privacy.body_of(item.envelope)
     if item.reason is Reason.UNPARSABLE:  # nothing can be repaired in it; its hash is the whole's
         body = body[:MAX_UNPARSABLE_BYTES]
+    if sealing.is_due(item.envelope, was_packed=bool(item.packed)):
+        body = sealing.sealed(body, letter)
     return rows.pack_dead_letter(
         letter_id=letter,
         received_us=submission.received_us,
@@ -579,13 +581,20 @@ class Writer:
                 "The database does not answer just now. Send the same events again.",
                 retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
             )
+        except UnavailableError as error:  # the vault's key of the dead letters is not at hand
+            self._roll_back()
+            if len(group) > 1:
+                self._write_one_by_one(group)
+                return None
+            return error
         except psycopg.Error as error:
             self._roll_back()
             if len(group) > 1:
                 self._write_one_by_one(group)
                 return None
-            # The strict decoder should have kept this out: a bug, but of one request only.
-            logger.exception("ingest met data that it could not store")
+            # The strict decoder should have kept this out: a bug, but of one request only. Neither
+            # the database's message nor its details are logged: they may quote the row.
+            logger.error("ingest met data that it could not store", extra={"code": error.sqlstate})
             code = "unstorable" if isinstance(error, psycopg.DataError) else "not_stored"
             return BadRequestError("The events cannot be stored.", code=code)
         except Exception:

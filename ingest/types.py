@@ -84,6 +84,7 @@ class Envelope(msgspec.Struct, gc=False):
     is_treated: bool = False
     came_treated: bool = False
     kept: bytes | None = None
+    is_open: bool = False  # refused under a contract that is known, and holds nothing back any more
 
     def refuse(self, reason: Reason, *errors: FieldError) -> "Envelope":
         """Mark it as refused; its data, which may fill a hundred megabytes, is let go."""

@@ -43,15 +43,23 @@ class DataKey:
     key: AESGCM
 
     def seal(self, clear: bytes, place: Place) -> str:
+        raw = self.seal_bytes(clear, place)
+        return PREFIX + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    def seal_bytes(self, clear: bytes, place: Place) -> bytes:
+        """As `seal`, without the spelling as text."""
         head = _FORMAT + self.id.to_bytes(8, "big")
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = self.key.encrypt(nonce, clear, place.bound(head))
-        return PREFIX + base64.urlsafe_b64encode(head + nonce + sealed).decode().rstrip("=")
+        return head + nonce + self.key.encrypt(nonce, clear, place.bound(head))
 
     def open(self, text: str, place: Place) -> bytes | None:
         """The clear text; None for what this key did not seal for this place."""
         raw = _raw(text)
-        if raw is None or int.from_bytes(raw[1:_HEAD], "big") != self.id:
+        return self.open_bytes(raw, place) if raw is not None else None
+
+    def open_bytes(self, raw: bytes, place: Place) -> bytes | None:
+        """As `open`, of what `seal_bytes` gave."""
+        if not _is_whole(raw) or int.from_bytes(raw[1:_HEAD], "big") != self.id:
             return None
         nonce, sealed = raw[_HEAD : _HEAD + NONCE_BYTES], raw[_HEAD + NONCE_BYTES :]
         try:
@@ -74,5 +82,8 @@ def _raw(text: object) -> bytes | None:
         raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    whole = raw[:1] == _FORMAT and len(raw) >= _HEAD + NONCE_BYTES + _TAG
-    return raw if whole else None
+    return raw if _is_whole(raw) else None
+
+
+def _is_whole(raw: bytes) -> bool:
+    return raw[:1] == _FORMAT and len(raw) >= _HEAD + NONCE_BYTES + _TAG

@@ -6,19 +6,22 @@
 3. It ends when no data key is left under an old version; only then may that be taken away.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
+import orjson
+from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 
 from governance import audit
 from governance.job_kinds import Step
-from governance.models import Job, PrivacyKey
-from governance.privacy import keys
+from governance.models import Job, PrivacyKey, PrivacyToken
+from governance.privacy import keys, vault
 from governance.services.jobs import start_job
 from governance.types import ResourceRef
+from portal.kernel import clock
 from portal.kernel.actor import Actor
-from portal.kernel.errors import ConflictError, NotPermittedError
+from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotPermittedError
 
 KIND: Final = "privacy_keys"
 BATCH: Final = 500
@@ -58,6 +61,55 @@ def rotate_keys(*, actor: Actor) -> Job:
         after={"version": version},
     )
     return job
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What was there to destroy of a subject: data keys, and tokens of its name."""
+
+    keys: int
+    tokens: int
+
+
+@transaction.atomic
+def destroy_subject(subject: str, *, reason: str, actor: Actor) -> Destroyed:
+    """Destroy a subject's data keys and the token of its name; admins only, and for good.
+
+    What was encrypted for it opens nowhere again, and its token means nothing. Values of other
+    fields that were tokenized are not found by their subject: they belong to an erasure. Events that
+    come later get another token, and what of them had to be encrypted is refused. Done again it
+    finds nothing and changes nothing. Every process forgets the keys on the commit.
+    """
+    if not (actor.is_admin or actor.is_system):
+        raise NotPermittedError("Keys of subjects are destroyed by admins.", code="not_admin")
+    if not subject or not reason.strip():
+        name = "reason" if subject else "subject"
+        raise InvalidError("Say whose and why.", errors=[FieldError(f"/{name}", "required", "")])
+    named = PrivacyToken.objects.filter(ref=vault.value_ref(vault.SUBJECTS, orjson.dumps(subject)))
+    # Of a letter that was treated and then repaired the subject is the token.
+    holders = {subject, *named.values_list("token", flat=True)}
+    refs = [vault.subject_ref(holder) for holder in holders]
+    now = clock.now()
+    n_keys = PrivacyKey.objects.filter(ref__in=refs, wrapped__isnull=False).update(
+        wrapped=None, destroyed_at=now
+    )
+    # A row without a key keeps a process that is just about to make one from making it.
+    PrivacyKey.objects.bulk_create(
+        [PrivacyKey(ref=ref, version=keys.ring().current, destroyed_at=now) for ref in refs],
+        ignore_conflicts=True,
+    )
+    n_tokens, _ = named.delete()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('portal_catalog', %s)", [vault.NOTICE])
+    transaction.on_commit(vault.forget)
+    audit.record(
+        actor,
+        "privacy_subject.destroyed",
+        KEYRING,
+        summary="destroyed the keys of a subject",
+        after={"reason": reason.strip()[:500], "keys": n_keys, "tokens": n_tokens},
+    )
+    return Destroyed(n_keys, n_tokens)
 
 
 def rewrap_step(job: Job) -> Step:

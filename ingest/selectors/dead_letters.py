@@ -21,6 +21,7 @@ from django.db.models.functions import TruncDate
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
+from ingest import sealing
 from ingest.models import DeadLetter, LetterGroup
 from ingest.store import VERSION_MARK
 from portal.kernel import clock
@@ -336,7 +337,7 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
             summary=f"saw a dead letter of {name or 'an unreadable body'}",
             after={"dead_letter": str(letter.id)},
         )
-    return bytes(letter.body).decode("utf-8", "replace")
+    return sealing.opened(bytes(letter.body), letter.id).decode("utf-8", "replace")
 
 
 def may_read_body(actor: Actor, letter: DeadLetter) -> bool:

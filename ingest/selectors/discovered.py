@@ -14,6 +14,7 @@ from catalog.models import Producer, Stream, StreamAlias
 from catalog.samples import Discovered, DiscoveredType
 from governance import audit
 from governance.types import ResourceRef
+from ingest import sealing
 from ingest.models import DeadLetter, DiscoveredStream
 from ingest.selectors import dead_letters
 from ingest.selectors.dead_letters import KEPT
@@ -69,8 +70,9 @@ def samples_of(actor: Actor, kind: str) -> Discovered:
     may_show = total > 0 and dead_letters.may_read_unknown(actor, kind, senders)
     events: list[Any] = []
     size = 0
-    for body in letters.values_list("body", flat=True)[:MAX_LETTERS].iterator(chunk_size=50):
-        raw = bytes(body)
+    kept = letters.values_list("id", "body")[:MAX_LETTERS]
+    for letter, body in kept.iterator(chunk_size=50):
+        raw = sealing.opened(bytes(body), letter)
         size += len(raw)
         if size > MAX_BYTES:
             break

@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from governance import access, audit
 from governance.types import Permission
+from ingest import sealing
 from ingest.models import DeadLetter
 from ingest.selectors import dead_letters
 from portal.kernel import rfc3339
@@ -103,7 +104,7 @@ def _place(after: str) -> tuple[datetime, UUID]:
 
 
 def _line(row: DeadLetter) -> dict[str, Any]:
-    raw = bytes(row.body)
+    raw = sealing.opened(bytes(row.body), row.id)
     try:
         body: dict[str, str] = {"body": raw.decode("utf-8")}
     except UnicodeDecodeError:

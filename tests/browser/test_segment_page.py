@@ -11,8 +11,13 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.test import override_settings
 from playwright.sync_api import Browser, Page
 
+from governance.privacy import keys
+from governance.privacy.ciphers import DataKey, Place
+from ingest import sealing
 from tests.support import node
 from tests.support.live import Portal, wait_until
 
@@ -89,14 +94,26 @@ def page(chromium: Browser, origin: str) -> Iterator[Page]:
 
 
 def kept(portal: Portal, origin: str) -> list[tuple[str, str]]:
-    """Type and body of what pages of the origin sent."""
+    """Type and body of what pages of the origin sent; sealed there, as no contract is known."""
     with psycopg.connect(portal.database_url) as db:
         found = db.execute(
-            "SELECT type, convert_from(body, 'UTF8') FROM ingest_dead_letter"
-            " WHERE source = '/segment/web-shop' AND strpos(convert_from(body, 'UTF8'), %s) > 0",
-            [origin],
+            "SELECT id, type, body FROM ingest_dead_letter WHERE source = '/segment/web-shop'"
         ).fetchall()
-    return [(str(kind), str(body)) for kind, body in found]
+        wrapped = {row[0]: row[1:] for row in db.execute(
+            "SELECT id, ref, wrapped, version FROM governance_privacykey"
+        )}  # fmt: skip
+    said = []
+    with override_settings(PRIVACY_KEYS=(portal.data / "secrets" / "privacy_keys").read_text()):
+        for letter, kind, body in found:
+            assert body.startswith(sealing.MARK)
+            raw = body.removeprefix(sealing.MARK)
+            number = int.from_bytes(raw[1:9], "big")
+            ref, sealed, version = wrapped[number]
+            key = DataKey(number, AESGCM(keys.unwrap(ref, version, sealed)))
+            clear = key.open_bytes(raw, Place(0, "/dead-letter", str(letter)))
+            assert clear is not None
+            said.append((str(kind), clear.decode()))
+    return [(kind, text) for kind, text in said if origin in text]
 
 
 def send(page: Page, portal: Portal, key: str, **sending: Any) -> Any:

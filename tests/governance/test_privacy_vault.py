@@ -1,5 +1,6 @@
 """Data keys, tokens and sealed values: made once, bound to their place, renewed without a gap."""
 
+import io
 import json
 import secrets
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
@@ -22,8 +24,13 @@ from governance.services import privacy_keys
 from governance.services.jobs import run_due_jobs
 from governance.types import Role
 from portal.kernel.actor import SYSTEM
-from portal.kernel.errors import ConflictError, UnavailableError
-from tests.support.factories import make_person, token_of
+from portal.kernel.errors import (
+    ConflictError,
+    InvalidError,
+    NotPermittedError,
+    UnavailableError,
+)
+from tests.support.factories import make_actor, make_person, token_of
 
 HERE = Place(7, "/data/mail", "e1")
 
@@ -38,6 +45,37 @@ def _fresh_caches() -> Iterator[None]:
 def use_ring(settings: Any, text: str) -> None:
     settings.PRIVACY_KEYS = text
     vault.forget()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_sealed_for_a_subject_opens_nowhere_once_its_keys_are_destroyed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a process that is just about to make the key, and of another subject not at all."""
+    mine, other = vault.subject_ref("cus_71"), vault.subject_ref("cus_72")
+    text = orjson.dumps("cus_71")
+    meant = {vault.value_ref(vault.SUBJECTS, text): (vault.SUBJECTS, text)}
+    made = vault.data_keys([mine, other])
+    (token,) = vault.tokens_for(meant).values()
+    sealed = {ref: key.seal(b"x", HERE) for ref, key in made.items()}
+    monkeypatch.setattr("sys.stdin", io.StringIO("cus_71\n"))
+    call_command("privacy_keys", "destroy", "--reason", "asked by the person", "--json")
+    assert json.loads(capsys.readouterr().out) == {"keys": 1, "tokens": 1}
+    vault.forget()
+    assert set(vault.data_keys([mine, other])) == {other}
+    assert vault.meanings([token]) == {}
+    assert set(vault.tokens_for(meant).values()) != {token}
+    assert vault.keys_by_id([key_id_of(sealed[mine]) or 0]) == {}
+    (key,) = vault.keys_by_id([key_id_of(sealed[other]) or 0]).values()
+    assert key.open(sealed[other], HERE) == b"x"
+    row = AuditEntry.objects.get(action="privacy_subject.destroyed")
+    assert "cus_71" not in json.dumps(row.detail) + row.summary + row.object_key
+    for subject, reason, actor in (("cus_71", " ", SYSTEM), ("", "why", SYSTEM)):
+        with pytest.raises(InvalidError):
+            privacy_keys.destroy_subject(subject, reason=reason, actor=actor)
+    with pytest.raises(NotPermittedError):
+        privacy_keys.destroy_subject("cus_72", reason="x", actor=make_actor(Role.ON_CALL))
+    assert set(vault.data_keys([other])) == {other}
 
 
 # --- Keyrings ----------------------------------------------------------------------------------

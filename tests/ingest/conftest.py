@@ -18,7 +18,7 @@ from catalog.models import Domain, Producer, ProducerSource, ProducerStream, Sch
 from governance.models import Key
 from governance.privacy import vault
 from governance.services.keys import create_key
-from ingest import admission, asgi, partitions, settling, store
+from ingest import admission, asgi, partitions, sealing, settling, store
 from ingest.connection import connect
 from ingest.limits import quotas
 from portal.kernel.actor import SYSTEM
@@ -129,7 +129,11 @@ class World:
         return self.rows("ingest_event", stream)
 
     def dead_letters(self, stream: Stream | None = None) -> list[dict[str, Any]]:
-        return self.rows("ingest_dead_letter", stream)
+        """Dead letters with their bodies in clear."""
+        found = self.rows("ingest_dead_letter", stream)
+        for row in found:
+            row["body"] = sealing.opened(bytes(row["body"]), row["id"])
+        return found
 
     def totals(self, stream_id: int, producer: Producer) -> dict[str, int]:
         """The accounts of a stream and producer over all minutes, as (received, …)."""
@@ -247,6 +251,8 @@ def world(transactional_db: None) -> Iterator[World]:
             "governance_privacykey",
             "catalog_streamuserpermission",
             "catalog_streamgrouppermission",
+            "catalog_domainuserpermission",
+            "catalog_domaingrouppermission",
             "catalog_producersource",
             "catalog_producerstream",
             "catalog_producer",

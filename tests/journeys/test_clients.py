@@ -117,7 +117,7 @@ def test_the_python_sdks_deliver_every_call(
     (order,) = stored["order_completed"]
     assert (order["subject"], order["data"]) == ("user-1", {"revenue": 12.5})
     assert order["source"] == "/segment/clients"
-    assert json.loads(order["attributes"]["context"])["ip"] == "203.0.113.9"
+    assert json.loads(order["attributes"]["context"])["ip"] == "203.0.113.0"
     assert json.loads(order["attributes"]["integrations"]) == {"All": False}
     assert stored["identify"][0]["data"] == {"plan": "pro"}
     assert stored["group"][0]["attributes"]["groupid"] == "group-9"

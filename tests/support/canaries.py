@@ -34,9 +34,12 @@ def forms(canary: str) -> dict[str, str]:
 def search(places: Iterable[tuple[str, str]], canaries: Iterable[str]) -> list[str]:
     """Where any of the canaries stands in any form: `place: form of canary`."""
     wanted = [(canary, name, form) for canary in canaries for name, form in forms(canary).items()]
-    found = []
+    texts: dict[str, list[str]] = {}
     for place, text in places:
-        folded = text.casefold()
+        texts.setdefault(place, []).append(text)
+    found = []
+    for place, parts in texts.items():
+        folded = "\n".join(parts).casefold()
         found += [f"{place}: {name} of {canary}" for canary, name, form in wanted if form in folded]
     return found
 

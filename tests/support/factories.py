@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 
-from catalog.models import Stream
+from catalog.models import Domain, Stream
 from catalog.services.streams import NewStream, register_stream
 from governance.models import Team, User
 from governance.selectors.people import actor_of
@@ -77,9 +77,11 @@ def make_stream(
     )
 
 
-def make_grant(stream: Stream, holder: User | Team, permission: Permission, days: int = 30) -> None:
+def make_grant(
+    place: Stream | Domain, holder: User | Team, permission: Permission, days: int = 30
+) -> None:
     grant_access(
-        stream.ref,
+        place.ref,
         actor=SYSTEM,
         permission=permission,
         holder=holder,

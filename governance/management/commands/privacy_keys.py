@@ -1,4 +1,4 @@
-"""`manage.py privacy_keys status|add|rotate|drop`: the keys that personal values are sealed with."""
+"""`manage.py privacy_keys status|add|rotate|drop|destroy`: the keys that personal values are sealed with."""
 
 import os
 import sys
@@ -22,12 +22,14 @@ class Command(PortalCommand):
         super().add_arguments(parser)
         parser.add_argument(
             "step",
-            choices=("status", "add", "rotate", "drop"),
+            choices=("status", "add", "rotate", "drop", "destroy"),
             help="status: which versions there are and what they wrap; add: write a new version "
             "into the file of the keys; rotate: wrap every data key under the current version; "
-            "drop: take a version that nothing needs out of the file",
+            "drop: take a version that nothing needs out of the file; destroy: destroy the keys of "
+            "the subject that standard input names, for good",
         )
         parser.add_argument("version", nargs="?", type=int, help="the version to drop")
+        parser.add_argument("--reason", default="", help="why a subject's keys are destroyed")
 
     def handle(self, *args: Any, **options: Any) -> None:
         step = options["step"]
@@ -40,6 +42,9 @@ class Command(PortalCommand):
                 raise CommandError("Say which version: privacy_keys drop VERSION.")
             services.require_unused(options["version"])
             self._write(lambda text: keyring.without_version(text, options["version"]))
+        elif step == "destroy":
+            self._destroy(options["reason"], is_json=options["json"])
+            return
         said = {
             "current": keys.read_again().current,
             "versions": {str(version): n for version, n in sorted(services.counts().items())},
@@ -64,6 +69,16 @@ class Command(PortalCommand):
             write_private(Path(path), change(Path(path).read_text("utf-8")))
         except keyring.KeyringError as error:
             raise CommandError(f"The keys stay as they are: {error}.") from error
+
+    def _destroy(self, reason: str, *, is_json: bool) -> None:
+        # From standard input: an argument would stand in the shell's history and in lists of
+        # processes.
+        subject = sys.stdin.readline().rstrip("\r\n")
+        done = services.destroy_subject(subject, reason=reason, actor=SYSTEM)
+        if is_json:
+            self.say_json({"keys": done.keys, "tokens": done.tokens})
+        else:
+            self.stdout.write(f"destroyed {done.keys} data keys and {done.tokens} tokens")
 
     def _rotate(self) -> None:
         services.rotate_keys(actor=SYSTEM)
