@@ -21,13 +21,13 @@ from django.db.models.functions import TruncDate
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
+from ingest.alive import letters_alive_since
 from ingest.models import DeadLetter, LetterGroup
 from ingest.store import VERSION_MARK
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
-KEPT: Final = timedelta(days=30)
 DAYS: Final = 14
 
 SENTENCES: Final = {
@@ -103,7 +103,7 @@ class Group:
 
 def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     """Dead letters the actor may see, of the last 30 days, newest first."""
-    rows = DeadLetter.objects.filter(received_at__gte=clock.now() - KEPT)
+    rows = DeadLetter.objects.filter(received_at__gte=letters_alive_since())
     if actor.is_admin or actor.has_role("on_call"):
         return rows
     owned = access.permitted(actor, Permission.EDIT, Stream.objects.all(), scope="read")
@@ -256,7 +256,7 @@ def waiting_letters(types: Sequence[str], *, limit: int = 50) -> list[tuple[str,
     rows = (
         DeadLetter.objects.filter(
             state="open", reason="unknown_stream", type__in=types,
-            received_at__gte=clock.now() - KEPT,
+            received_at__gte=letters_alive_since(),
         )
         .order_by()
         .values_list("group_key")

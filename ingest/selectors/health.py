@@ -13,6 +13,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
+from ingest.alive import letters_alive_since
 from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
 from ingest.selectors.discovered import open_types
 from portal.kernel import clock, soft_cache, sql
@@ -163,7 +164,11 @@ def open_dead_letters() -> dict[str, int]:
     """Dead letters that nobody has settled, by reason; kept for a minute."""
     found: dict[str, int] | None = soft_cache.get("open_dead_letters")
     if found is None:
-        rows = DeadLetter.objects.filter(state="open").values("reason").annotate(n=Count("id"))
+        rows = (
+            DeadLetter.objects.filter(state="open", received_at__gte=letters_alive_since())
+            .values("reason")
+            .annotate(n=Count("id"))
+        )
         found = {row["reason"]: row["n"] for row in rows.order_by("reason")}
         soft_cache.put("open_dead_letters", found, 60)
     return found
