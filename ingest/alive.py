@@ -22,6 +22,7 @@ import orjson
 from catalog.field_lives import Change, lives_in, over
 from catalog.models import Stream
 from ingest.lives import DEAD_LETTER_DAYS
+from ingest.partitions import start_of
 from portal.kernel import clock
 
 ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -33,8 +34,8 @@ def alive_since(stream: Stream) -> datetime:
 
 
 def letters_alive_since() -> datetime:
-    """The receipt of the oldest dead letter that may be read now."""
-    return clock.now() - timedelta(days=DEAD_LETTER_DAYS)
+    """The receipt of the oldest dead letter that may be read now: they live by whole days."""
+    return start_of(clock.now().date() - timedelta(days=DEAD_LETTER_DAYS))
 
 
 class FieldLives:

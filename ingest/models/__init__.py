@@ -1,5 +1,5 @@
 from ingest.models.accounts import DeprecatedUse, IngestMinute
-from ingest.models.dead_letters import DeadLetter, DiscoveredStream
+from ingest.models.dead_letters import DeadLetter, DiscoveredStream, LetterCount, LetterTotal
 from ingest.models.events import Event
 from ingest.models.privacy import PrivacyScan, PrivacySuggestion
 from ingest.models.repairs import LetterGroup, Repair, RepairKind, RepairState
@@ -22,7 +22,9 @@ __all__ = [
     "Event",
     "FieldExpiry",
     "IngestMinute",
+    "LetterCount",
     "LetterGroup",
+    "LetterTotal",
     "PrivacyScan",
     "PrivacySuggestion",
     "Repair",
