@@ -29,6 +29,7 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 DAYS: Final = 14
+STATES: Final = ("open", "replayed", "discarded")
 _NEWEST: Final = sql.load("ingest", "newest_of_groups")
 
 SENTENCES: Final = {
@@ -213,7 +214,7 @@ def group_count(actor: Actor) -> int:
 
 def group_of(actor: Actor, key: str) -> Group:
     """One group by its key, in the first state it has letters in; NotFoundError without any."""
-    for state in ("open", "replayed", "discarded"):
+    for state in STATES:
         rows = list(grouped(actor, state=state).filter(group_key=key))
         if rows:
             return describe(actor, rows, state=state)[0]
@@ -368,7 +369,7 @@ def states_in(actor: Actor, key: str) -> dict[str, int]:
     counted = dict(
         rows.values_list("state").annotate(count=Cast(Sum("letters"), BigIntegerField()))
     )
-    return {state: counted.get(state, 0) for state in ("open", "replayed", "discarded")}
+    return {state: counted.get(state, 0) for state in STATES}
 
 
 def parsed(body: str | None) -> object:

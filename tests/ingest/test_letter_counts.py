@@ -1,5 +1,6 @@
 """The counts of dead letters agree with the letters, whatever changes them."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ingest import partitions
+from ingest.connection import connect
 from ingest.models import LetterCount, LetterTotal
 from ingest.services.retention import keep_retention
 from portal.kernel import clock
@@ -24,6 +27,9 @@ FROM ingest_dead_letter GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 @pytest.fixture(autouse=True)
 def _clean(world: World) -> Iterator[None]:
+    days = [(clock.now() - timedelta(days=age)).date() for age in range(3)]
+    with connect(autocommit=True) as link:
+        partitions.make_days(link, [partitions.DEAD_LETTERS], days)
     yield
     run("DELETE FROM ingest_dead_letter")
 
@@ -58,7 +64,7 @@ def test_counts_follow_every_way_in_which_letters_change(world: World) -> None:
         for n in range(12)
     ]  # fmt: skip
     answer = post(
-        events,
+        json.dumps(events).encode(),
         {"authorization": f"Bearer {key}", "content-type": "application/cloudevents-batch+json"},
     )
     assert answer.json["dead_lettered"] == 12
@@ -84,7 +90,7 @@ def test_a_day_that_is_over_leaves_the_counts_with_the_sweep(world: World) -> No
     for name in ("old", "new"):
         event = {"specversion": "1.0", "id": name, "source": "/t", "type": "nobody.knows_it"}
         headers = {"authorization": f"Bearer {key}", "content-type": "application/cloudevents+json"}
-        post(event, headers)
+        post(json.dumps(event).encode(), headers)
     run("UPDATE ingest_dead_letter SET received_at = received_at - interval '2 days'"
         " WHERE event_id = 'old'")  # fmt: skip
     assert assert_true() == 2
