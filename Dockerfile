@@ -1,9 +1,15 @@
 # Two stages: wheels are installed into a virtual environment, the image carries only that and the code.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
-COPY requirements.lock .
+COPY requirements.lock requirements-archive.lock ./
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock
+# Words such as "archive": each is a lock file of its own, so what nobody asked for is not in the image.
+ARG PORTAL_EXTRAS=""
+RUN for extra in $PORTAL_EXTRAS; do \
+        /venv/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
+            -r "requirements-$extra.lock" || exit 1; \
+    done
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home portal

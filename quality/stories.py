@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from catalog.models import SchemaVersion
+from ingest.alive import letters_alive_since
 from ingest.models import DeadLetter
 from ingest.selectors import health
 from portal.http import words
@@ -111,7 +112,9 @@ def expected_band(baseline: Baseline, expected: float) -> tuple[float, float]:
 
 def _first_bad(alarm: Alarm) -> DeadLetter | None:
     """The first event refused for the cause that the alarm fired of: seven days back at most."""
-    letters = DeadLetter.objects.filter(stream_id=alarm.stream_id).order_by("received_at")
+    letters = DeadLetter.objects.filter(
+        stream_id=alarm.stream_id, received_at__gte=letters_alive_since()
+    ).order_by("received_at")
     near = letters.filter(received_at__gte=alarm.opened_at - timedelta(hours=1)).first()
     if near is None:
         return None

@@ -19,6 +19,9 @@ FACTS: Final = (
     "subject_classification",
     "subject_privacy",
     "minimise",
+    "archive",
+    "is_state",
+    "state_key",
 )
 
 

@@ -228,7 +228,8 @@ _STREAM_OWN: Final[dict[str, _Key]] = {
     "subject_meaning": _TEXT,
     "subject_classification": _one_of(Classification.values),
     "subject_privacy": _one_of(SubjectPrivacy.values),
-    "minimise": _FLAG,
+    "state_key": _TEXT,
+    **dict.fromkeys(("minimise", "archive", "is_state"), _FLAG),
 }
 _VERSION_OWN: Final[dict[str, _Key]] = {
     "compatibility_group": _one_of(("new",)),

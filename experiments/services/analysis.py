@@ -29,6 +29,7 @@ from experiments.selectors.experiments import measures_of, streams_of
 from experiments.stats.sample_ratio import srm
 from experiments.types import State
 from experiments.verdicts import facts_of, verdict_of
+from ingest.alive import FieldLives, alive_since, sample_at
 from portal.kernel import clock, sql
 from quality.models import Check
 
@@ -110,6 +111,7 @@ def _merge(experiment: Experiment, since: datetime, batch: int) -> int:
             "keys": [variant.key for variant in variants],
             "lows": [high - v.weight_bps for high, v in zip(highs, variants, strict=True)],
             "highs": highs,
+            "alive_since": alive_since(experiment.exposure_stream),
         },
     )
     assert row is not None
@@ -131,7 +133,7 @@ def _reach(experiment: Experiment, now: datetime, previous: datetime | None) -> 
     marks: list[float] = []
     streams: dict[str, dict[str, Any]] = {}
     for stream in streams_of(experiment):
-        rows = sql.fetch_all(_NEWEST, {"stream_id": stream.pk})
+        rows = sql.fetch_all(_NEWEST, {"stream_id": stream.pk, "alive_since": alive_since(stream)})
         found = watermark(
             sources=[
                 {
@@ -312,8 +314,11 @@ def _measure(
         (sql.fetch_one(_HAS_BEFORE, {
             "stream_id": metric.stream_id,
             "moment": experiment.started_at - PRE_PERIOD,
+            "alive_since": alive_since(metric.stream),
         }) or {})["found"]
     )  # fmt: skip
+    path = metric.value_path.split(".") if metric.value_path else []
+    lives = FieldLives.of(metric.stream)
     rows = sql.fetch_all(
         _SUM,
         {
@@ -325,10 +330,13 @@ def _measure(
             "delay": timedelta(seconds=metric.delay_seconds),
             "length": (timedelta(seconds=metric.window_seconds) if metric.window_seconds else None),
             "type": metric.type,
-            "path": metric.value_path.split(".") if metric.value_path else [],
+            "path": path,
             "filter": json.dumps(metric.where) if metric.where is not None else None,
             "cap_at": metric.winsorize_at,
             "before": PRE_PERIOD if has_pre_period else None,
+            "alive_since": alive_since(metric.stream),
+            "value_since": lives.since(sample_at(path)),
+            "filter_since": lives.since(metric.where),
         },
     )
     known = {variant.key for variant in variants}

@@ -1,7 +1,8 @@
 -- Merge a batch of exposure events after a position into one row a unit (statistics §2.2).
 -- Parameters: experiment_id bigint, epoch int, key text, stream_id bigint, since timestamptz,
 -- tx bigint, seq bigint (position read so far), batch int, salt text, allocation_bps int,
--- keys text[], lows int[], highs int[] (variants with their ranges of the variant bucket).
+-- keys text[], lows int[], highs int[] (variants with their ranges of the variant bucket),
+-- alive_since timestamptz (what has lived its time is passed over).
 -- A row: read (events in this batch), tx and seq (position of the last one; null when none),
 -- merged (units touched).
 -- The first exposure by (time, position) gives arm and anchor; a unit seen in another arm keeps the
@@ -12,7 +13,8 @@ WITH batch AS MATERIALIZED (
     SELECT tx, seq, subject AS unit, data ->> 'variant' AS variant,
            data ->> 'experiment' AS experiment,
            coalesce(data -> 'override' = 'true'::jsonb, false) AS override,
-           least(occurred_at, received_at) AS at
+           least(occurred_at, received_at) AS at,
+           occurred_at >= %(alive_since)s::timestamptz AS is_alive
     FROM ingest_event
     WHERE stream_id = %(stream_id)s
       AND (tx, seq) > (%(tx)s::text::xid8, %(seq)s)
@@ -22,7 +24,7 @@ WITH batch AS MATERIALIZED (
 ), counted AS (
     SELECT unit, variant, at, tx::text::bigint AS tx, seq
     FROM batch
-    WHERE experiment = %(key)s AND NOT override AND at >= %(since)s
+    WHERE is_alive AND experiment = %(key)s AND NOT override AND at >= %(since)s
       AND unit <> '' AND length(variant) BETWEEN 1 AND 64
 ), placed AS (
     SELECT unit, variant, at, tx, seq, row_number() OVER w AS place,

@@ -1,5 +1,5 @@
 -- How far each source of a stream has come, over the stream's newest 5,000 events by position.
--- Parameters: stream_id bigint.
+-- Parameters: stream_id bigint, alive_since timestamptz.
 -- A row: name (source), max_event_time and last_received (seconds since 1970), tx and seq of the
 -- newest of them. No rows: nothing was ever accepted. Index: ingest_event_position, backwards.
 SELECT source AS name,
@@ -10,7 +10,8 @@ SELECT source AS name,
 FROM (
     SELECT source, occurred_at, received_at, tx, seq
     FROM ingest_event
-    WHERE stream_id = %(stream_id)s AND tx < pg_snapshot_xmin(pg_current_snapshot())
+    WHERE stream_id = %(stream_id)s AND occurred_at >= %(alive_since)s
+      AND tx < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY tx DESC, seq DESC
     LIMIT 5000
 ) AS newest

@@ -2,7 +2,9 @@
 -- Parameters: experiment_id bigint, epoch int, stream_id bigint, since timestamptz (start of the
 -- experiment), as_of timestamptz (exclusive), delay interval, length interval (null: to the end),
 -- type text, path text[] (empty: events are counted), filter jsonb (null: all), cap_at float8
--- (null: not winsorized), before interval (null: no pre-period).
+-- (null: not winsorized), before interval (null: no pre-period),
+-- alive_since, value_since and filter_since timestamptz (events, the value and what is filtered by
+-- may be read from then on).
 -- A row: variant, n (units that count: exposed in one arm only and, with a window, mature), total,
 -- squares, raw_total (before the cap), nonzero, capped, x_total, x_squares, xy (pre-period value),
 -- cap, hits (events), misses (events without a number at the path).
@@ -18,14 +20,16 @@ WITH units AS (
            OR first_at + %(delay)s::interval + %(length)s::interval <= %(as_of)s)
 ), events AS (
     SELECT subject AS unit, least(occurred_at, received_at) AS at,
-           CASE WHEN jsonb_typeof(data #> %(path)s::text[]) = 'number'
+           CASE WHEN occurred_at >= %(value_since)s::timestamptz
+                     AND jsonb_typeof(data #> %(path)s::text[]) = 'number'
                 THEN (data #>> %(path)s::text[])::float8 END AS value
     FROM ingest_event
-    WHERE stream_id = %(stream_id)s
+    WHERE stream_id = %(stream_id)s AND occurred_at >= %(alive_since)s::timestamptz
       AND occurred_at >= %(since)s::timestamptz - coalesce(%(before)s::interval, interval '0')
       AND occurred_at < %(as_of)s::timestamptz + interval '1 day'
       AND subject IS NOT NULL
-      AND (%(filter)s::jsonb IS NULL OR data @> %(filter)s::jsonb)
+      AND (%(filter)s::jsonb IS NULL
+           OR (occurred_at >= %(filter_since)s::timestamptz AND data @> %(filter)s::jsonb))
 ), found AS (
     SELECT u.unit,
            count(*) FILTER (WHERE w.after) AS hits,

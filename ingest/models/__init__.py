@@ -1,5 +1,5 @@
 from ingest.models.accounts import DeprecatedUse, IngestMinute, LatencyMinute, RefusalMinute
-from ingest.models.dead_letters import DeadLetter, DiscoveredStream
+from ingest.models.dead_letters import DeadLetter, DiscoveredStream, LetterCount, LetterTotal
 from ingest.models.events import Event
 from ingest.models.privacy import PrivacyScan, PrivacySuggestion
 from ingest.models.repairs import LetterGroup, Repair, RepairKind, RepairState
@@ -23,7 +23,9 @@ __all__ = [
     "FieldExpiry",
     "IngestMinute",
     "LatencyMinute",
+    "LetterCount",
     "LetterGroup",
+    "LetterTotal",
     "PrivacyScan",
     "PrivacySuggestion",
     "RefusalMinute",

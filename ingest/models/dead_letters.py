@@ -39,6 +39,50 @@ class DeadLetter(models.Model):
         return f"{self.reason} {self.type}"
 
 
+class LetterCount(models.Model):
+    """How many letters of a group came on a day and are in a state; `stream_id` 0 for those of none.
+
+    Kept by triggers of the letters' table (migration 0015), as `LetterTotal`. A count may be 0.
+    """
+
+    pk = models.CompositePrimaryKey("group_key", "state", "stream_id", "day")
+    group_key = models.TextField()
+    state = models.TextField()
+    stream_id = models.BigIntegerField()
+    day = models.DateField()
+    letters = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingest_lettercount"
+
+    def __str__(self) -> str:
+        return f"{self.letters} of {self.group_key} on {self.day}"
+
+
+class LetterTotal(models.Model):
+    """The same over all days that are kept. `first_at` and `last_at` are of those that were in the
+    state since it was empty last."""
+
+    pk = models.CompositePrimaryKey("group_key", "state", "stream_id")
+    group_key = models.TextField()
+    state = models.TextField()
+    stream_id = models.BigIntegerField()
+    reason = models.TextField()
+    type = models.TextField()
+    producer_id = models.BigIntegerField()
+    letters = models.BigIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "ingest_lettertotal"
+
+    def __str__(self) -> str:
+        return f"{self.letters} of {self.group_key}"
+
+
 class DiscoveredStream(models.Model):
     """An event type that arrived and is not registered."""
 

@@ -5,7 +5,8 @@
    other (`cloudevents.read_mapping`): the same rules, limits and pointers hold, and a dead letter
    of it is repaired and replayed like any other.
 3. What has no attribute of its own is kept as an extension: `context` and `integrations` as JSON
-   text; `event`, `name`, `category`, `groupid`, `previousid`, `anonymousid` and `channel` as sent.
+   text; `event`, `name`, `category`, `groupid`, `previousid`, `anonymousid` and `channel` as sent;
+   `context.app.version` as `producerversion` too, by which dead letters are grouped.
 4. `sentAt` is no part of an event, since a retry carries another. It only tells how wrong the
    sender's clock is: beyond a minute the difference is kept (`SKEW`), beside the identity.
 """
@@ -40,6 +41,9 @@ WORDS: Final[Mapping[str, str]] = (
 )
 # Milliseconds by which the sender's clock was behind ours, when they are more than a minute.
 SKEW: Final = "segmentskewms"
+# The application's version: dead letters of one release are one group.
+VERSION: Final = "producerversion"
+MAX_VERSION: Final = 100
 _SKEW_US: Final = 60_000_000
 _IN_TRAITS: Final = frozenset({"identify", "group"})
 _KEPT: Final = {
@@ -259,6 +263,8 @@ def _event(
     ):
         if value:
             event[ours] = _scalar(value)
+    if version := _version(context):
+        event[VERSION] = version
     skew_us = _skew_us(item, shared, sender.received_us)
     if abs(skew_us) > _SKEW_US:
         event[SKEW] = skew_us // 1000
@@ -288,6 +294,18 @@ def _scalar(value: Any) -> str | int | bool:
     if isinstance(value, str | int):  # a bool is an int
         return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _version(context: Any) -> str:
+    """What the application calls its release (`context.app.version`); empty when it says nothing that
+    could be one."""
+    app = context.get("app") if isinstance(context, dict) else None
+    version = app.get("version") if isinstance(app, dict) else None
+    if isinstance(version, int | float) and not isinstance(version, bool):
+        version = str(version)
+    if not isinstance(version, str) or not version.isprintable() or len(version) > MAX_VERSION:
+        return ""
+    return version.strip()
 
 
 def _joined(item: Mapping[str, Any], name: str, shared: _Shared) -> Any:

@@ -10,26 +10,28 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, Q, QuerySet
-from django.db.models.functions import TruncDate
+from django.db.models import BigIntegerField, Count, Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Cast
 
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
 from ingest import sealing
-from ingest.models import DeadLetter, LetterGroup
+from ingest.alive import letters_alive_since
+from ingest.models import DeadLetter, LetterCount, LetterGroup, LetterTotal
 from ingest.store import VERSION_MARK
-from portal.kernel import clock
+from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
-KEPT: Final = timedelta(days=30)
 DAYS: Final = 14
+STATES: Final = ("open", "replayed", "discarded")
+_NEWEST: Final = sql.load("ingest", "newest_of_groups")
 
 SENTENCES: Final = {
     "unparsable": "The body could not be read",
@@ -104,7 +106,19 @@ class Group:
 
 def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     """Dead letters the actor may see, of the last 30 days, newest first."""
-    rows = DeadLetter.objects.filter(received_at__gte=clock.now() - KEPT)
+    rows = DeadLetter.objects.filter(received_at__gte=letters_alive_since())
+    if actor.is_admin or actor.has_role("on_call"):
+        return rows
+    owned = access.permitted(actor, Permission.EDIT, Stream.objects.all(), scope="read")
+    return rows.filter(stream_id__in=owned.values("pk"))
+
+
+def _visible_totals(actor: Actor) -> QuerySet[LetterTotal]:
+    """The same letters, counted by group and state.
+
+    Those of the day that has just ended are taken off by the next sweep, within a quarter of an hour.
+    """
+    rows = LetterTotal.objects.filter(last_at__gte=letters_alive_since(), letters__gt=0)
     if actor.is_admin or actor.has_role("on_call"):
         return rows
     owned = access.permitted(actor, Permission.EDIT, Stream.objects.all(), scope="read")
@@ -113,18 +127,19 @@ def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
 
 def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
     """One row for each cause of the dead letters in a state: key, reason, type, stream, count."""
-    rows = visible_dead_letters(actor).filter(state=state)
     return (
-        rows.order_by()
+        _visible_totals(actor)
+        .filter(state=state)
+        .order_by()
         .values("group_key")
         .annotate(
             reason=Max("reason"),
             type=Max("type"),
             stream=Max("stream_id"),
             producer=Max("producer_id"),
-            count=Count("id"),
-            first=Min("received_at"),
-            last=Max("received_at"),
+            count=Cast(Sum("letters"), BigIntegerField()),
+            first=Min("first_at"),
+            last=Max("last_at"),
         )
     )
 
@@ -132,15 +147,21 @@ def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
 def describe(actor: Actor, rows: Sequence[Mapping[str, Any]], *, state: str) -> list[Group]:
     """The groups of a page of such rows, with 14 days of counts; five queries for all of them."""
     keys = [row["group_key"] for row in rows]
-    letters = visible_dead_letters(actor).filter(state=state, group_key__in=keys).order_by()
-    newest = dict(
-        letters.order_by("group_key", "-received_at")
-        .distinct("group_key")
-        .values_list("group_key", "errors")
-    )
+    sees_all = actor.is_admin or actor.has_role("on_call")
+    newest = {
+        found["group_key"]: json.loads(found["errors"])
+        for found in sql.fetch_all(
+            _NEWEST,
+            {
+                "keys": keys, "state": state, "alive_since": letters_alive_since(),
+                "streams": [None if sees_all else row["stream"] for row in rows],
+            },
+        )
+    }  # fmt: skip
     producers = Producer.objects.in_bulk([row["producer"] for row in rows])
     streams = Stream.objects.in_bulk([row["stream"] for row in rows if row["stream"]])
-    per_day = _per_day(letters)
+    counts = LetterCount.objects.filter(state=state, group_key__in=keys)
+    per_day = _per_day(counts if sees_all else counts.filter(stream_id__in=list(streams)))
     said = {
         row.group_key: row
         for row in LetterGroup.objects.select_related("assignee").filter(group_key__in=keys)
@@ -182,20 +203,19 @@ def groups(actor: Actor, *, limit: int = 50, state: str = "open") -> list[Group]
 
 def totals(actor: Actor, *, state: str) -> tuple[int, int]:
     """Dead letters in a state, and the groups they are in."""
-    found = visible_dead_letters(actor).filter(state=state).order_by()
-    counts = found.aggregate(events=Count("id"), groups=Count("group_key", distinct=True))
-    return counts["events"], counts["groups"]
+    counts = grouped(actor, state=state).aggregate(events=Sum("count"), groups=Count("*"))
+    return int(counts["events"] or 0), counts["groups"]
 
 
 def group_count(actor: Actor) -> int:
     """How many groups are open; at most 100 are counted."""
-    rows = visible_dead_letters(actor).filter(state="open").values("group_key").distinct()
+    rows = _visible_totals(actor).filter(state="open").values("group_key").distinct()
     return rows[:100].count()
 
 
 def group_of(actor: Actor, key: str) -> Group:
     """One group by its key, in the first state it has letters in; NotFoundError without any."""
-    for state in ("open", "replayed", "discarded"):
+    for state in STATES:
         rows = list(grouped(actor, state=state).filter(group_key=key))
         if rows:
             return describe(actor, rows, state=state)[0]
@@ -215,19 +235,15 @@ def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
     return found
 
 
-def _per_day(letters: QuerySet[DeadLetter]) -> dict[str, tuple[int, ...]]:
+def _per_day(counts: QuerySet[LetterCount]) -> dict[str, tuple[int, ...]]:
     """Letters of each group on each of the last 14 days, today last."""
     today = clock.now().date()
-    counted = (
-        letters.filter(received_at__gte=clock.now() - timedelta(days=DAYS))
-        .values_list("group_key", TruncDate("received_at", tzinfo=UTC))
-        .annotate(count=Count("id"))
-    )
     found: dict[str, list[int]] = {}
-    for key, day, count in counted:
+    rows = counts.filter(day__gt=today - timedelta(days=DAYS)).order_by()
+    for key, day, count in rows.values_list("group_key", "day", "letters"):
         place = DAYS - 1 - (today - day).days
         if 0 <= place < DAYS:  # a clock that was set back leaves letters of tomorrow
-            found.setdefault(key, [0] * DAYS)[place] = count
+            found.setdefault(key, [0] * DAYS)[place] += count
     return {key: tuple(counts) for key, counts in found.items()}
 
 
@@ -255,13 +271,13 @@ def version_of(key: str) -> str:
 def waiting_letters(types: Sequence[str], *, limit: int = 50) -> list[tuple[str, int]]:
     """Groups of open letters of types that were unknown when they came, with their counts."""
     rows = (
-        DeadLetter.objects.filter(
+        LetterTotal.objects.filter(
             state="open", reason="unknown_stream", type__in=types,
-            received_at__gte=clock.now() - KEPT,
+            last_at__gte=letters_alive_since(), letters__gt=0,
         )
         .order_by()
         .values_list("group_key")
-        .annotate(count=Count("id"))
+        .annotate(count=Cast(Sum("letters"), BigIntegerField()))
     )  # fmt: skip
     return list(rows.order_by("-count", "group_key")[:limit])
 
@@ -350,9 +366,11 @@ def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
 
 def states_in(actor: Actor, key: str) -> dict[str, int]:
     """How many letters of a group are open, replayed and discarded."""
-    rows = visible_dead_letters(actor).filter(group_key=key).order_by()
-    counted = dict(rows.values_list("state").annotate(count=Count("id")))
-    return {state: counted.get(state, 0) for state in ("open", "replayed", "discarded")}
+    rows = _visible_totals(actor).filter(group_key=key).order_by()
+    counted = dict(
+        rows.values_list("state").annotate(count=Cast(Sum("letters"), BigIntegerField()))
+    )
+    return {state: counted.get(state, 0) for state in STATES}
 
 
 def parsed(body: str | None) -> object:

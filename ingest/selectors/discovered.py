@@ -15,10 +15,10 @@ from catalog.samples import Discovered, DiscoveredType
 from governance import audit
 from governance.types import ResourceRef
 from ingest import sealing
+from ingest.alive import letters_alive_since
 from ingest.models import DeadLetter, DiscoveredStream
 from ingest.selectors import dead_letters
-from ingest.selectors.dead_letters import KEPT
-from portal.kernel import clock, strict_json
+from portal.kernel import strict_json
 from portal.kernel.actor import Actor
 from portal.kernel.errors import BadRequestError
 
@@ -61,7 +61,7 @@ def register_at(kind: str) -> str:
 def samples_of(actor: Actor, kind: str) -> Discovered:
     """The newest kept events of a type, MAX_LETTERS and MAX_BYTES at most."""
     letters = DeadLetter.objects.filter(
-        type=kind, reason="unknown_stream", received_at__gte=clock.now() - KEPT
+        type=kind, reason="unknown_stream", received_at__gte=letters_alive_since()
     ).order_by("-received_at")
     if not _sees_all(actor):
         letters = letters.filter(producer_id__in=_own_producers(actor))

@@ -17,6 +17,7 @@ from catalog.classified import MASK, PERSONAL, is_personal, mask
 from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission
+from ingest.alive import FieldLives, alive_since
 from ingest.models import Event, Restore, RestoredEvent
 from ingest.protocols.segment import SKEW
 from ingest.types import Mark
@@ -132,10 +133,7 @@ def event_to_reveal(
 ) -> StoredEvent:
     """As `stored_event`, for who may see personal fields; the caller records the look."""
     access.require(actor, Permission.READ_PERSONAL, stream)
-    permitted = access.permitted(
-        actor, Permission.READ_PERSONAL, Stream.objects.filter(pk=stream.pk)
-    )
-    rows = Event.objects.filter(stream_id__in=permitted.values("pk"), event_id=event_id)
+    rows = _readable(actor, stream, Permission.READ_PERSONAL).filter(event_id=event_id)
     if occurred_at is not None:
         rows = rows.filter(occurred_at=occurred_at)
     found = rows.order_by("-occurred_at").first()
@@ -144,15 +142,15 @@ def event_to_reveal(
     return _described(stream, [found], in_clear=True)[0][0]
 
 
-def _readable(actor: Actor, stream: Stream) -> QuerySet[Event]:
-    """The stream's events under the access predicate, judged by the same statement."""
-    permitted = access.permitted(
-        actor, Permission.READ_PAYLOAD, Stream.objects.filter(pk=stream.pk)
-    )
-    # What has lived its time is not read any more, whether or not the sweep was there already.
-    alive = clock.now() - timedelta(days=stream.retention_days)
+def _readable(
+    actor: Actor, stream: Stream, permission: Permission = Permission.READ_PAYLOAD
+) -> QuerySet[Event]:
+    """The stream's living events under the access predicate, judged by the same statement."""
+    permitted = access.permitted(actor, permission, Stream.objects.filter(pk=stream.pk))
     return Event.objects.filter(
-        stream_id=stream.pk, stream_id__in=permitted.values("pk"), occurred_at__gte=alive
+        stream_id=stream.pk,
+        stream_id__in=permitted.values("pk"),
+        occurred_at__gte=alive_since(stream),
     )
 
 
@@ -198,11 +196,13 @@ def _described(
     producers = dict(
         Producer.objects.filter(pk__in={row.producer_id for row in rows}).values_list("pk", "name")
     )
+    field_lives = FieldLives(documents, stream.default_version)
     touched: set[str] = set()
     shown = []
     for row in rows:
         contracts = [documents.get(row.version), documents.get(stream.default_version)]
-        masked, held = mask(contracts, row.data)
+        data = field_lives.left_of(row.data, version=row.version, occurred_at=row.occurred_at)
+        masked, held = mask(contracts, data)
         hides_subject = stream.subject_classification in PERSONAL and bool(row.subject)
         held += ["subject"] if hides_subject else []
         if hides_subject or is_about_people:
@@ -222,7 +222,7 @@ def _described(
                 attributes=_without(row.subject if hides_subject else None, row.attributes)
                 if (hides_subject and not in_clear) or holds_back
                 else row.attributes,
-                data=row.data if in_clear else masked,
+                data=data if in_clear else masked,
                 binary=None if holds_back else binary,
                 extra=None if holds_back else row.extra,
                 masked=() if in_clear else tuple(held),

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import BigIntegerField, QuerySet, Sum
+from django.db.models.functions import Cast
 
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
-from ingest.models import DeadLetter, DiscoveredStream, IngestMinute
+from ingest.alive import letters_alive_since
+from ingest.models import DiscoveredStream, IngestMinute, LetterTotal
 from ingest.selectors import latencies
 from ingest.selectors.discovered import open_types
 from portal.kernel import clock, soft_cache, sql
@@ -164,8 +166,12 @@ def open_dead_letters() -> dict[str, int]:
     """Dead letters that nobody has settled, by reason; kept for a minute."""
     found: dict[str, int] | None = soft_cache.get("open_dead_letters")
     if found is None:
-        rows = DeadLetter.objects.filter(state="open").values("reason").annotate(n=Count("id"))
-        found = {row["reason"]: row["n"] for row in rows.order_by("reason")}
+        rows = (
+            LetterTotal.objects.filter(state="open", last_at__gte=letters_alive_since())
+            .values("reason")
+            .annotate(n=Cast(Sum("letters"), BigIntegerField()))
+        )
+        found = {row["reason"]: row["n"] for row in rows.order_by("reason") if row["n"]}
         soft_cache.put("open_dead_letters", found, 60)
     return found
 

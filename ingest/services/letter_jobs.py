@@ -27,6 +27,7 @@ from governance.models import Job
 from governance.services.notices import News, tell
 from governance.types import NoticeKind
 from ingest import partitions, watching
+from ingest.alive import letters_alive_since
 from ingest.connection import connect
 from ingest.models import Repair, RepairKind, RepairState
 from ingest.pipeline import Batch
@@ -144,7 +145,9 @@ def _begin(job: Job, repair: Repair) -> tuple[Place, int]:
     """Where the step begins, and how many letters there are in all."""
     if job.cursor:
         return Place.of(job.cursor), int(job.cursor["total"])
-    found = sql.fetch_one(_COUNT, {"keys": repair.group_keys, "until": repair.until})
+    found = sql.fetch_one(_COUNT, {
+        "keys": repair.group_keys, "until": repair.until, "alive_since": letters_alive_since(),
+    })  # fmt: skip
     assert found is not None
     return Place(found["first_at"] or repair.until, _NOWHERE), int(found["letters"])
 

@@ -18,6 +18,7 @@ import orjson
 from catalog.impact import ReplayStep
 from catalog.models import Producer, Stream
 from catalog.types import CompatibilityPolicy
+from ingest.alive import FieldLives, alive_since
 from ingest.contract import Contract
 from ingest.drift import join
 from ingest.privacy import is_made
@@ -50,8 +51,9 @@ def replay_sample(
     names = _producer_names()
     deadline = time.monotonic() + budget_seconds
     read = 0
+    lives = FieldLives.of(stream)
     for rows in _moments(stream, _test_producers(), since, now):
-        tally.add(rows, contract, names)
+        tally.add(rows, contract, names, lives)
         read += 1
         if time.monotonic() >= deadline:
             break
@@ -104,12 +106,12 @@ def _sample(stream: Stream, contract: Contract, test_producers: list[int]) -> Re
     now = clock.now()
     since = now - SPAN
     bounds = {"stream_id": stream.pk, "until": now, "seen_by": now,
-              "test_producers": test_producers}  # fmt: skip
+              "test_producers": test_producers, "alive_since": alive_since(stream)}  # fmt: skip
     total = int((sql.fetch_one(_COUNT, bounds | {"since": since}) or {"events": 0})["events"])
     tally = _Tally.empty("sample", since, now, total)
-    names = _producer_names()
+    names, lives = _producer_names(), FieldLives.of(stream)
     for rows in _moments(stream, test_producers, since, now):
-        tally.add(rows, contract, names)
+        tally.add(rows, contract, names, lives)
     return ReplayStep(
         cursor={"at": since.isoformat(), "id": "", "since": since.isoformat(),
                 "until": now.isoformat()},
@@ -134,12 +136,12 @@ def _exact(
     tally = _Tally.empty("exact", since, until, int(so_far["total"]))
     if so_far.get("phase") == "exact":
         tally = _Tally(dict(so_far))
-    names = _producer_names()
+    names, lives = _producer_names(), FieldLives.of(stream)
     deadline = time.monotonic() + budget_seconds
     is_finished = False
     while time.monotonic() < deadline and not is_finished:
         rows = read_batch(stream, at, name, until, seen_by=until, without=test_producers)
-        tally.add(rows, contract, names)
+        tally.add(rows, contract, names, lives)
         is_finished = len(rows) < BATCH
         if rows:
             at, name = rows[-1]["occurred_at"], str(rows[-1]["event_id"])
@@ -167,7 +169,8 @@ def read_batch(
     return sql.fetch_all(
         _READ,
         {"stream_id": stream.pk, "after_at": after_at, "after_id": after_id, "until": until,
-         "seen_by": seen_by, "test_producers": list(without), "batch": batch or BATCH},
+         "seen_by": seen_by, "test_producers": list(without), "batch": batch or BATCH,
+         "alive_since": alive_since(stream)},
     )  # fmt: skip
 
 
@@ -199,10 +202,12 @@ class _Tally:
             }
         )
 
-    def add(self, rows: Rows, contract: Contract, names: Mapping[int, str]) -> None:
+    def add(
+        self, rows: Rows, contract: Contract, names: Mapping[int, str], lives: FieldLives
+    ) -> None:
         """Judge rows and count them: by what they have in common first, into the tally once."""
         alike: dict[tuple[int, int, date], list[int]] = {}
-        for row, data in _read(rows):
+        for row, data in _read(rows, lives):
             errors = contract.check_data(
                 data, has_data=row["data"] is not None or bool(row["bytes"])
             )
@@ -259,13 +264,15 @@ class _Tally:
         return self._counts
 
 
-def _read(rows: Rows) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Each row with its data as it came."""
+def _read(rows: Rows, lives: FieldLives) -> Iterator[tuple[Mapping[str, Any], Any]]:
+    """Each row with its data as it came, without what has lived its time."""
     for row in rows:
         if row["data"] is None:
             yield row, row["bytes"].replace("\n", "") if row["bytes"] else None
             continue
-        data = orjson.loads(row["data"])
+        data = lives.left_of(
+            orjson.loads(row["data"]), version=row["version"], occurred_at=row["occurred_at"]
+        )
         if row["extra"] is not None:
             data = join(data, orjson.loads(row["extra"]))
         yield row, data

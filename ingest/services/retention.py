@@ -22,6 +22,7 @@ from typing import Any, Final
 from psycopg.rows import dict_row
 
 from ingest import partitions
+from ingest.alive import letters_alive_since
 from ingest.connection import Connection, connect
 from ingest.lives import (
     DEAD_LETTER_DAYS,
@@ -51,6 +52,8 @@ ANY_TX: Final = str(2**63 - 1)
 _EXPIRE: Final = sql.load("ingest", "expire_events")
 _STREAMS_OF_DAY: Final = sql.load("ingest", "streams_of_day")
 _FORGET_LEDGER: Final = sql.load("ingest", "forget_ledger")
+_FORGET_COUNTS: Final = sql.load("ingest", "forget_letter_counts")
+_FORGET_TOTALS: Final = sql.load("ingest", "forget_letter_totals")
 _THIN: Final = sql.load("ingest", "thin_accounts")
 _THIN_REFUSALS: Final = sql.load("ingest", "thin_refusals")
 
@@ -193,6 +196,8 @@ class _Sweep:
     def dead_letters(self) -> None:
         """Drop whole days of dead letters; what they hold is unreadable since they are 30 days old."""
         parent = partitions.DEAD_LETTERS
+        self.link.execute(_FORGET_TOTALS, {"before": letters_alive_since()})
+        self.link.execute(_FORGET_COUNTS, {"before": letters_alive_since().date()})
         for leaf in partitions.leaves(self.link, parent):
             if leaf.end + timedelta(days=DEAD_LETTER_DAYS) > self.now or not self.run.has_time:
                 return

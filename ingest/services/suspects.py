@@ -30,6 +30,7 @@ from governance import access, audit
 from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of
 from governance.types import Permission
+from ingest.alive import FieldLives, alive_since
 from ingest.field_plan import STRICTNESS
 from ingest.models import PrivacyScan, PrivacySuggestion
 from ingest.models.privacy import SuggestionState
@@ -76,6 +77,7 @@ def suspect(stream: Stream) -> int:
         {
             "stream_id": stream.pk,
             "since": now - SPAN,
+            "alive_since": alive_since(stream),
             "after": scan.until if scan is not None else _NEVER,
             "batch": BATCH,
         },
@@ -103,10 +105,14 @@ def _look(stream: Stream, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, 
     known = set(SchemaField.objects.filter(stream=stream).values_list("path", flat=True))
     carried: dict[str, int] = {}
     found: Found = {}
+    field_lives = FieldLives.of(stream)
     for row in rows:
         seen: dict[str, set[str]] = {}
         if row["data"] is not None:
-            masked, _ = mask(documents, orjson.loads(row["data"]))
+            data = field_lives.left_of(
+                orjson.loads(row["data"]), version=row["version"], occurred_at=row["occurred_at"]
+            )
+            masked, _ = mask(documents, data)
             _judge(masked, "", known, seen)
         for pointer, value in orjson.loads(row["extra"] or b"{}").items():
             _judge(value, _path_of(pointer, known), known, seen)

@@ -1,7 +1,7 @@
 -- Stored events of a stream after a place in its order by time, for validating them again.
 -- Parameters: stream_id bigint, after_at timestamptz, after_id text, until timestamptz (exclusive,
 -- of the event's time), seen_by timestamptz (exclusive, of receipt), test_producers bigint[],
--- batch int.
+-- batch int, alive_since timestamptz (of the event's time).
 -- A row: occurred_at, event_id, producer_id, version, data (JSON text or null), extra (JSON text or
 -- null), bytes (base64 text of data that is not JSON, or null).
 -- Index: the identity index of the partitions (stream, time, id).
@@ -10,6 +10,7 @@ SELECT occurred_at, event_id, producer_id, version, data::text AS data, extra::t
 FROM ingest_event
 WHERE stream_id = %(stream_id)s
   AND occurred_at >= %(after_at)s
+  AND occurred_at >= %(alive_since)s
   AND (occurred_at, event_id) > (%(after_at)s, %(after_id)s)
   AND occurred_at < %(until)s
   AND received_at < %(seen_by)s

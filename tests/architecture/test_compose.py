@@ -1,9 +1,14 @@
 """The compose file and the image: valid by the specification, and true to the code."""
 
+import argparse
+import itertools
+import json
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,8 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
-from portal.launcher import postgres
+from portal.launcher import postgres, up
+from portal.launcher.instance import Instance
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -66,7 +72,7 @@ def test_the_example_names_every_value_that_must_be_filled_in() -> None:
     asked = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text()))
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^([A-Z_]+)=", example, re.M)) == asked
-    for name in asked - {"PORTAL_HOST"}:
+    for name in asked - {"PORTAL_HOST"}:  # extras are empty until somebody wants one
         assert re.search(rf"^{name}=$", example, re.M), f"{name} has a value in the example"
 
 
@@ -111,3 +117,48 @@ def test_a_server_gets_its_tables_partitions_people_and_static_files(
     steps = [shlex.split(step)[3] for step in script.split(" && ")]
     assert steps == ["migrate", "first_run", "collectstatic"]
     assert set(steps) <= set(get_commands())
+
+
+def test_an_extra_that_is_asked_for_at_build_time_comes_from_its_own_lock(
+    services: dict[str, Any],
+) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert services["web"]["build"]["args"] == {"PORTAL_EXTRAS": "${PORTAL_EXTRAS:-}"}
+    assert 'ARG PORTAL_EXTRAS=""' in text, "none unless asked for"
+    loop = text[text.index("RUN for extra in $PORTAL_EXTRAS") :]
+    assert '-r "requirements-$extra.lock" || exit 1' in loop
+    locks = {path.name for path in ROOT.glob("requirements-*.lock")}
+    copied = set(re.findall(r"requirements-\w+\.lock", text.split("RUN ", 1)[0]))
+    extras = {
+        f"requirements-{name}.lock"
+        for name in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+            "optional-dependencies"
+        ]
+    }
+    assert copied == extras & locks, "each extra of pyproject.toml has a lock and is at hand"
+    # The archive is written where the volume is, which the web and the workers share.
+    assert "PORTAL_DATA=/var/lib/portal" in text
+    assert "PORTAL_ARCHIVE_DIR" not in services["web"]["environment"]
+    assert "portal-data:/var/lib/portal" in services["worker-system"]["volumes"]
+
+
+def test_the_image_serves_as_the_launcher_does(services: dict[str, Any], tmp_path: Path) -> None:
+    options = argparse.Namespace(port=8000, workers=1)
+    web, worker, beat = up._processes(Instance(tmp_path), {}, options)
+    served = json.loads(re.findall(r"^CMD (.*)$", (ROOT / "Dockerfile").read_text(), re.M)[-1])
+
+    def said(words: Sequence[str], *, apart: set[str]) -> set[str]:
+        """A command's words, without where it listens and what differs on purpose."""
+        pairs = dict(itertools.pairwise(words))
+        left = [word for word in words if word not in {*apart, *(pairs.get(one) for one in apart)}]
+        return set(left)
+
+    assert said(served, apart={"--host"}) == said(web.command[2:], apart={"--host"})
+    ours = said(worker.command[2:], apart={"--queues", "--concurrency"})
+    theirs = said(services["beat"]["command"], apart={"--schedule"})
+    assert theirs == said(beat.command[2:], apart={"--schedule"})
+    for name, service in services.items():
+        if name.startswith("worker-"):
+            found = said(service["command"], apart={"--queues", "--concurrency"})
+            # Several workers look for each other; the launcher's only one need not.
+            assert found == ours - {"--without-mingle", "--without-gossip"}, name

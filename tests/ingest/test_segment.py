@@ -409,6 +409,31 @@ def test_a_call_that_breaks_its_contract_is_a_success_and_a_dead_letter(world: W
     assert json.loads(bytes(letter["body"]))["data"] == {"order": 1}
 
 
+@pytest.mark.parametrize(
+    ("app", "version"),
+    [
+        ({"version": "2.14.0", "build": "9"}, "2.14.0"), ({"version": 3}, "3"),
+        ({"version": {"n": 1}}, None), ({"version": "v" * 101}, None), ("shop", None), (None, None),
+    ],
+)  # fmt: skip
+def test_dead_letters_of_one_release_of_an_application_are_one_group(
+    world: World, app: Any, version: str | None
+) -> None:
+    shop = Shop(world, has_streams=False)
+    shop.streams["order_completed"] = world.stream(name=f"{shop.domain}.order_completed")
+    good = shop.call(properties={"order": "a"})
+    bad = [shop.call(properties={"order": 1}) for _ in range(2)]
+    # Said once for the batch; the second call says nothing of its application.
+    assert_taken(shop.batch(good, bad[0], context={"app": app}))
+    assert_taken(shop.batch(bad[1]))
+    assert shop.event(good["messageId"])["attributes"].get("producerversion") == version
+    first, second = (
+        next(row["group_key"] for row in shop.letters() if row["event_id"] == call["messageId"])
+        for call in bad
+    )
+    assert first == (f"{second}|producerversion={version}" if version else second)
+
+
 FAULTS: list[tuple[Any, str, str]] = [
     (7, "envelope_invalid", ""),
     ({"type": "track", "event": "E"} | {"timestamp": "yesterday"}, "envelope_invalid", "/time"),

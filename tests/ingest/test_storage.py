@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from catalog.models import Stream
-from governance.models import AuditEntry, Notice, User
+from governance.models import AuditEntry, Job, Notice, User
 from governance.types import Permission, Role
 from ingest import partitions
 from ingest.connection import connect
@@ -42,7 +42,7 @@ def _clean(world: World, settings: Any, tmp_path: Any) -> Iterator[None]:
     settings.ARCHIVE_DIR = tmp_path
     soft_cache.put("storage", None, 1)
     yield
-    for model in (StorageRun, StorageLeaf, StorageStream, StorageDay, ArchivedPart, Restore,
+    for model in (StorageRun, StorageLeaf, StorageStream, StorageDay, ArchivedPart, Restore, Job,
                   Notice):  # fmt: skip
         model.objects.all().delete()
     Stream.objects.filter(domain=world.domain).update(owner_team=None, restricted=False)
