@@ -1,5 +1,6 @@
 """`manage.py load`: synthetic events made from contracts, sent through the door of a portal."""
 
+import logging
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,7 @@ class Command(PortalCommand):
     def _send(
         self, makers: list[Maker], streams: list[Stream], wanted: Wanted, options: dict[str, Any]
     ) -> None:
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each batch says nothing
         key, text = (None, options["key"]) if options["key"] else publisher_key(streams)
         is_past = wanted.end <= clock.now()
         run = Run(
