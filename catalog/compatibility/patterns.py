@@ -4,6 +4,7 @@ Reads literals, classes, groups, alternatives and repetitions; anything else giv
 """
 
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 _CLASSES: Final = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
@@ -76,7 +77,8 @@ class _Reader:
             raise ValueError
         return _CLASSES.get(letter) or _CONTROLS.get(letter) or letter
 
-    def one_of_class(self) -> str:
+    def letters_of_class(self) -> tuple[list[str], bool]:
+        """What a class names, letters and spans of letters, and whether it means all others."""
         negated = self.peek() == "^"
         self.at += negated
         letters: list[str] = []
@@ -87,11 +89,16 @@ class _Reader:
                 self.at += 1
                 letters[-1] += self.take()
         self.at += 1
+        return letters, negated
+
+    def one_of_class(self) -> str:
+        letters, negated = self.letters_of_class()
         if negated:
             return next(f for f in _FILLERS if not any(_spans(one, f) for one in letters))
         return letters[self.choice % len(letters)][0] if letters else ""
 
-    def times(self) -> int:
+    def bounds(self) -> tuple[int, int]:
+        """How often the piece before comes, at least and at most."""
         mark = self.peek()
         least, most = 1, 1
         if mark in ("*", "+", "?") and mark:
@@ -105,6 +112,10 @@ class _Reader:
             most = int(high) if high else (_MOST if comma else least)
         if mark and mark in "*+?{" and self.peek() == "?":
             self.at += 1
+        return least, most
+
+    def times(self) -> int:
+        least, most = self.bounds()
         return min(max(least, self.repeats), most)
 
 
@@ -124,3 +135,65 @@ def texts_of(pattern: str) -> list[str]:
                 return []
             found[text] = None
     return list(found)
+
+
+class _RandomReader(_Reader):
+    """Reads a pattern and chooses by chance where it leaves a choice."""
+
+    rng: Random
+
+    def alternatives(self) -> str:
+        found = [self.sequence()]
+        while self.peek() == "|":
+            self.at += 1
+            found.append(self.sequence())
+        return found[self.rng.randrange(len(found))]
+
+    def sequence(self) -> str:
+        text = ""
+        while self.peek() not in ("", "|", ")"):
+            start = self.at
+            piece = self.piece()
+            times = self.times()
+            text += piece if times else ""
+            after = self.at
+            for _ in range(times - 1):
+                self.at = start
+                text += self.piece()  # read again: each time chooses anew
+            self.at = after
+            if len(text) > 4096:
+                raise ValueError
+        return text
+
+    def times(self) -> int:
+        least, most = self.bounds()
+        return self.rng.randint(least, min(most, least + _SPREAD))
+
+    def one_of_class(self) -> str:
+        letters, negated = self.letters_of_class()
+        if negated:
+            return next(f for f in _FILLERS if not any(_spans(one, f) for one in letters))
+        one = letters[self.rng.randrange(len(letters))] if letters else ""
+        return chr(self.rng.randint(ord(one[0]), ord(one[-1]))) if one else ""
+
+    def escape(self) -> str:
+        letter = self.pattern[self.at : self.at + 1]
+        found = super().escape()
+        if letter == "d":
+            return str(self.rng.randrange(10))
+        if letter == "w":
+            return self.rng.choice("abcdefghijklmnopqrstuvwxyz0123456789")
+        return found
+
+
+_SPREAD: Final = 6
+
+
+def random_text(pattern: str, rng: Random) -> str | None:
+    """A text that the pattern probably matches; None when the pattern is beyond us."""
+    reader = _RandomReader(pattern, 1, 0)
+    reader.rng = rng
+    try:
+        return reader.alternatives()
+    except (ValueError, StopIteration, IndexError):
+        return None

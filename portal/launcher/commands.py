@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "keys": "make and revoke credentials",
     "privacy_keys": "renew the keys that personal values are sealed with",
     "demo": "load the demo workspace",
+    "load": "send synthetic events made from contracts, valid and broken",
     "replay": "replay dead letters, as they are or by an approved repair",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify the audit chain",

@@ -127,6 +127,8 @@ class Instance:
             told = self._announced() | {name: url for name, url in told.items() if url}
         values["DATABASE_URL"] = told.get("DATABASE_URL") or self._postgres().url()
         values["REDIS_URL"] = told.get("REDIS_URL") or self._redis().url
+        if told.get("PORTAL_URL"):
+            values["PORTAL_URL"] = os.environ.get("PORTAL_URL") or str(told["PORTAL_URL"])
         return {**os.environ, **values}
 
     def start_servers(self, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
@@ -162,8 +164,8 @@ class Instance:
             end_leftover(file)
 
     def announce(self, environment: dict[str, str]) -> None:
-        """Say to commands that the portal runs, and which servers it uses."""
-        servers = {name: environment[name] for name in SERVERS}
+        """Say to commands that the portal runs, which servers it uses, and where it answers."""
+        servers = {name: environment[name] for name in (*SERVERS, "PORTAL_URL")}
         write_private(self.data / "secrets" / "servers.json", json.dumps(servers))
 
     def _announced(self) -> dict[str, str | None]:

@@ -1,0 +1,211 @@
+"""Sending synthetic events through the portal's door, and counting what came of each.
+
+1. `plan_for` makes the plans of some streams: contract, curve, distributions. Onto a production
+   stream only who says so.
+2. `publisher_key` gives the producer `synthetic` (a test producer, which replays of changes leave
+   out) a key for one run; it ends with the run, or by itself after a day.
+3. `Run.send` sends in batches as NDJSON, waits as 429 and 503 say, and compares each answer with
+   what was expected. A place counts as sent once its batch was answered, so a run that is cut goes
+   on from `position`; what was sent twice then is a duplicate, by its identity.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+
+import httpx2
+
+from catalog.models import Producer, ProducerSource, Stream
+from catalog.services.producers import create_producer, permit
+from catalog.types import Enforcement, Track
+from governance.models import Key
+from governance.services.keys import create_key
+from ingest.selectors.synthetic import learn, week_of
+from ingest.synthetic import SOURCE, Incident, Made, Maker, Plan, merged
+from ingest.types import Reason, Status
+from portal.kernel import clock
+from portal.kernel.actor import SYSTEM, Actor
+from portal.kernel.errors import InvalidError, PortalError
+
+PRODUCER: Final = "synthetic"
+BATCH: Final = 500
+TRIES: Final = 20
+KEY_LIFE: Final = timedelta(days=1)
+MAX_WAIT_SECONDS: Final = 30.0
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asked for. `events` are of each stream; without them `rate` and span decide."""
+
+    start: datetime
+    end: datetime
+    seed: int = 1
+    events: int | None = None
+    rate: float = 10.0
+    broken_ratio: float = 0.0
+    rules: tuple[str, ...] = (Reason.SCHEMA_VIOLATION.value,)
+    incidents: tuple[Incident, ...] = ()
+    is_seasonal: bool = True
+    learns: bool = True
+    production: bool = False
+
+
+def plan_for(stream: Stream, wanted: Wanted, *, actor: Actor) -> Plan:
+    """The plan of one stream. Raises InvalidError for a production stream that was not meant."""
+    if stream.track == Track.PRODUCTION and not wanted.production:
+        raise InvalidError(
+            f"{stream.name} is a production stream: consumers and dashboards would take synthetic "
+            "events for real ones. Say that it is meant.",
+            code="production_stream",
+        )
+    version = stream.versions.filter(version=stream.default_version or 0).first()
+    if version is None:
+        raise InvalidError(f"{stream.name} has no active version.", code="no_version")
+    plan = Plan(
+        stream=stream.name,
+        version=version.version,
+        document=version.document,
+        seed=wanted.seed,
+        start=wanted.start,
+        end=wanted.end,
+        events=wanted.events or 0,
+        broken_ratio=wanted.broken_ratio,
+        rules=wanted.rules if wanted.broken_ratio else (),
+        incidents=wanted.incidents,
+        curve=week_of(stream) if wanted.is_seasonal else (),
+        sets_aside=stream.compatibility_policy == "reader_writer",
+        enforces=stream.enforcement == Enforcement.ENFORCE,
+    )
+    if wanted.learns:
+        profile, subjects = learn(actor, stream, version.document)
+        plan = replace(plan, profile=profile, subjects=subjects)
+    if wanted.events is None:
+        usual = wanted.rate * (wanted.end - wanted.start).total_seconds()
+        plan = replace(plan, events=round(usual * Maker(replace(plan, events=1)).volume_ratio()))
+    return plan
+
+
+def publisher_key(streams: Sequence[Stream]) -> tuple[Key, str]:
+    """A key of the test producer `synthetic` for one run. Who may publish was asked before."""
+    producer = Producer.objects.filter(name=PRODUCER).first()
+    if producer is None:
+        producer = create_producer(
+            PRODUCER, actor=SYSTEM, title="Synthetic events", sources=(SOURCE,), is_test=True,
+            description="Events made from contracts, for testing. See docs/synthetic.md.",
+        )  # fmt: skip
+    if not producer.is_test or not ProducerSource.objects.filter(
+        producer=producer, source=SOURCE, declared=True
+    ):
+        raise InvalidError(
+            f"The producer {PRODUCER} is somebody's own: it is no test producer with the source "
+            f"{SOURCE}. Rename it.",
+            code="producer_taken",
+        )
+    permit(producer, actor=SYSTEM, streams=streams)
+    glob = streams[0].name if len(streams) == 1 else "*"
+    return create_key(
+        actor=SYSTEM, kind="prod", name="synthetic run", holder_id=producer.pk,
+        streams_glob=glob, expires_at=clock.now() + KEY_LIFE,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way. `outcome` counts (expected, seen) pairs; `position` is where it goes on."""
+
+    makers: Sequence[Maker]
+    url: str = ""
+    key: str = ""
+    position: int = 0
+    rate: float | None = None
+    sleep: Sleep = time.sleep
+    outcome: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    misses: list[dict[str, str]] = field(default_factory=list)
+    sent: int = 0
+    waited: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(maker.count for maker in self.makers)
+
+    def places(self) -> Iterator[tuple[datetime, Maker, int]]:
+        return islice(merged(self.makers), self.position, None)
+
+    def send(self, *, tell: Callable[["Run"], None]) -> None:
+        """Send all that is left. Raises PortalError when the door refuses the whole of it."""
+        places = self.places()
+        size = BATCH if self.rate is None else max(1, min(BATCH, int(self.rate / 4)))
+        with httpx2.Client(base_url=self.url, timeout=30) as client:
+            began, done = time.monotonic(), 0
+            while batch := list(islice(places, size)):
+                self._await_turn(batch[-1][0], began, done)
+                made = [one for _, maker, place in batch for one in maker.events(place)]
+                for start in range(0, len(made), BATCH):
+                    self._post(client, made[start : start + BATCH])
+                self.position += len(batch)
+                done += len(batch)
+                tell(self)
+
+    def _await_turn(self, moment: datetime, began: float, done: int) -> None:
+        """An event of a time to come waits for it; a rate holds back what is past."""
+        pause = (moment - clock.now()).total_seconds()
+        if self.rate is not None:
+            pause = max(pause, began + done / self.rate - time.monotonic())
+        if pause > 0:
+            self.sleep(pause)
+
+    def _post(self, client: httpx2.Client, made: list[Made]) -> None:
+        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/x-ndjson"}
+        body = b"".join(one.line if one.line.endswith(b"\n") else one.line + b"\n" for one in made)
+        for _ in range(TRIES):
+            try:
+                answer = client.post("/v1/events", content=body, headers=headers)
+            except httpx2.HTTPError:
+                self._wait(1.0)
+                continue
+            if answer.status_code in (429, 503):
+                self._wait(float(answer.headers.get("retry-after") or 1))
+                continue
+            if answer.status_code not in (202, 422):
+                raise PortalError(_said(answer))
+            self._count(made, answer.json())
+            return
+        raise PortalError(f"{self.url} did not take events for {TRIES} tries.")
+
+    def _wait(self, seconds: float) -> None:
+        self.waited += 1
+        self.sleep(min(max(seconds, 0.1), MAX_WAIT_SECONDS))
+
+    def _count(self, made: list[Made], answer: dict[str, Any]) -> None:
+        named = {one["index"]: one for one in answer["results"]}
+        self.sent += len(made)
+        for index, one in enumerate(made):
+            result = named.get(index, {"status": Status.ACCEPTED})
+            seen = result.get("reason") or result["status"]
+            pointers = {fault["pointer"] for fault in result.get("errors", ())}
+            self.outcome[one.rule, one.expected, seen] += 1
+            is_repeat = seen == Status.DUPLICATE and one.expected == Status.ACCEPTED
+            if seen != one.expected and not is_repeat and len(self.misses) < 20:
+                self.misses.append({"rule": one.rule, "expected": one.expected, "seen": seen})
+            elif seen == Reason.SCHEMA_VIOLATION and one.pointer not in pointers:
+                self.misses.append({"rule": one.rule, "expected": one.pointer, "seen": "elsewhere"})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Expected beside seen: one row for each pair that came."""
+        return [
+            {"rule": rule, "expected": expected, "seen": seen, "events": count}
+            for (rule, expected, seen), count in sorted(self.outcome.items())
+        ]
+
+
+def _said(answer: httpx2.Response) -> str:
+    try:
+        return f"The door answered {answer.status_code}: {answer.json()['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"The door answered {answer.status_code}."
