@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from governance.privacy import vault
-from tests.support.database import empty_raw_tables
+from tests.support.database import empty_raw_tables, flush_by_deleting
 
 # Started first, so that in a run of two processes nothing long is left for the end.
 LONG = ("tests/browser/", "tests/launcher/", "tests/journeys/", "tests/catalog/registry/")
+
+flush_by_deleting()
 
 
 @pytest.hookimpl(trylast=True)
