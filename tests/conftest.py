@@ -1,5 +1,6 @@
 """Fixtures that every test may use. `manage.py test` provides the servers and the variables."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return found[0] if found else len(LONG)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: no collection need walk over it again.
+
+    It is 350,000 objects and more; walking over them took a sixth of the processor's time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
