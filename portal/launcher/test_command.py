@@ -70,6 +70,7 @@ def _environment(stack: ExitStack, processes: int) -> dict[str, str]:
         "PORTAL_STATIC_UNHASHED": "1",
         "PORTAL_DB_POOL": "0",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "PORTAL_TEST_PLACE": str(place),  # what processes of the run share; gone at its end
         "PORTAL_TEST_SERVERS": json.dumps(sets),
         **sets[0],
     }
