@@ -1,14 +1,17 @@
 """Fixtures that every test may use. `manage.py test` provides the servers and the variables."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from governance.privacy import vault
-from tests.support.database import empty_raw_tables
+from tests.support.database import empty_raw_tables, flush_by_deleting
 
 # Started first, so that in a run of two processes nothing long is left for the end.
 LONG = ("tests/browser/", "tests/launcher/", "tests/journeys/", "tests/catalog/registry/")
+
+flush_by_deleting()
 
 
 @pytest.hookimpl(trylast=True)
@@ -18,6 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return found[0] if found else len(LONG)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: no collection need walk over it again.
+
+    It is 350,000 objects and more; walking over them took a sixth of the processor's time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

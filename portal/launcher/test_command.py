@@ -35,6 +35,7 @@ TOGETHER: Final = (
     "not alone",
 )
 ALONE: Final = ("-m", "alone")
+_MARK: Final = "mark.alone"
 # Servers that somebody gave are one set, which two processes would share.
 GIVEN: Final = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
 
@@ -42,7 +43,7 @@ GIVEN: Final = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
 def main(argv: Sequence[str]) -> int:
     """Run pytest with these arguments, or everything, and give the first exit code that is not 0."""
     is_whole = not argv and not any(os.environ.get(name) for name in GIVEN)
-    goes = (TOGETHER, ALONE) if is_whole else (tuple(argv),)
+    goes = (TOGETHER, (*ALONE, *_files_with_alone())) if is_whole else (tuple(argv),)
     try:
         with ExitStack() as stack:
             environment = _environment(stack, PROCESSES if is_whole else 1)
@@ -51,6 +52,15 @@ def main(argv: Sequence[str]) -> int:
     except LauncherError as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command line speaks here
         return 1
+
+
+def _files_with_alone() -> list[str]:
+    """The files that the second go needs; reading all the others takes longer than some tests."""
+    return [
+        str(file.relative_to(ROOT))
+        for file in sorted((ROOT / "tests").rglob("test_*.py"))
+        if _MARK in file.read_text("utf-8")
+    ]
 
 
 def _pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -70,6 +80,7 @@ def _environment(stack: ExitStack, processes: int) -> dict[str, str]:
         "PORTAL_STATIC_UNHASHED": "1",
         "PORTAL_DB_POOL": "0",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "PORTAL_TEST_PLACE": str(place),  # what processes of the run share; gone at its end
         "PORTAL_TEST_SERVERS": json.dumps(sets),
         **sets[0],
     }

@@ -1,8 +1,14 @@
-"""Puts back what a test that commits has left where Django's flush does not reach."""
+"""Puts a database back to empty after a test that commits."""
 
-from django.db import connection
+from functools import cache
+from typing import Final
 
-EMPTY = """
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+
+# What `migrate` fills from the models themselves: the same after every test, so it stays.
+_STAYS: Final = frozenset({"django_content_type", "auth_permission"})
+EMPTY: Final = """
 ALTER TABLE governance_audit DISABLE TRIGGER USER;
 DELETE FROM governance_audit;
 ALTER TABLE governance_audit ENABLE TRIGGER USER;
@@ -11,6 +17,29 @@ DELETE FROM ingest_event;
 DELETE FROM ingest_event_ledger;
 DELETE FROM ingest_dead_letter
 """
+
+
+@cache
+def _emptying() -> str:
+    """One statement per table that a model stands for, but the few that stay."""
+    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    quote = connection.ops.quote_name
+    return ";".join(f"DELETE FROM {quote(name)}" for name in sorted({*names} - _STAYS))
+
+
+def flush_by_deleting() -> None:
+    """Make Django's flush after a test that commits delete rows.
+
+    Its TRUNCATE makes the files of every table and index anew, 500 of them, and what follows makes
+    the rows of `_STAYS` again: a third of a second for what is a few rows in a few tables.
+    """
+
+    def teardown(self: TransactionTestCase) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # tables are emptied in any order
+            cursor.execute(_emptying())
+
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[attr-defined]  # Django's own
 
 
 def empty_raw_tables() -> None:

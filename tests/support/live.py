@@ -1,12 +1,12 @@
 """A whole portal as its users meet it: started by `manage.py up` in a directory of its own."""
 
-import atexit
+import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,14 +79,21 @@ def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = 30) -> 
 
 @cache
 def started_once() -> Path:
-    """Data of a portal that has been up once. A copy of it starts in a third of the first time."""
-    place = Path(tempfile.mkdtemp(prefix="portal-once-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    with running(place / "data", is_first=True) as portal:
-        assert portal.stop() == 0
-    shutil.rmtree(place / "data" / "run")  # its ports, which the copy must not share
-    shutil.rmtree(place / "data" / "logs")
-    return place / "data"
+    """Data of a portal that has been up once. A copy of it starts in a third of the first time.
+
+    The processes of a run share it: the first that asks makes it, the others wait.
+    """
+    place = Path(os.environ["PORTAL_TEST_PLACE"])
+    made = place / "once"
+    with (place / "once.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            with running(place / "first", is_first=True) as portal:
+                assert portal.stop() == 0
+            shutil.rmtree(portal.data / "run")  # its ports, which the copy must not share
+            shutil.rmtree(portal.data / "logs")
+            portal.data.rename(made)
+    return made
 
 
 def copy_started(data: Path) -> None:

@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -78,8 +77,7 @@ class Registry:
 
 @pytest.fixture(scope="package")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    data: Path = tmp_path_factory.mktemp("registry")
-    with live.running(data) as portal:
+    with live.running(tmp_path_factory.mktemp("registry") / "data") as portal:
         registry = Registry(portal)
         yield registry
         registry.close()
