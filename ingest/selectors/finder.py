@@ -18,6 +18,7 @@ from psycopg.errors import QueryCanceled
 from catalog.models import Stream
 from governance import access
 from governance.types import Permission
+from ingest.alive import alive_since
 from ingest.models import DeadLetter, Event
 from ingest.selectors.dead_letters import visible_dead_letters
 from ingest.times import moment_of, us_of_uuid7
@@ -72,9 +73,8 @@ def find(
         hour = now.replace(minute=0, second=0, microsecond=0)
         since, until = hour - AROUND_NOW, hour + AROUND_NOW
     streams = Stream.objects.filter(pk=stream.pk) if stream is not None else Stream.objects.all()
-    readable = dict(
-        access.permitted(actor, Permission.READ_PAYLOAD, streams).values_list("pk", "name")
-    )
+    permitted = access.permitted(actor, Permission.READ_PAYLOAD, streams)
+    readable = permitted.only("name", "retention_days").in_bulk()
     if not wanted:
         return Found((), since, until, is_complete=True)
     hits: list[Hit] = []
@@ -124,16 +124,22 @@ def _letters(actor: Actor, wanted: str, made_at: datetime | None) -> Iterable[Hi
 
 
 def _events(
-    readable: dict[int, str], wanted: str, since: datetime, until: datetime
+    readable: dict[int, Stream], wanted: str, since: datetime, until: datetime
 ) -> Iterable[Hit]:
     rows = Event.objects.filter(
         stream_id__in=list(readable), event_id=wanted, occurred_at__gte=since, occurred_at__lt=until
     )
     for stream_id, at in rows.order_by().values_list("stream_id", "occurred_at")[:MOST]:
-        yield Hit("event", readable[stream_id], wanted, at)
+        yield from _hit(readable[stream_id], wanted, at)
 
 
-def _in_ledger(readable: dict[int, str], wanted: str) -> Iterable[Hit]:
+def _in_ledger(readable: dict[int, Stream], wanted: str) -> Iterable[Hit]:
     params: dict[str, Any] = {"streams": list(readable), "id": wanted, "most": MOST}
     for row in sql.fetch_all(_LEDGER, params):
-        yield Hit("event", readable[row["stream_id"]], wanted, row["occurred_at"])
+        yield from _hit(readable[row["stream_id"]], wanted, row["occurred_at"])
+
+
+def _hit(stream: Stream, wanted: str, at: datetime) -> Iterable[Hit]:
+    """An event that has not lived its time."""
+    if at >= alive_since(stream):
+        yield Hit("event", stream.name, wanted, at)

@@ -20,6 +20,7 @@ from catalog.generation import Learned, Profile, is_protected, mask_of
 from catalog.models import Producer, Stream
 from governance import access
 from governance.types import Permission
+from ingest.alive import alive_since
 from ingest.models import IngestMinute
 from ingest.synthetic import Subjects
 from portal.kernel import clock, sql
@@ -53,7 +54,7 @@ def learn(actor: Actor, stream: Stream, document: Any) -> tuple[Profile, Subject
         _SAMPLE,
         {
             "stream_id": stream.pk,
-            "since": clock.now() - SPAN,
+            "alive_since": max(clock.now() - SPAN, alive_since(stream)),
             "test_producers": list(
                 Producer.objects.filter(is_test=True).values_list("pk", flat=True)
             ),

@@ -17,6 +17,7 @@ KEEPERS = {
     "count_day_by_stream": "sizes on the disk",
     "count_events_before": "how many rows would go",
     "delete_superseded": "compaction",
+    "event_moments": "the moments of an event that was read before",
     "expire_events": "the sweep",
     "has_events_of_day": "the sweep",
     "list_superseded": "compaction",
@@ -33,6 +34,7 @@ MODULES = {
     "ingest/models/events.py",
     "ingest/rows.py",
     "ingest/selectors/events.py",
+    "ingest/selectors/finder.py",  # by id alone, over streams; asks `ingest.alive` for each hit
     "ingest/store.py",
     "portal/demo/loader.py",  # the time of the newest of its own
     "portal/soak/run.py",  # counts what the disk holds
