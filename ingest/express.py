@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingest import admission, door, watching
+from ingest import door, watching
 from ingest.admission import directory
 from ingest.door import Door, Head, Reply, Visit
 from ingest.doors import BY_PATH
 from ingest.gate import gate
 from ingest.pipeline import Batch
-from ingest.settling import start_settling
 from ingest.store import writer
 from portal.http.server import RefusedError
 from portal.kernel import tracing
@@ -190,8 +189,7 @@ def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]])
     if at is None or b"#" in query or tracing.is_on:
         return None
     began = time.monotonic()
-    admission.start_listening()
-    start_settling()
+    # What keeps the directory and the quotas fresh was started when the key was first loaded.
     fields = tuple(
         [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers]
     )

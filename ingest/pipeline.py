@@ -528,7 +528,7 @@ def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
 
 
 def now_us() -> int:
-    return us_of(clock.now())
+    return clock.now_us()
 
 
 def accept_batch(

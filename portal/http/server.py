@@ -146,6 +146,20 @@ class _Unwatched:
 _UNWATCHED: Final = _Unwatched()
 
 
+class _DefaultLines:
+    """The fields of every answer, as uvicorn makes them anew each second, and their lines."""
+
+    fields: Sequence[tuple[bytes, bytes]] = ()
+    lines = b""
+
+
+def _lines_of(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+    if fields is not _DefaultLines.fields:
+        _DefaultLines.lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+        _DefaultLines.fields = fields
+    return _DefaultLines.lines
+
+
 class Protocol(HttpToolsProtocol):
     """One connection of a client."""
 
@@ -341,8 +355,7 @@ class Protocol(HttpToolsProtocol):
             logger.error("a header of an answer holds a line break")
             transport.close()
             return
-        own = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
-        said = b"%b%b\r\n" % (head.encode("latin-1"), own)
+        said = b"%b%b\r\n" % (head.encode("latin-1"), _lines_of(self.server_state.default_headers))
         if is_armed():
             transport.write(said)
             failpoint("ingest.after_answer_head")
@@ -352,7 +365,12 @@ class Protocol(HttpToolsProtocol):
             transport.write(said + reply.body)
         if not cycle.keep_alive:
             transport.close()
-        self.on_response_complete()
+        elif self.pipeline:
+            self.on_response_complete()
+        else:
+            # As uvicorn does, but for a timer: `_look` closes what has been idle for long.
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
 
     def end(self) -> None:
         """Close, at once or when the rest of the body has come; `_look` bounds the wait."""

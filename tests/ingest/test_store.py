@@ -1,7 +1,16 @@
 """Tests of the writer against a real PostgreSQL."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pytest
+from django.db import connection
+
+from ingest import exchange
+from ingest.connection import connect
+from portal.kernel import clock
 from tests.ingest.conftest import World, post
 
 
@@ -36,3 +45,85 @@ def test_a_refused_event_that_is_sent_again_keeps_the_dead_letter_it_has(world: 
     assert {str(row["id"]) for row in world.dead_letters(stream)} == set(first)
     assert set(letters(other)).isdisjoint(first)
     assert len(world.dead_letters(stream)) == 4
+
+
+def accounts(stream_id: int) -> tuple[int, int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(received)::int, sum(accepted)::int, sum(duplicate)::int"
+            " FROM ingest_ingestminute WHERE stream_id = %s",
+            [stream_id],
+        )
+        found: tuple[int, int, int] = cursor.fetchone()
+        return found
+
+
+def test_plain_events_go_in_one_exchange_and_what_it_cannot_store_goes_the_long_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, key = world.stream(), world.key(world.producer())
+    headers = {
+        "content-type": "application/cloudevents-batch+json", "authorization": f"Bearer {key}",
+    }  # fmt: skip
+    sent: list[int] = []
+    store = exchange.store
+
+    def counting(*arguments: Any) -> None:
+        sent.append(len(arguments[2]))
+        store(*arguments)
+
+    monkeypatch.setattr(exchange, "store", counting)
+    at = clock.now().isoformat()
+
+    def event(number: int, **others: Any) -> dict[str, Any]:
+        return {
+            "specversion": "1.0", "id": f"{number}", "source": "/s", "type": stream.name,
+            "time": at, "data": {"order": "a"}, **others,
+        }  # fmt: skip
+
+    def outcome(*events: dict[str, Any]) -> tuple[int, int, int]:
+        said = post(json.dumps(events).encode(), headers).json
+        return said["accepted"], said["duplicate"], said["dead_lettered"]
+
+    assert outcome(event(0)) == (1, 0, 0)  # its source is new, which has to be written as well
+    assert sent == []
+    large = [event(number, data={"order": "x" * 2000}) for number in range(1, 301)]
+    assert outcome(*large) == (300, 0, 0)
+    assert sent == [300]
+    assert outcome(event(301), event(301)) == (1, 1, 0)  # the same twice within it
+    assert outcome(event(302), event(303, data={})) == (1, 0, 1)
+    assert sent == [300]
+    assert outcome(event(304), event(302)) == (1, 1, 0)  # tried, and then told apart
+    assert sent == [300, 2]
+    assert len(world.events(stream)) == 304
+    assert accounts(stream.pk) == (307, 304, 2)
+
+
+def test_a_connection_that_breaks_after_the_rows_were_sent_is_a_503_and_a_retry_converges(
+    world: World,
+) -> None:
+    stream, key = world.stream(), world.key(world.producer())
+    headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {key}"}
+    event = {
+        "specversion": "1.0", "source": "/s", "type": stream.name, "time": clock.now().isoformat(),
+        "data": {"order": "a"},
+    }  # fmt: skip
+    assert post(json.dumps(event | {"id": "0"}).encode(), headers).status == 202
+    body = json.dumps(event | {"id": "1"}).encode()
+    with connect() as other, connect(autocommit=True) as killer, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE ingest_ingestminute IN ACCESS EXCLUSIVE MODE")
+        answer = pool.submit(post, body, headers)
+        deadline = time.monotonic() + 10
+        killed = 0
+        while not killed and time.monotonic() < deadline:
+            killed = killer.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE query LIKE 'COPY ingest_event%EXECUTE%' AND wait_event_type = 'Lock'"
+            ).rowcount
+        assert killed == 1
+        assert answer.result(10).status == 503
+        other.rollback()
+    said = post(body, headers).json
+    assert (said["accepted"], said["duplicate"]) == (1, 0)
+    assert len(world.events(stream)) == 2
+    assert accounts(stream.pk) == (2, 2, 0)
