@@ -59,7 +59,11 @@ def account(
 
 
 def refuse(
-    stream: Stream | None, *, at: datetime | None = None, body: bytes = b'{"data":{"n":"x"}}'
+    stream: Stream | None,
+    *,
+    at: datetime | None = None,
+    body: bytes = b'{"data":{"n":"x"}}',
+    producer_id: int = 1,
 ) -> DeadLetter:
     """One refused event with a fault in the field n."""
     connection.ensure_connection()
@@ -72,7 +76,7 @@ def refuse(
         id=uuid4(),
         received_at=moment,
         stream_id=stream.pk if stream else None,
-        producer_id=1,
+        producer_id=producer_id,
         type=name,
         event_id="e1",
         source="/s",

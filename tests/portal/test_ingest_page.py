@@ -35,8 +35,7 @@ def test_the_verdict_names_who_breaks_what() -> None:
     producer = create_producer("android-app", actor=SYSTEM, team=make_team())
     stream = make_stream("play.heartbeat", team=make_team(), schema=PLAIN)
     account(stream, producer, accepted=97, refused=3)
-    letter = refuse(stream)
-    type(letter).objects.filter(id=letter.id).update(producer_id=producer.pk)
+    refuse(stream, producer_id=producer.pk)
     html = client_of(Role.ADMIN).get("/ingest/").content.decode()
     assert "android-app breaks n of play.heartbeat. Nothing is lost." in html
     assert '<mark><bdi class="s">&quot;x&quot;</bdi></mark>' in html
