@@ -71,6 +71,11 @@ class Portal:
         password = (self.data / "secrets" / "postgres_password").read_text()
         return postgres.Server(self.data / "postgres", ports["postgres"], password).url()
 
+    @property
+    def keyring_text(self) -> str:
+        """Its privacy keys."""
+        return (self.data / "secrets" / "privacy_keys").read_text().strip()
+
     def is_ready(self) -> bool:
         return self.answers("/readyz")
 
