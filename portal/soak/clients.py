@@ -301,6 +301,7 @@ class Client(threading.Thread):
             status=status,
             outcomes=_outcomes(answer, len(events)),
             has_retry_after=retry_after,
+            is_whole=answer is not None,
         )
         return attempt
 

@@ -56,7 +56,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Attempt:
-    """One request. `outcomes` is None when the answer named none, or broke off after its head."""
+    """One request. `outcomes` is None when the answer named none, or broke off after its head; then
+    it is not `is_whole`, and a 400 leaves open whether a dead letter was kept."""
 
     number: int
     client: str
@@ -67,10 +68,13 @@ class Attempt:
     status: int | None = None
     outcomes: tuple[Outcome, ...] | None = None
     has_retry_after: bool = False
+    is_whole: bool = True
 
     @property
     def result(self) -> Result:
         if self.status is None or self.status >= 500 or self.status == 429:
+            return Result.INFO
+        if self.status == 400 and not self.is_whole:
             return Result.INFO
         if self.status in {202, 422} or (self.status == 400 and self.outcomes):
             return Result.OK
@@ -112,18 +116,20 @@ class History:
         status: int | None,
         outcomes: Sequence[Outcome] | None = None,
         has_retry_after: bool = False,
+        is_whole: bool = True,
     ) -> None:
         """To be called with what came back; without a status when nothing did."""
         with self._lock:
             attempt.ended, attempt.status = at, status
             attempt.outcomes = tuple(outcomes) if outcomes is not None else None
-            attempt.has_retry_after = has_retry_after
+            attempt.has_retry_after, attempt.is_whole = has_retry_after, is_whole
             self._append(
                 {
                     "number": attempt.number,
                     "ended": at,
                     "status": status,
                     "has_retry_after": has_retry_after,
+                    "is_whole": is_whole,
                     "outcomes": (
                         [asdict(outcome) for outcome in outcomes] if outcomes is not None else None
                     ),
@@ -161,7 +167,7 @@ def read(path: Path) -> list[Attempt]:
             continue
         attempt = attempts[entry["number"]]
         attempt.ended, attempt.status = entry["ended"], entry["status"]
-        attempt.has_retry_after = entry["has_retry_after"]
+        attempt.has_retry_after, attempt.is_whole = entry["has_retry_after"], entry["is_whole"]
         if entry["outcomes"] is not None:
             attempt.outcomes = tuple(Outcome(**outcome) for outcome in entry["outcomes"])
     return list(attempts.values())

@@ -399,6 +399,15 @@ def test_a_history_on_disk_is_the_one_in_memory_and_survives_a_torn_line(tmp_pat
     assert [attempt.result for attempt in read(place)] == [Result.OK, Result.INFO]
 
 
+def test_a_refusal_that_broke_off_may_have_left_a_dead_letter() -> None:
+    for is_whole, faults in ((False, []), (True, ["phantom_dead_letter"])):
+        model = eventful()
+        attempt = model.send(sent("broken", refused_for="unparsable"), says=None)
+        model.history.end(attempt, at=1.0, status=400, is_whole=is_whole)
+        found = check(model.history.attempts, model.finish())
+        assert [violation.kind for violation in found] == faults
+
+
 @pytest.mark.parametrize(
     ("status", "result"),
     [
@@ -410,5 +419,7 @@ def test_the_result_of_a_request_is_what_its_status_promises(
     status: int | None, result: Result
 ) -> None:
     assert Attempt(0, "x", (), status=status).result is result
+    broken_off = Attempt(0, "x", (), status=status, is_whole=False).result
+    assert broken_off is (Result.INFO if status == 400 else result)
     kept = Attempt(0, "x", (), status=400, outcomes=(Outcome("dead_lettered", "unparsable"),))
     assert kept.result is Result.OK
