@@ -7,12 +7,13 @@
 3. The writer stores the submission; `answer` and `status_of` put the outcome into words.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from governance.privacy import keys
@@ -40,7 +41,6 @@ from portal.kernel.errors import FieldError
 from portal.kernel.strict_json import MAX_FINDINGS
 
 _MAX_ERRORS_CHARACTERS: Final = 4096
-_NO_MARKS: Final = rows.marks_cell(0)
 _NO_SCHEMA: Final = FieldError(
     "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
 )
@@ -48,6 +48,20 @@ _NO_SCHEMA: Final = FieldError(
 
 # Stands in the items where an envelope waits.
 _PENDING: Final = Item(Envelope(b"", ""))
+
+
+class _Ready(msgspec.Struct, frozen=True, eq=False):
+    """A route as it holds for one batch: the bounds of its window, both of which belong to it, the
+    cells of its rows, and the hash of contents up to the subject."""
+
+    stream: StreamEntry
+    earliest_us: int
+    latest_us: int
+    checks: tuple[Callable[[Any], bool], ...]
+    ids: tuple[int, int] | None
+    middle: bytes
+    cells: bytes
+    hasher: "blake2b"
 
 
 @dataclass(slots=True)
@@ -67,7 +81,7 @@ class Batch:
     takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
     waiting: list[tuple[int, Envelope]] = field(default_factory=list)  # with their places in items
     routes: dict[Head, Route] = field(default_factory=dict)
-    _middles: dict[int, bytes] = field(default_factory=dict)
+    _ready: dict[Head, "_Ready"] = field(default_factory=dict)
     _hasher: "blake2b" = field(default_factory=keys.content_hasher)
 
     def __post_init__(self) -> None:
@@ -81,8 +95,7 @@ class Batch:
     def offer(self, envelope: Envelope) -> None:
         """Take an envelope at once if its route is known, while it is still at hand to the
         processor; else it waits for `take_waiting`."""
-        route = self.routes.get(envelope.head) if envelope.content is not None else None
-        if route is None or not self._take_known(envelope, route):
+        if envelope.content is None or not self._take_known(envelope):
             self.wait(envelope)
 
     def wait(self, envelope: Envelope) -> None:
@@ -180,7 +193,7 @@ class Batch:
         route = self.routes.get(envelope.head) if envelope.head is not None else None
         if route is None:
             stream = self.streams.get(envelope.type)
-        elif envelope.content is not None and self._take_known(envelope, route):
+        elif envelope.content is not None and self._take_known(envelope):
             return
         else:
             stream = route.stream
@@ -227,45 +240,56 @@ class Batch:
             return
         self._validate(envelope, stream, named, contract, occurred_us, marks)
 
-    def _take_known(self, envelope: Envelope, route: Route) -> bool:
+    def _take_known(self, envelope: Envelope) -> bool:
         """Take an event whose route is known and that has nothing about it; gives whether it did."""
         head: Head = envelope.head
+        ready = self._ready.get(head) or self._made_ready(head)
         us = envelope.occurred_us
-        if us is None:
-            return False
-        stream, received_us = route.stream, self.received_us
-        if not received_us - stream.late_us <= us <= received_us + stream.ahead_us:
+        if ready is None or us is None or not ready.earliest_us <= us <= ready.latest_us:
             return False
         data, content = envelope.data, envelope.content
         assert content is not None
-        for check in route.checks:
+        for check in ready.checks:
             if not check(data):
                 return False
-        self.streams[head.type] = stream
-        version = route.version
-        middle = self._middles.get(version)
-        if middle is None:
-            middle = rows.middle_cells(received_us, self.publisher.id, version)
-            self._middles[version] = middle
-        subject = envelope.subject
-        hasher = self._hasher.copy()
+        subject, subject_cell = rows.subject_forms(envelope.subject)
         if envelope.extensions is head.extensions:
-            cells = route.cells
-            written = b"null" if subject is None else orjson.dumps(subject)
-            hasher.update(
-                b"%b%b%b\x00%b" % (head.identity_before, written, head.identity_after, content)
-            )
+            cells = ready.cells
+            hasher = ready.hasher.copy()
+            hasher.update(b"%b%b\x00%b" % (subject, head.identity_after, content))
         else:
             cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
+            hasher = self._hasher.copy()
             hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
         content_hash = hasher.digest()
-        ids = route.ids or (stream.id, stream.track_of(us))
+        ids = ready.ids or (ready.stream.id, ready.stream.track_of(us))
         packed = rows.pack_plain_event(
-            ids, us, envelope.id.encode(), middle, subject, cells, content, content_hash, _NO_MARKS
+            ids, us, envelope.id.encode(), ready.middle, subject_cell, cells, content, content_hash
         )
         self.items.append(Item(envelope, ids[0], us, packed, content_hash, False, 0, ids[1]))
         envelope.data = envelope.content = None  # thousands of small objects that nobody needs now
         return True
+
+    def _made_ready(self, head: Head) -> "_Ready | None":
+        """What events of a head have in common in this batch; None when its route is not known."""
+        route = self.routes.get(head)
+        if route is None:
+            return None
+        stream, received_us = route.stream, self.received_us
+        self.streams[head.type] = stream
+        hasher = self._hasher.copy()
+        hasher.update(head.identity_before)
+        ready = self._ready[head] = _Ready(
+            stream,
+            received_us - stream.late_us,
+            received_us + stream.ahead_us,
+            route.checks,
+            route.ids,
+            rows.middle_cells(received_us, self.publisher.id, route.version),
+            route.cells,
+            hasher,
+        )
+        return ready
 
     def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:
         """Keep what the answer tells of the end of the stream or the version."""

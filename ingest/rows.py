@@ -158,6 +158,17 @@ def pack_event(
 # The length of an event's data with the mark of binary jsonb, and the columns after it.
 _DATA_HEAD: Final = Struct("!ib")
 _NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _LENGTH.pack(32)
+_NO_MARKS: Final = _MARKS.pack(2, 0)
+
+
+def subject_forms(subject: str | None) -> tuple[bytes, bytes]:
+    """A subject as JSON and as a column of a row."""
+    if subject is None:
+        return b"null", _NULL
+    written = orjson.dumps(subject)
+    if b"\\" in written:
+        return written, _text(subject)
+    return written, _LENGTH.pack(len(written) - 2) + written[1:-1]
 
 
 def pack_plain_event(
@@ -165,16 +176,15 @@ def pack_plain_event(
     occurred_us: int,
     event_id: bytes,
     middle: bytes,
-    subject: str | None,
+    subject: bytes,
     cells: bytes,
-    data: bytes | None,
+    data: bytes,
     content_hash: bytes,
-    marks: bytes,
 ) -> bytes:
-    """As `pack_event`, of an event whose columns are mostly those of others.
+    """As `pack_event`, of an event without marks whose columns are mostly those of others.
 
-    `ids` are the stream and the track; `middle` comes from `middle_cells`, `cells` are the source
-    and the attributes, `marks` comes from `marks_cell`.
+    `ids` are the stream and the track; `middle` comes from `middle_cells`, `subject` from
+    `subject_forms`, `cells` are the source and the attributes.
     """
     return b"".join(
         (
@@ -183,12 +193,13 @@ def pack_plain_event(
             ),
             event_id,
             middle,
-            _text(subject),
+            subject,
             cells,
-            _NULL if data is None else _DATA_HEAD.pack(len(data) + 1, 1) + data,
+            _DATA_HEAD.pack(len(data) + 1, 1),
+            data,
             _NO_BYTES_NO_EXTRA,
             content_hash,
-            marks,
+            _NO_MARKS,
         )
     )
 
@@ -198,11 +209,6 @@ def middle_cells(received_us: int, producer_id: int, version: int) -> bytes:
     return _EVENT_MIDDLE.pack(8, received_us - _PG_EPOCH_US, 8, producer_id) + _INT4.pack(
         4, version
     )
-
-
-def marks_cell(marks: int) -> bytes:
-    """The column `marks`."""
-    return _MARKS.pack(2, marks)
 
 
 def pack_dead_letter(

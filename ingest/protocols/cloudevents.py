@@ -194,12 +194,9 @@ def _add_contents(known: list[Envelope]) -> None:
     """Write the data of events down, where that is also the form they are compared by."""
     carrying = [envelope for envelope in known if envelope.has_data]
     contents = [rows.dump(envelope.data) for envelope in carrying]
-    if strict_json.any_may_vary(contents):
-        for envelope, content in zip(carrying, contents, strict=True):
-            if not strict_json.may_vary(content):
-                envelope.content = content
-    else:
-        for envelope, content in zip(carrying, contents, strict=True):
+    varying = strict_json.varying(contents)
+    for number, (envelope, content) in enumerate(zip(carrying, contents, strict=True)):
+        if number not in varying:
             envelope.content = content
 
 

@@ -58,6 +58,8 @@ _FEW_TEXTS: Final = 8  # below, whole passes cost more than they save
 _COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS, _PLUS = (
     np.uint8(ord(char)) for char in ':"0{e.-+'
 )
+# A NUL, and colons that a count of colons would miss.
+_TELLING_ESCAPES: Final = (b"\\u0000", b"\\u003a", b"\\u003A")
 _AFTER_A_NUMBER: Final = tuple(np.uint8(ord(char)) for char in ",}]\n")
 _BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
 _LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
@@ -165,36 +167,50 @@ def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
 def read_many(texts: Sequence[bytes]) -> list[Any] | None:
     """The values of several texts if none needs a closer look; None means: `read` each by itself.
 
-    orjson keeps all rules of step 2 but the one on duplicate keys, of which it takes the last.
-    Written again, the values then hold fewer colons than the texts: each pair that was dropped had
-    one, strings keep theirs, and none can come in, since no text may hold an escaped colon. Byte
-    tests on the whole rule out what steps 3 and 4 look for, and any limit of a single event.
+    orjson keeps all rules of step 2 but the one on duplicate keys, of which it takes the last. What
+    it writes of the values tells what it dropped or bent:
+
+    - The very same bytes, with no whole number beyond 53 bits: nothing. A pair that was dropped
+      would be missing, a number out of range would be spelled otherwise.
+    - Fewer colons: a pair was dropped. Each had one, strings keep theirs, and none can come in,
+      since no text may hold an escaped colon. Byte tests then look for what else steps 3 and 4 do.
+
+    Either way, byte tests on the whole rule out any limit of a single event.
     """
     joined = b"[%b]" % b",".join(texts)
-    if b"\\u00" in joined and (
-        b"\\u0000" in joined or b"\\u003a" in joined or b"\\u003A" in joined
-    ):
+    if b"\\" in joined and any(escape in joined for escape in _TELLING_ESCAPES):
         return None
     try:
         values: list[Any] = orjson.loads(joined)
-        written = orjson.dumps(values)
+        written, is_same = _written_again(values, joined)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the latter: nested beyond 254
         return None
     if len(values) != len(texts):
         return None
     if len(texts) < _FEW_TEXTS:
-        if joined.count(b":") != written.count(b":") or is_suspicious(joined):
+        if not is_same and (joined.count(b":") != written.count(b":") or is_suspicious(joined)):
             return None
         are_calm = all(_is_small_and_flat(text) for text in texts)
     else:
         octets = np.frombuffer(joined, np.uint8)
-        colons = np.count_nonzero(np.frombuffer(written, np.uint8) == _COLON)
-        if np.count_nonzero(octets == _COLON) != colons:
-            return None
-        are_calm = _are_small_and_flat(octets, texts) and not any(
-            _is_in_number(joined, place) for place in _odd_numbers(octets)
-        )
+        if not is_same:
+            colons = np.count_nonzero(np.frombuffer(written, np.uint8) == _COLON)
+            if np.count_nonzero(octets == _COLON) != colons or any(
+                _is_in_number(joined, place) for place in _odd_numbers(octets)
+            ):
+                return None
+        are_calm = _are_small_and_flat(octets, texts)
     return values if are_calm else None
+
+
+def _written_again(values: list[Any], text: bytes) -> tuple[bytes, bool]:
+    """What orjson writes of values, and whether these are the very bytes that they were read from,
+    with no whole number beyond 53 bits."""
+    try:
+        written = orjson.dumps(values, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(values), False
+    return written, written == text
 
 
 def _is_small_and_flat(text: bytes) -> bool:
@@ -598,22 +614,28 @@ def may_vary(dumped: bytes) -> bool:
     )
 
 
-def any_may_vary(dumps: Sequence[bytes]) -> bool:
-    """Whether one of several sorted dumps may vary, in a few passes over all of them."""
+def varying(dumps: Sequence[bytes]) -> set[int]:
+    """Which of several sorted dumps may vary, found in a few passes over all of them."""
     if len(dumps) < _FEW_TEXTS:
-        return any(map(may_vary, dumps))
+        return {number for number, dump in enumerate(dumps) if may_vary(dump)}
     joined = b"\n".join((*dumps, b"00"))
     octets = np.frombuffer(joined, np.uint8)
     points = np.flatnonzero(octets == _POINT) + 1
     points = points[octets[points] == _ZERO]
     after = octets[points + 1]
-    if any((after == end).any() for end in _AFTER_A_NUMBER):
-        return True
+    ended = np.zeros(len(points), np.bool_)
+    for end in _AFTER_A_NUMBER:
+        ended |= after == end
     marks = np.flatnonzero(octets[1:-1] == _E) + 1
     marks = marks[(octets[marks - 1] - _ZERO) < 10]
     after = octets[marks + 1]
     marks = marks[((after - _ZERO) < 10) | (after == _MINUS)]
-    return any(_is_in_number(joined, mark) for mark in marks.tolist())
+    places = points[ended].tolist()
+    places += [mark for mark in marks.tolist() if _is_in_number(joined, mark)]
+    if not places:
+        return set()
+    ends = np.cumsum(np.fromiter(map(len, dumps), np.int64, len(dumps)) + 1)
+    return set(np.searchsorted(ends, places, side="right").tolist())
 
 
 def _with_whole_numbers(value: Any) -> Any:
