@@ -103,7 +103,7 @@ def watched_redis(url: str) -> Iterator[list[tuple[str, str]]]:
     ends = f"end of watch {id(heard)}"
 
     def listen() -> None:
-        with store.monitor() as monitor:
+        with store.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py
             listens.set()
             for command in monitor.listen():
                 said = str(command["command"])
