@@ -44,6 +44,7 @@ urlpatterns = [
     path("dead-letters/export", repairs.Export.as_view()),
     path("dead-letters/discovered", repairs.Discovered.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),
+    path("dead-letters/<uuid:letter_id>/reveal", views.RevealedLetter.as_view()),
     path("ingest/find", flow.FindEvent.as_view()),
     path("ingest/health", flow.IngestFlow.as_view()),
     path("replays", repairs.Replays.as_view()),

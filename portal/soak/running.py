@@ -71,6 +71,13 @@ class Portal:
         password = (self.data / "secrets" / "postgres_password").read_text()
         return postgres.Server(self.data / "postgres", ports["postgres"], password).url()
 
+    @property
+    def redis_url(self) -> str:
+        """Where its embedded Redis answers."""
+        ports = json.loads((self.data / "run" / "ports.json").read_text())
+        password = (self.data / "secrets" / "redis_password").read_text()
+        return f"redis://:{password}@127.0.0.1:{ports['redis']}/0"
+
     def is_ready(self) -> bool:
         return self.answers("/readyz")
 

@@ -14,7 +14,7 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.support import live
+from tests.support import canaries, live
 
 STREAM = "wire.order_placed"
 SCHEMA = {
@@ -97,6 +97,72 @@ def test_nothing_that_was_sent_stands_in_a_problem_or_a_log(
         text = log.read_text("utf-8", "replace")
         assert canary not in text.lower(), log.name
         assert key not in text, log.name
+
+
+def test_personal_values_reach_no_log_no_broker_and_no_kept_answer(
+    portal: live.Portal, key: str
+) -> None:
+    """What leaves the processes while people and producers work: the log files, every command that
+    Redis is sent (the messages to the workers among them), and the answers kept for a repeat."""
+    stream = "wire.person_seen"
+    admin = {"Authorization": f"Bearer {portal.said['admin_token']}"}
+    values = ["zqwire.Mail@canary.example", "Zqwire Von Ünd/Zu", "zqwire-subject", "+49 zqwire 77"]
+    mail, name, subject, phone = values
+    data = {"order": "o", "mail": mail, "name": name, "phone": phone}
+    treated = {
+        word: {"type": "string", "x-classification": "personal", "x-privacy": how}
+        for word, how in (("mail", "tokenize"), ("name", "encrypt"), ("phone", "drop"))
+    }
+    with httpx2.Client(base_url=portal.url, headers=admin, timeout=30) as person:
+        made = person.post(
+            "/api/v1/streams",
+            json={
+                "name": stream, "classification": "sensitive", "subject_privacy": "tokenize",
+                "schema": SCHEMA | {"properties": {"order": {"type": "string"}} | treated},
+            },
+        )  # fmt: skip
+        assert made.status_code == 201, made.text
+        assert (made.json()["subject_privacy"], made.json()["minimise"]) == ("tokenize", False)
+        with canaries.watched_redis(portal.redis_url) as commands:
+            context = {"traits": data, "page": {"title": name, "url": f"https://x/?m={mail}"}}
+            call = {"type": "track", "event": "Person Seen", "userId": subject, "messageId": "m1",
+                    "context": context, "integrations": {"CRM": data}, "properties": data}  # fmt: skip
+            producer = {"Authorization": f"Bearer {key}"}
+            seen = event(type=stream, subject=subject, data=data)
+            for path, body in (
+                ("/v1/events", seen),
+                ("/v1/events", event(type=stream, subject=subject, data=data | {"order": 7})),
+                ("/v1/events", event(type="wire.unheard_of", subject=subject, data=data)),
+                ("/v1/batch", {"batch": [call], "writeKey": key}),
+            ):
+                kind = ONE if path == "/v1/events" else "application/json"
+                answer = httpx2.post(
+                    portal.url + path, content=json.dumps(body), headers=producer | {
+                        "Content-Type": kind}, timeout=30,
+                )  # fmt: skip
+                assert answer.status_code in (200, 202, 422), answer.text
+            shown = person.post(
+                "/api/v1/schemas/infer", json={"events": [data]},
+                headers={"Idempotency-Key": "infer-1"},
+            )  # fmt: skip
+            assert shown.status_code == 200, shown.text
+            clear = person.get(f"/api/v1/streams/{stream}/events/{seen['id']}/reveal")
+            assert clear.status_code in (200, 403)
+            assert person.post("/api/v1/storage/runs", json={"kind": "measure"}).status_code < 500
+            live.wait_until(
+                lambda: any("ingest.measure_storage" in said for _, said in commands), "a message"
+            )
+    assert len(commands) > 10
+    assert canaries.search(commands, values) == []
+    logs = [
+        (log.name, log.read_text("utf-8", "replace")) for log in (portal.data / "logs").iterdir()
+    ]
+    assert any(said for _, said in logs)
+    assert canaries.search(logs, values) == []
+    with psycopg.connect(portal.database_url) as link, link.cursor() as cursor:
+        kept = list(canaries.database(cursor))
+    assert canaries.search(kept, values) == []
+    assert any(place.startswith("governance_") and "answer" in place for place, _ in kept)
 
 
 def test_what_is_no_http_gets_a_problem_document_and_an_upgrade_is_declined(
