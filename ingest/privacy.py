@@ -57,7 +57,7 @@ _CORE: Final = frozenset(
 KNOWN_EXTENSIONS: Final = frozenset(
     {
         "traceparent", "tracestate", "partitionkey", "correlationid", "causationid", "environment",
-        "producerversion", "sampledrate",
+        "producerversion", "sampledrate", "synthetic",
     }
 )  # fmt: skip
 # Ids of the same person that stand beside the subject in a Segment call; they follow it.

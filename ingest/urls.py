@@ -10,6 +10,7 @@ from ingest import (
     views_privacy,
     views_segment,
     views_storage,
+    views_synthetic,
 )
 from ingest.protocols.segment import WORDS
 
@@ -21,6 +22,13 @@ urlpatterns = [
     path("ingest/find/", views_pages.find_event, name="find_event"),
     path("ingest/storage/", views_storage.storage_page, name="storage"),
     path("ingest/storage/run/", views_storage.storage_run, name="storage_run"),
+    path("ingest/synthetic/", views_synthetic.synthetic, name="synthetic"),
+    path("ingest/synthetic/<uuid:run_id>/", views_synthetic.synthetic_run, name="synthetic_run"),
+    path(
+        "ingest/synthetic/<uuid:run_id>/state/",
+        views_synthetic.synthetic_state,
+        name="synthetic_state",
+    ),
     path("streams/<str:name>/retention/", views_storage.stream_retention, name="stream_retention"),
     path(
         "streams/<str:name>/suggestions/<int:number>/",

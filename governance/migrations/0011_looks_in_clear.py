@@ -14,7 +14,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS governance_audit_looks
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0009_key_uses")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0010_job_due_at")]
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
         migrations.RunSQL(LOOKS, "DROP INDEX CONCURRENTLY IF EXISTS governance_audit_looks")
     ]
