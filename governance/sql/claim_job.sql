@@ -7,7 +7,7 @@ WITH due AS (
     SELECT id
     FROM governance_job
     WHERE kind = ANY(%(kinds)s)
-      AND ((state = 'waiting' AND (due_at IS NULL OR due_at <= now()))
+      AND ((state = 'waiting' AND (due_at IS NULL OR due_at <= statement_timestamp()))
            OR (state = 'running' AND lease_until < now()))
     ORDER BY coalesce(due_at, created_at), created_at
     LIMIT 1
