@@ -38,7 +38,7 @@ def _span(span: timedelta) -> str:
 
 
 def say_time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def say_learned(plan: Plan) -> dict[str, Any]:
