@@ -162,6 +162,7 @@ class _Client:
         self.connecting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Seen:
+        """Send as planned until the time is over, and wait for what is under way."""
         began, cpu_began = time.perf_counter(), time.process_time()
         if self.plan.per_second is None:
             for _ in range(self.plan.connections):

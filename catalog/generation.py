@@ -15,15 +15,14 @@ Equal documents, profiles and random states make equal values, on every machine.
 
 import copy
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from catalog.compatibility import patterns
 from catalog.examples import example_of
+from catalog.generated_texts import FORMATS, Texts, fit, fits, mask_digits
 from catalog.references import target_of
 from catalog.types import Classification
 from portal.kernel.errors import InvalidError
@@ -35,9 +34,6 @@ ATTEMPTS: Final = 6
 MENDINGS: Final = 8
 OPTIONAL_SHARE: Final = 0.7
 _PROTECTED: Final = frozenset({Classification.PERSONAL, Classification.SENSITIVE})
-_NAMES: Final = ("Ada", "Ben", "Cy", "Dot", "Eve", "Finn", "Gil", "Hana", "Ivo", "Jun")
-_WORDS: Final = ("lamp", "desk", "kettle", "jacket", "boots", "camera", "tent", "sofa", "mug",
-                 "river", "stone", "paper", "green", "north", "small", "open")  # fmt: skip
 _FOLLOWED: Final = frozenset({"$ref", "allOf", "oneOf", "anyOf", "if", "then", "else"})
 
 
@@ -84,7 +80,7 @@ class Generator:
         for attempt in range(ATTEMPTS):
             share = OPTIONAL_SHARE if attempt < ATTEMPTS // 2 else 0.0
             builder = _Builder(self, rng, share, uses_profile=attempt < ATTEMPTS - 1)
-            made = builder.value(self.document, "", 0, ())
+            made = builder.value(self.document, _At())
             if self._is_mended(made):
                 return made
         return self._example()
@@ -124,6 +120,19 @@ def _drop(made: Any, path: Sequence[str | int]) -> bool:
     return True
 
 
+class _At(NamedTuple):
+    """Where a value stands: its place, how deep, under which references, and whether nothing that
+    was learned may be used there."""
+
+    place: str = ""
+    depth: int = 0
+    refs: tuple[str, ...] = ()
+    hidden: bool = False
+
+    def within(self, name: str) -> "_At":
+        return self._replace(place=f"{self.place}/{name}", depth=self.depth + 1)
+
+
 class _Builder:
     """One attempt at a value."""
 
@@ -131,42 +140,41 @@ class _Builder:
         self, generator: Generator, rng: Random, share: float, *, uses_profile: bool
     ) -> None:
         self.document = generator.document
-        self.now = generator.now
         self.profile: Profile = generator.profile if uses_profile else {}
         self.rng = rng
+        self.texts = Texts(rng, generator.now)
         self.share = share
         self.steps = 0
 
-    def value(
-        self, given: Any, place: str, depth: int, refs: tuple[str, ...], *, hidden: bool = False
-    ) -> Any:
+    def value(self, given: Any, at: _At) -> Any:
+        """A value along a schema; the validator has the last word on it."""
         self.steps += 1
         if not isinstance(given, Mapping):
-            return self._word()
-        schema, refs = self._merged(given, refs)
-        hidden = hidden or is_protected(schema)
+            return self.texts.word()
+        schema, refs = self._merged(given, at.refs)
+        at = at._replace(refs=refs, hidden=at.hidden or is_protected(schema))
         if "const" in schema:
             return copy.deepcopy(schema["const"])
         listed = schema.get("enum")
         if isinstance(listed, list) and listed:
-            return self._of_list(listed, place, hidden=hidden)
-        kind = self._kind(schema, place)
+            return self._of_list(listed, at)
+        kind = self._kind(schema, at.place)
         if kind == "object":
-            return self._object(schema, place, depth, refs, hidden=hidden)
+            return self._object(schema, at)
         if kind == "array":
-            return self._array(schema, place, depth, refs, hidden=hidden)
+            return self._array(schema, at)
         if kind in ("integer", "number"):
-            return self._number(schema, place, whole=kind == "integer", hidden=hidden)
+            return self._number(schema, at, whole=kind == "integer")
         if kind == "boolean":
-            known_flag = self._of_values(place, hidden=hidden, kinds=bool)
+            known_flag = self._of_values(at, bool)
             return self.rng.random() < 0.5 if known_flag is None else known_flag
         if kind == "null":
             return None
-        return self._text(schema, place, hidden=hidden)
+        return self._text(schema, at)
 
-    def _of_list(self, listed: Sequence[Any], place: str, *, hidden: bool) -> Any:
-        known = self.profile.get(place)
-        if known is not None and known.values and not hidden:
+    def _of_list(self, listed: Sequence[Any], at: _At) -> Any:
+        known = self._known(at)
+        if known is not None and known.values:
             fitting = [(value, weight) for value, weight in known.values if value in listed]
             if fitting:
                 return self._weighted(fitting)
@@ -175,10 +183,14 @@ class _Builder:
     def _weighted(self, pairs: Sequence[tuple[Any, float]]) -> Any:
         return self.rng.choices([one for one, _ in pairs], [weight for _, weight in pairs])[0]
 
-    def _of_values(self, place: str, *, hidden: bool, kinds: type) -> Any:
+    def _known(self, at: _At) -> Learned | None:
+        """What was learned of a place, and may be used there."""
+        return None if at.hidden else self.profile.get(at.place)
+
+    def _of_values(self, at: _At, kinds: type) -> Any:
         """A category that was learned; None where there is none."""
-        known = self.profile.get(place)
-        if known is None or hidden:
+        known = self._known(at)
+        if known is None:
             return None
         fitting = [pair for pair in known.values if isinstance(pair[0], kinds)]
         return self._weighted(fitting) if fitting else None
@@ -212,27 +224,23 @@ class _Builder:
     def _object(
         self,
         schema: Mapping[str, Any],
-        place: str,
-        depth: int,
-        refs: tuple[str, ...],
-        *,
-        hidden: bool,
+        at: _At,
     ) -> dict[str, Any]:
         properties = _mapping(schema.get("properties"))
         required = [name for name in schema.get("required") or () if isinstance(name, str)]
-        is_deep = depth >= MAX_DEPTH or self.steps > MAX_STEPS
+        is_deep = at.depth >= MAX_DEPTH or self.steps > MAX_STEPS
         found: dict[str, Any] = {}
         for name in dict.fromkeys([*properties, *required]):
             given = properties.get(name, self._open(schema, name))
             needed = name in required
-            if given is False or (not needed and (is_deep or _recurs(given, refs))):
+            if given is False or (not needed and (is_deep or _recurs(given, at.refs))):
                 continue
-            inner = f"{place}/{name}"
-            if not needed and self.rng.random() >= self._presence(inner, properties, name):
+            inner = at.within(name)
+            if not needed and self.rng.random() >= self._presence(inner.place, properties, name):
                 continue
-            found[name] = self.value(given, inner, depth + 1, refs, hidden=hidden)
-        self._depend(schema, found, place, depth, refs, hidden=hidden)
-        self._fill(schema, found, place, depth, refs, hidden=hidden)
+            found[name] = self.value(given, inner)
+        self._depend(schema, found, at)
+        self._fill(schema, found, at)
         return found
 
     def _presence(self, place: str, properties: Mapping[str, Any], name: str) -> float:
@@ -250,7 +258,7 @@ class _Builder:
     def _open(self, schema: Mapping[str, Any], name: str) -> Any:
         """The schema of a property that is not declared."""
         for pattern, part in _mapping(schema.get("patternProperties")).items():
-            if _fits(pattern, name):
+            if fits(pattern, name):
                 return part
         more = schema.get("additionalProperties")
         return more if isinstance(more, Mapping) else True
@@ -259,11 +267,7 @@ class _Builder:
         self,
         schema: Mapping[str, Any],
         found: dict[str, Any],
-        place: str,
-        depth: int,
-        refs: tuple[str, ...],
-        *,
-        hidden: bool,
+        at: _At,
     ) -> None:
         """What some properties need beside them."""
         properties = _mapping(schema.get("properties"))
@@ -274,19 +278,13 @@ class _Builder:
                 for other in needed:
                     if other not in found:
                         given = properties.get(other, self._open(schema, other))
-                        found[other] = self.value(
-                            given, f"{place}/{other}", depth + 1, refs, hidden=hidden
-                        )
+                        found[other] = self.value(given, at.within(other))
 
     def _fill(
         self,
         schema: Mapping[str, Any],
         found: dict[str, Any],
-        place: str,
-        depth: int,
-        refs: tuple[str, ...],
-        *,
-        hidden: bool,
+        at: _At,
     ) -> None:
         """As many properties as are asked for at least, and some of an open map."""
         properties = _mapping(schema.get("properties"))
@@ -294,72 +292,68 @@ class _Builder:
         least = least if isinstance(least, int) and not isinstance(least, bool) else 0
         more = schema.get("additionalProperties")
         is_map = not properties and (isinstance(more, Mapping) or "patternProperties" in schema)
-        wanted = max(least, self.rng.randint(1, 3) if is_map and self.share and depth < 6 else 0)
+        wanted = max(least, self.rng.randint(1, 3) if is_map and self.share and at.depth < 6 else 0)
         for name in properties:
             if len(found) >= min(least, 64):
                 break
             if name not in found and properties[name] is not False:
-                found[name] = self.value(
-                    properties[name], f"{place}/{name}", depth + 1, refs, hidden=hidden
-                )
-        names = [self._matching(one) for one in _mapping(schema.get("patternProperties"))]
+                found[name] = self.value(properties[name], at.within(name))
+        names = [self.texts.matching(one) for one in _mapping(schema.get("patternProperties"))]
         makers = [*(name for name in names if name), *(f"key_{at}" for at in range(1, 65))]
         for name in makers:
             if len(found) >= min(wanted, 64):
                 break
             given = self._open(schema, name)
             if (name not in found and more is not False) or name in names:
-                found[name] = self.value(given, f"{place}/*", depth + 1, refs, hidden=hidden)
+                found[name] = self.value(given, at.within("*"))
 
     def _array(
         self,
         schema: Mapping[str, Any],
-        place: str,
-        depth: int,
-        refs: tuple[str, ...],
-        *,
-        hidden: bool,
+        at: _At,
     ) -> list[Any]:
         first, items = schema.get("prefixItems"), schema.get("items")
         if isinstance(items, list):
             first, items = items, schema.get("additionalItems")
-        inner = f"{place}/*"
-        found = [self.value(one, inner, depth + 1, refs, hidden=hidden) for one in first or ()]
+        inner = at.within("*")
+        found = [self.value(one, inner) for one in first or ()]
         least, most = _count(schema, "minItems", 0), _count(schema, "maxItems", 1_000)
-        known = self.profile.get(place)
-        if known is not None and known.sizes and not hidden:
+        known = self._known(at)
+        if known is not None and known.sizes:
             wanted = round(self._quantile(known.sizes))
         else:
             wanted = self.rng.randint(0 if self.share == 0.0 else 1, 3)
-        if depth >= MAX_DEPTH or self.steps > MAX_STEPS or _recurs(items, refs) or items is False:
+        if (
+            at.depth >= MAX_DEPTH
+            or self.steps > MAX_STEPS
+            or _recurs(items, at.refs)
+            or items is False
+        ):
             wanted = 0
         wanted = min(max(wanted, least), most, 200)
         holds = schema.get("contains")
         if isinstance(holds, Mapping):
             found += [
-                self.value(holds, inner, depth + 1, refs, hidden=hidden)
-                for _ in range(min(_count(schema, "minContains", 1), 50))
+                self.value(holds, inner) for _ in range(min(_count(schema, "minContains", 1), 50))
             ]
         unique = schema.get("uniqueItems") is True
         tries = 0
         while len(found) < wanted and tries < 4 * wanted + 20:
             tries += 1
             given = items if items is not None else True
-            made = self.value(given, inner, depth + 1, refs, hidden=hidden)
+            made = self.value(given, inner)
             if not unique or made not in found:
                 found.append(made)
         return found
 
     # Numbers and texts
 
-    def _number(
-        self, schema: Mapping[str, Any], place: str, *, whole: bool, hidden: bool
-    ) -> int | float:
+    def _number(self, schema: Mapping[str, Any], at: _At, *, whole: bool) -> int | float:
         low, high, above, below = _bounds(schema)
-        known = self.profile.get(place)
+        known = self._known(at)
         step = schema.get("multipleOf")
         step = step if isinstance(step, int | float) and step > 0 else None
-        if known is not None and known.quantiles and not hidden:
+        if known is not None and known.quantiles:
             found = self._quantile(known.quantiles)
             whole = whole or all(float(one).is_integer() for one in known.quantiles)
         else:
@@ -403,68 +397,33 @@ class _Builder:
             return quantiles[0]
         return quantiles[low] + (quantiles[low + 1] - quantiles[low]) * (at - low)
 
-    def _text(self, schema: Mapping[str, Any], place: str, *, hidden: bool) -> str:
-        name = place.rpartition("/")[2].lower()
+    def _text(self, schema: Mapping[str, Any], at: _At) -> str:
+        name = at.place.rpartition("/")[2].lower()
         least, most = _count(schema, "minLength", 0), _count(schema, "maxLength", 10_000)
         form = str(schema.get("format", ""))
-        if form in _FORMATS:
-            return _FORMATS[form](self)
-        known = self.profile.get(place)
-        if known is not None and not hidden:
-            found = self._of_values(place, hidden=False, kinds=str)
+        if form in FORMATS:
+            return FORMATS[form](self.texts)
+        known = self._known(at)
+        if known is not None:
+            found = self._of_values(at, str)
             if found is not None:
                 return str(found)
             if known.masks and "pattern" not in schema:
-                return _fit(self._unmask(self._weighted(known.masks)), least, most)
+                return fit(self.texts.unmask(self._weighted(known.masks)), least, most)
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
-            return self._matching(pattern, least, most) or self._example_text(schema)
+            return self.texts.matching(pattern, least, most) or self._example_text(schema)
         told = schema.get("examples")
-        if isinstance(told, list) and told and not hidden and self.rng.random() < 0.5:
+        if isinstance(told, list) and told and not at.hidden and self.rng.random() < 0.5:
             picked = told[self.rng.randrange(len(told))]
             if isinstance(picked, str):
-                return _fit(self._unmask(_mask_digits(picked)), least, most)
-        return _fit(self._by_name(name, hidden=hidden), least, most)
+                return fit(self.texts.unmask(mask_digits(picked)), least, most)
+        return fit(self.texts.by_name(name, hidden=at.hidden), least, most)
 
     def _example_text(self, schema: Mapping[str, Any]) -> str:
         found = example_of({"type": "object", "properties": {"a": dict(schema)}, "required": ["a"]})
         made = found["a"] if isinstance(found, dict) else ""
         return made if isinstance(made, str) else ""
-
-    def _by_name(self, name: str, *, hidden: bool) -> str:
-        if "email" in name or "mail" in name:
-            return _email(self)
-        if "phone" in name or "msisdn" in name:
-            return f"+999{self.rng.randrange(10**8):08d}"
-        if name in ("ip", "client_ip", "ip_address"):
-            return _ipv4(self)
-        if name.endswith(("uri", "url", "href")):
-            return _uri(self)
-        if name.endswith(("_at", "dt", "timestamp", "_time")):
-            return _moment(self)
-        if name == "id" or name.endswith(("_id", "uuid")):
-            return f"{self.rng.getrandbits(64):016x}"
-        if hidden and "name" in name:
-            return f"{_NAMES[self.rng.randrange(len(_NAMES))]} Example"
-        return self._word()
-
-    def _word(self) -> str:
-        count = self.rng.randint(1, 2)
-        return " ".join(_WORDS[self.rng.randrange(len(_WORDS))] for _ in range(count))
-
-    def _matching(self, pattern: str, least: int = 0, most: int = 10_000) -> str:
-        """A text of the pattern within the lengths; empty when none was found."""
-        for _ in range(8):
-            found = patterns.random_text(pattern, self.rng)
-            if found is not None and least <= len(found) <= most and _fits(pattern, found):
-                return found
-        usual = [one for one in patterns.texts_of(pattern) if least <= len(one) <= most]
-        return next((one for one in usual if _fits(pattern, one)), "")
-
-    def _unmask(self, mask: str) -> str:
-        return "".join(
-            letter if letter not in _MASKED else self.rng.choice(_MASKED[letter]) for letter in mask
-        )
 
     # Laying schemas together
 
@@ -587,98 +546,3 @@ def _stepped(found: float, step: float, low: float, high: float, *, whole: bool)
     if whole:
         return int(made)
     return made if isinstance(step, int) else round(made, 10)
-
-
-def _fit(text: str, least: int, most: int) -> str:
-    if len(text) < least:
-        text = (text or "a") * (least // max(1, len(text)) + 1)
-        text = text[: max(least, 1)]
-    return text[:most]
-
-
-def _fits(pattern: str, text: str) -> bool:
-    try:
-        return bool(compile_schema({"pattern": pattern}).is_valid(text))
-    except InvalidError:
-        return False
-
-
-_MASKED: Final = {
-    "9": "0123456789",
-    "a": "abcdefghijklmnopqrstuvwxyz",
-    "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-}
-
-
-def _mask_digits(text: str) -> str:
-    """A text's mask in which only the digits may change."""
-    return re.sub(r"\d", "9", text) if "a" not in text and "A" not in text else text
-
-
-def mask_of(text: str) -> str:
-    """The shape of a text: each digit `9`, each letter `a` or `A`, all else itself."""
-    return "".join(
-        "9"
-        if letter.isdigit()
-        else "A"
-        if letter.isupper()
-        else "a"
-        if letter.isalpha()
-        else letter
-        for letter in text
-    )
-
-
-def _moment_of(builder: _Builder) -> datetime:
-    start = builder.now or datetime(2026, 1, 1, tzinfo=UTC)
-    return start - timedelta(seconds=builder.rng.randrange(86_400))
-
-
-def _moment(builder: _Builder) -> str:
-    return f"{_moment_of(builder):%Y-%m-%dT%H:%M:%S}Z"
-
-
-def _email(builder: _Builder) -> str:
-    return f"person{builder.rng.randrange(100_000):05d}@mail.example"
-
-
-def _ipv4(builder: _Builder) -> str:
-    net = ("192.0.2", "198.51.100", "203.0.113")[builder.rng.randrange(3)]
-    return f"{net}.{builder.rng.randrange(1, 255)}"
-
-
-def _uri(builder: _Builder) -> str:
-    return f"https://www.example.com/{_slug(builder)}/{builder.rng.randrange(1000)}"
-
-
-def _slug(builder: _Builder) -> str:
-    return _WORDS[builder.rng.randrange(len(_WORDS))]
-
-
-def _uuid(builder: _Builder) -> str:
-    text = f"{builder.rng.getrandbits(128):032x}"
-    variant = "89ab"[builder.rng.randrange(4)]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
-
-
-_FORMATS: Final[Mapping[str, Callable[[_Builder], str]]] = {
-    "date-time": _moment,
-    "date": lambda one: f"{_moment_of(one):%Y-%m-%d}",
-    "time": lambda one: f"{_moment_of(one):%H:%M:%S}Z",
-    "duration": lambda one: f"PT{one.rng.randrange(1, 60)}M",
-    "email": _email,
-    "idn-email": _email,
-    "hostname": lambda one: f"{_slug(one)}.example.com",
-    "idn-hostname": lambda one: f"{_slug(one)}.example.com",
-    "ipv4": _ipv4,
-    "ipv6": lambda one: f"2001:db8::{one.rng.randrange(1, 65_536):x}",
-    "uri": _uri,
-    "iri": _uri,
-    "uri-reference": lambda one: f"/{_slug(one)}/{one.rng.randrange(1000)}",
-    "iri-reference": lambda one: f"/{_slug(one)}/{one.rng.randrange(1000)}",
-    "uri-template": lambda one: f"/{_slug(one)}/{{id}}",
-    "uuid": _uuid,
-    "json-pointer": lambda one: f"/{_slug(one)}",
-    "relative-json-pointer": lambda one: f"1/{_slug(one)}",
-    "regex": lambda one: f"^{_slug(one)}$",
-}  # fmt: skip

@@ -26,8 +26,9 @@ from governance.services.keys import credential_of
 from ingest import pipeline
 from ingest.admission import Directory, Publisher, StreamEntry
 from ingest.gate import Ticket, gate
+from ingest.group import Item, Submission
 from ingest.limits import quotas
-from ingest.store import Item, Submission, writer
+from ingest.store import writer
 from ingest.types import Envelope
 from portal.http.addresses import is_our_host
 from portal.http.problem import MethodNotAllowedError

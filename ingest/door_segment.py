@@ -51,7 +51,7 @@ class SegmentVisit(Visit):
     calls: list[Call] = field(default_factory=list)
 
     def envelopes(self, body: bytes) -> Iterator[Envelope]:
-        self.calls.clear()
+        self.calls.clear()  # the short road may have begun with it
         publisher = self.publisher
         sender = Sender(
             admission.segment_source(publisher.name),

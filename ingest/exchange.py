@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import psycopg
+from django.db import connections
 from psycopg import generators, pq
 from psycopg.abc import PQGen
 
@@ -33,8 +34,15 @@ class UnknownOutcomeError(psycopg.OperationalError):
     """The connection broke after the rows were sent: whether they are stored is not known."""
 
 
+def is_pooled() -> bool:
+    """Whether a proxy may give each transaction another connection (`PORTAL_PGBOUNCER`)."""
+    return bool(connections["default"].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"))
+
+
 def prepare(connection: Connection) -> None:
     """Make a new connection ready for `store`."""
+    if is_pooled():
+        return
     numbers = {name: number for number, (name, _) in enumerate(_PARAMETERS, start=1)}
     text = _PARAMETER.sub(lambda match: f"${numbers[match[1]]}", _STATEMENT)
     types = ", ".join(kind for _, kind in _PARAMETERS)
@@ -53,8 +61,12 @@ def store(
     `accounts` are the parameters of `add_to_accounts.sql`; whole numbers and times in ISO 8601.
     Raises psycopg's errors when nothing was stored, and UnknownOutcomeError.
     """
-    arrays = ", ".join(_array(accounts[name]) for name, _ in _PARAMETERS)
-    statements = f"{copy}; EXECUTE {_NAME} ({arrays})".encode()
+    if is_pooled():  # what was prepared is on some connection of the proxy
+        account = _PARAMETER.sub(lambda m: f"{_array(accounts[m[1]])}::{m[2]}", _STATEMENT)
+    else:
+        arrays = ", ".join(_array(accounts[name]) for name, _ in _PARAMETERS)
+        account = f"EXECUTE {_NAME} ({arrays})"
+    statements = f"{copy}; {account}".encode()
     data = b"".join((rows.HEADER, *packed, rows.TRAILER))
     connection.wait(_exchange(connection.pgconn, statements, data), _PATIENCE)
 

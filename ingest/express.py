@@ -43,7 +43,7 @@ Answer = Callable[[Reply], None]
 
 
 class Call:
-    """A request that was let in. It is the waiter of its submission (`ingest.store`)."""
+    """A request that was let in. It is the waiter of its submission (`ingest.group`)."""
 
     __slots__ = (
         "_answer",
@@ -79,25 +79,23 @@ class Call:
             batch = self._judged(body)
             if batch is None:
                 return False
-            visit.ticket.hold(len(body))
         except PortalError:
             return False
         except Exception:
             logger.exception("ingest failed unexpectedly", extra={"request_id": visit.request_id})
             return False
-        visit.ticket.body_came()
         self._batch, self._answer = batch, answer
-        if not batch.items:
-            self._end(None)
-            return True
-        submission = batch.submission()
-        submission.waiter, submission.loop = self, asyncio.get_running_loop()
         try:
-            writer().enqueue(submission)
+            visit.ticket.hold(len(body))
+            if batch.items:
+                submission = batch.submission()
+                submission.waiter, submission.loop = self, asyncio.get_running_loop()
+                writer().enqueue(submission)
+                _watch.add(self)
+            else:
+                self._end(None)
         except PortalError as error:
             self._end(error)
-            return True
-        _watch.add(self)
         return True
 
     def _judged(self, body: bytes) -> Batch | None:

@@ -26,7 +26,7 @@ from typing import Final
 from django.conf import settings
 
 from ingest.admission import Publisher, StreamEntry
-from ingest.store import Item
+from ingest.group import Item
 from ingest.uses import Refusal, Uses, uses
 from portal.kernel.errors import RateLimitedError
 

@@ -20,10 +20,11 @@ from ingest import admission, privacy, routes, rows
 from ingest.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.contract import Contract
 from ingest.deprecations import VERSION, Ending, Use
+from ingest.group import Item, Submission
 from ingest.heads import Head
 from ingest.protocols import cloudevents
 from ingest.routes import Route
-from ingest.store import Item, Submission, writer
+from ingest.store import writer
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
     WAITING,

@@ -21,10 +21,10 @@ import msgspec
 from catalog.models import Producer
 from ingest import privacy, sealing
 from ingest.admission import Directory, Publisher, publisher_of
+from ingest.group import Item
 from ingest.pipeline import Batch, now_us
 from ingest.protocols import cloudevents
 from ingest.repairs import StepError, Steps
-from ingest.store import Item
 from ingest.times import moment_of, us_of
 from ingest.types import Envelope, Reason
 from portal.kernel import sql, strict_json
@@ -77,6 +77,7 @@ class Verdict:
 
 
 def letter_of(row: Mapping[str, Any]) -> Letter:
+    """A row of `read_for_replay.sql`, its body opened where it is kept sealed. Raises UnavailableError."""
     return Letter(
         id=UUID(str(row["id"])),
         received_at=row["received_at"],

@@ -26,6 +26,7 @@ _NOWHERE: Final = UUID(int=0)
 @require_GET
 @declare(GET="stream.read_payload")
 def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
+    """An event, its life from its sender to its readers, and its data; `?time=` spares the search."""
     actor = request_actor(request)
     asked = parameters.read(request.GET, {"time": parameters.moment})
     stream = get_stream(actor, name)

@@ -383,4 +383,14 @@ def frozen(value: Any) -> Any:
 
 
 def same_value(one: Any, other: Any) -> bool:
-    return bool(frozen(one) == frozen(other))
+    """Whether two JSON values are equal, as parts of a schema too. Python takes true for 1."""
+    return bool(one == other) and _are_alike(one, other)
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Whether of two values that Python finds equal the same places hold booleans."""
+    if isinstance(one, dict):
+        return all(_are_alike(part, other[name]) for name, part in one.items())
+    if isinstance(one, list | tuple):
+        return all(map(_are_alike, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)

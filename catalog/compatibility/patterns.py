@@ -47,6 +47,7 @@ class _Reader:
         return text
 
     def piece(self) -> str:
+        """A text of what stands next: a letter, a class, a group."""
         letter = self.take()
         if letter in "^$":
             return ""
@@ -150,6 +151,7 @@ class _RandomReader(_Reader):
         return found[self.rng.randrange(len(found))]
 
     def sequence(self) -> str:
+        """A text of all up to the end of an alternative."""
         text = ""
         while self.peek() not in ("", "|", ")"):
             start = self.at

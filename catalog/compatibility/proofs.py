@@ -35,7 +35,7 @@ from catalog.compatibility.joined import (
     whole_ceiling,
     whole_floor,
 )
-from catalog.compatibility.nodes import Node, View
+from catalog.compatibility.nodes import Node, View, same_value
 from catalog.compatibility.objects import (
     dependent_outcome,
     dependent_schema_outcome,
@@ -368,14 +368,14 @@ class Proofs:
 
 
 def _is_same_text(left: Node, right: Node) -> bool:
-    if left.raw != right.raw or not left.raw:
+    if not left.raw or not same_value(left.raw, right.raw):
         return False
     if left.view is View.READER or right.view is View.WRITER:
         return False
     one, other = left.document, right.document
     if one.draft != other.draft:
         return False
-    return not (one.has_references or other.has_references) or one.root == other.root
+    return not (one.has_references or other.has_references) or same_value(one.root, other.root)
 
 
 def _parts(key: Key, group: Group) -> list[Key]:

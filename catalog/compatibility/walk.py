@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from catalog.compatibility.budget import Budget
 from catalog.compatibility.joined import Joined, Joins, Key
-from catalog.compatibility.nodes import ALL_KINDS, NUMBERS, Node, frozen
+from catalog.compatibility.nodes import ALL_KINDS, NUMBERS, Node, frozen, same_value
 from catalog.compatibility.places import BOTH, Found, Pair, Place, pointer_of
 from catalog.compatibility.proofs import Proofs
 from catalog.compatibility.rules import RULES, Rule, implied
@@ -206,7 +206,7 @@ def _same_text(old: Joined, new: Joined) -> bool:
     if len(old.nodes) != 1 or len(new.nodes) != 1 or old.key.fails or new.key.fails:
         return False
     one, other = old.nodes[0], new.nodes[0]
-    if one.document.draft != other.document.draft or one.raw != other.raw:
+    if one.document.draft != other.document.draft or not same_value(one.raw, other.raw):
         return False
     return "$ref" not in str(one.raw) and "Ref'" not in str(one.raw)
 

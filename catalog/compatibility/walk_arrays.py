@@ -9,7 +9,7 @@ from catalog.compatibility.arrays import (
     right_arrays,
 )
 from catalog.compatibility.joined import NOTHING, Joined
-from catalog.compatibility.nodes import Node
+from catalog.compatibility.nodes import Node, same_value
 from catalog.compatibility.objects import worst
 from catalog.compatibility.places import Pair, Place, Step, pointer_of
 from catalog.compatibility.proofs import Proofs
@@ -86,7 +86,7 @@ def _rest(walk: "Walk", place: Place, gate: Gate, length: int) -> None:
 def _contains(walk: "Walk", place: Place, gate: Gate) -> None:
     sides = [walk.joins[key].contains for key in (place.old, place.new)]
     said = [[(walk.joins.nodes[n].raw, low, high) for n, low, high, _ in side] for side in sides]
-    if said[0] == said[1]:
+    if same_value(said[0], said[1]):
         return
 
     def question(proofs: Proofs, pair: Pair) -> Outcome:
@@ -105,7 +105,7 @@ def _unevaluated(walk: "Walk", place: Place, gate: Gate) -> None:
         [node for node in walk.joins[key].unevaluated if node.unevaluated_items is not None]
         for key in (place.old, place.new)
     ]
-    if [n.raw[keyword] for n in sides[0]] == [n.raw[keyword] for n in sides[1]]:
+    if same_value(*([n.raw[keyword] for n in side] for side in sides)):
         return
 
     def question(proofs: Proofs, pair: Pair) -> Outcome:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from catalog.compatibility.joined import Group, Joined, Key
 from catalog.compatibility.matching import best_pairing
-from catalog.compatibility.nodes import Node
+from catalog.compatibility.nodes import Node, same_value
 from catalog.compatibility.places import BOTH, Pair, Place, pointer_of
 from catalog.compatibility.proofs import Proofs
 from catalog.compatibility.types import Direction, Outcome
@@ -99,7 +99,7 @@ def _best(
     if len(olds) > MAX_MATCHED or len(news) > MAX_MATCHED:
         return {at: at for at in range(min(len(olds), len(news)))}
     scores = {
-        (at, other): _score(walk, place, olds[at] == news[other])
+        (at, other): _score(walk, place, same_value(olds[at], news[other]))
         for at, row in enumerate(places)
         for other, place in enumerate(row)
     }
@@ -149,7 +149,7 @@ def _excluded(joined: Joined) -> list[tuple[int, Node]]:
 def _negations(walk: "Walk", place: Place, gate: Gate, old: Joined, new: Joined) -> None:
     sides = [_excluded(side) for side in (old, new)]
     raws = [[walk.joins.nodes[number].raw for number, _ in side] for side in sides]
-    if raws[0] == raws[1] and "$ref" not in str(raws):
+    if same_value(raws[0], raws[1]) and "$ref" not in str(raws):
         return
 
     def question(proofs: Proofs, pair: Pair) -> bool:
@@ -159,7 +159,7 @@ def _negations(walk: "Walk", place: Place, gate: Gate, old: Joined, new: Joined)
     move = "changed" if sides[0] and sides[1] else "added" if sides[1] else "removed"
     pointers = tuple(pointer_of(side[0][1], "not") if side else None for side in sides)
     breaks = walk.asked(place, gate, question)
-    if breaks or raws[0] != raws[1]:
+    if breaks or not same_value(raws[0], raws[1]):
         walk.note(place, f"not_{move}", (pointers[0], pointers[1]), breaks)
 
 
@@ -168,7 +168,7 @@ def _conditions(walk: "Walk", place: Place, gate: Gate, old: Joined, new: Joined
     raws = [
         [[g.node.raw.get(word) for word in ("if", "then", "else")] for g in side] for side in sides
     ]
-    if raws[0] == raws[1] and "$ref" not in str(raws):
+    if same_value(raws[0], raws[1]) and "$ref" not in str(raws):
         return
 
     def question(proofs: Proofs, pair: Pair) -> Outcome:
@@ -178,5 +178,5 @@ def _conditions(walk: "Walk", place: Place, gate: Gate, old: Joined, new: Joined
     move = "changed" if sides[0] and sides[1] else "added" if sides[1] else "removed"
     pointers = tuple(pointer_of(side[0].node, "if") if side else None for side in sides)
     breaks = walk.asked(place, gate, question)
-    if breaks or raws[0] != raws[1]:
+    if breaks or not same_value(raws[0], raws[1]):
         walk.note(place, f"condition_{move}", (pointers[0], pointers[1]), breaks)

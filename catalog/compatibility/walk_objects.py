@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from catalog.compatibility.joined import Joined, Key
-from catalog.compatibility.nodes import Node
+from catalog.compatibility.nodes import Node, same_value
 from catalog.compatibility.objects import (
     dependent_outcome,
     dependent_schema_outcome,
@@ -210,9 +210,8 @@ def _name_like(pattern: str) -> str:
 
 def _names(walk: "Walk", place: Place, gate: Gate) -> None:
     old, new = walk.joins[place.old].names, walk.joins[place.new].names
-    if (not old and not new) or _raws(walk, [n for n, _ in old]) == _raws(
-        walk, [n for n, _ in new]
-    ):
+    raws = [_raws(walk, [number for number, _ in side]) for side in (old, new)]
+    if same_value(raws[0], raws[1]):
         return
     change = "property_names_" + ("changed" if old and new else "added" if new else "removed")
 
@@ -234,7 +233,7 @@ def _dependencies(walk: "Walk", place: Place, gate: Gate) -> None:
     sides = [_dependent(walk, walk.joins[key]) for key in (place.old, place.new)]
     for name in sides[0] | sides[1]:
         before, after = sides[0].get(name), sides[1].get(name)
-        if before is not None and after is not None and before[1:] == after[1:]:
+        if before is not None and after is not None and same_value(before[1:], after[1:]):
             continue
         move = "changed" if before and after else "added" if after else "removed"
 
@@ -279,7 +278,7 @@ def _unevaluated(walk: "Walk", place: Place, gate: Gate) -> None:
         [node for node in walk.joins[key].unevaluated if node.unevaluated_properties is not None]
         for key in (place.old, place.new)
     ]
-    if [n.raw[keyword] for n in sides[0]] == [n.raw[keyword] for n in sides[1]]:
+    if same_value(*([n.raw[keyword] for n in side] for side in sides)):
         return
 
     def question(proofs: Proofs, pair: Pair) -> Outcome:

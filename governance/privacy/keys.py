@@ -116,14 +116,17 @@ def unwrap(ref: bytes, version: int, wrapped: bytes) -> bytes:
             f"The privacy key version {version} is not at hand; docs/runbooks/privacy-keys.md."
         )
     try:
-        return AESGCM(key).decrypt(
-            wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _bound(ref, version)
-        )
+        return unwrap_with(key, ref, version, wrapped)
     except InvalidTag as error:
         raise UnavailableError(
             f"The privacy key version {version} is not the one that was used before;"
             " docs/runbooks/privacy-keys.md."
         ) from error
+
+
+def unwrap_with(key: bytes, ref: bytes, version: int, wrapped: bytes) -> bytes:
+    """As `unwrap`, by a key-encryption key that is at hand. Raises InvalidTag when it is another."""
+    return AESGCM(key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _bound(ref, version))
 
 
 def _bound(ref: bytes, version: int) -> bytes:

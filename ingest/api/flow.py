@@ -80,6 +80,7 @@ class FlowBody(TypedDict):
 
 
 def funnel(found: Funnel) -> FunnelBody:
+    """What became of a stream's events, as the API says it; `delivered` is null: not measured."""
     return {
         "since": found.since,
         "until": found.until,

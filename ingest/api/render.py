@@ -62,6 +62,7 @@ class EventLifeBody(EventBody):
 
 
 def stage(found: Stage) -> StageBody:
+    """One step of an event's life as the API says it; null is what nobody measured."""
     return {
         "step": found.step.value,
         "at": found.at,

@@ -23,8 +23,8 @@ from governance import access, audit
 from governance.types import Permission, ResourceRef
 from ingest import sealing
 from ingest.alive import letters_alive_since
+from ingest.group import VERSION_MARK
 from ingest.models import DeadLetter, LetterCount, LetterGroup, LetterTotal
-from ingest.store import VERSION_MARK
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError

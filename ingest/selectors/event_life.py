@@ -115,7 +115,10 @@ def life_of(stream: Stream, event: StoredEvent) -> Life:
             Stage(Step.READABLE, says="" if found["is_readable"] else "Not yet"),
         ]
     else:
-        stages.append(_since(Step.COMMITTED, committed, begun, latencies.COMMIT_SECONDS))
+        # An import says itself when its history was received; no writer was waited for.
+        budget = None if event.is_imported else latencies.COMMIT_SECONDS
+        says = "Taken in later, as history" if event.is_imported else ""
+        stages.append(_since(Step.COMMITTED, committed, begun, budget, says))
         if found["is_readable"] and readable is not None:
             stages.append(_since(Step.READABLE, readable, committed, latencies.READABLE_SECONDS))
         else:
@@ -139,8 +142,10 @@ def life_of_letter(letter: DeadLetter) -> tuple[Stage, ...]:
     return (*stages, *_of_letter(letter))
 
 
-def _since(step: Step, at: datetime, before: datetime, budget: float | None = None) -> Stage:
-    return Stage(step, at, (at - before).total_seconds(), budget)
+def _since(
+    step: Step, at: datetime, before: datetime, budget: float | None = None, says: str = ""
+) -> Stage:
+    return Stage(step, at, (at - before).total_seconds(), budget, says=says)
 
 
 def _of_letter(letter: DeadLetter) -> list[Stage]:
@@ -190,7 +195,8 @@ def _plausible(
     committed = found["committed_at"]
     if committed is None or committed < event.received_at - timedelta(seconds=1):
         return None, None
-    if not is_replayed and committed > event.received_at + _LONGEST:
+    came_later = is_replayed or event.is_imported
+    if not came_later and committed > event.received_at + _LONGEST:
         return None, None
     return committed, found["readable_at"]
 

@@ -36,7 +36,7 @@ _OF_THE_PERSON: Final = frozenset({"context", "anonymousid", "previousid"})
 class StoredEvent:
     """One accepted event as its reader may see it. `masked` names the paths held back.
 
-    `is_replayed`: it was a dead letter first.
+    `is_replayed`: it was a dead letter first. `is_imported`: it came as history, by an import.
     """
 
     stream: str
@@ -53,6 +53,7 @@ class StoredEvent:
     extra: Any
     masked: tuple[str, ...]
     is_replayed: bool = False
+    is_imported: bool = False
     track: int = 0
 
     def as_cloudevent(self) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def _described(
                 extra=None if holds_back else row.extra,
                 masked=() if in_clear else tuple(held),
                 is_replayed=bool(row.marks & Mark.REPLAYED),
+                is_imported=bool(row.marks & Mark.IMPORTED),
                 track=row.track,
             )
         )

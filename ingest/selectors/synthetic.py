@@ -16,7 +16,8 @@ from django.db.models import Sum
 
 from catalog.applying import Gatherer, of_item, of_property
 from catalog.detector import kinds_in
-from catalog.generation import Learned, Profile, is_protected, mask_of
+from catalog.generated_texts import mask_of
+from catalog.generation import Learned, Profile, is_protected
 from catalog.models import Producer, Stream
 from governance import access
 from governance.types import Permission

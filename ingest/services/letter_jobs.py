@@ -29,12 +29,12 @@ from governance.types import NoticeKind
 from ingest import partitions, watching
 from ingest.alive import letters_alive_since
 from ingest.connection import connect
+from ingest.group import write_group
 from ingest.models import Repair, RepairKind, RepairState
 from ingest.pipeline import Batch
 from ingest.repairs import Steps, compile_steps
 from ingest.replaying import Fault, Judge, Letter, Tally, Verdict, letter_of, rehearse
 from ingest.selectors.repairs import DRY_RUN, REPLAY
-from ingest.store import write_group
 from ingest.times import moment_of
 from ingest.types import Status
 from portal.http import words

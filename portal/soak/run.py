@@ -245,6 +245,7 @@ class Soak:
             since_tx=first.since_tx,
             since_seconds=first.began,
             first_minute=minute,
+            keyring_text=ground.portal.keyring_text,
             named=resent,
         )
         last = max((event.offset for event in rows.events), default=(0, 0))

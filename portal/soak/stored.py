@@ -1,13 +1,19 @@
 """What a portal stored, read straight from its tables, and a reader that follows the log."""
 
+import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from governance.privacy import keyring, keys
+from governance.privacy.ciphers import DataKey
+from ingest import sealing
 from portal.soak.checker import Account, Stored, StoredEvent, StoredLetter
 from portal.soak.clients import content_of
 from portal.soak.history import Identity
@@ -43,8 +49,11 @@ AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY e.tx, e.seq LIMIT %(page)s"""
 _LETTERS: Final = """
 SELECT id::text, stream_id, event_id, producer_id, reason, jsonb_array_length(errors),
-       encode(sha256(body), 'hex'), floor(extract(epoch FROM received_at) / 60)::bigint
+       body, floor(extract(epoch FROM received_at) / 60)::bigint
 FROM ingest_dead_letter WHERE received_at >= to_timestamp(%(since)s)
+"""
+_WRAPPED: Final = """
+SELECT id, ref, wrapped, version FROM governance_privacykey WHERE wrapped IS NOT NULL
 """
 _ACCOUNTS: Final = """
 SELECT stream_id, floor(extract(epoch FROM minute) / 60)::bigint, sum(received)::bigint,
@@ -74,6 +83,23 @@ def stream_names(database_url: str, wanted: Iterable[str]) -> dict[int, str]:
         )
 
 
+def _keys(db: psycopg.Connection[Any], keyring_text: str) -> list[DataKey]:
+    """The keys that seal dead letters, out of the vault's table."""
+    versions = keyring.parse(keyring_text).versions
+    return [
+        DataKey(number, AESGCM(keys.unwrap_with(versions[version], ref, version, wrapped)))
+        for number, ref, wrapped, version in db.execute(_WRAPPED).fetchall()
+    ]
+
+
+def _sha256(letter_keys: Sequence[DataKey], letter: str, body: bytes) -> str:
+    """The hash of what a letter holds, opened when it is sealed."""
+    if body.startswith(sealing.MARK):
+        found = (sealing.opened_with(key, body, UUID(letter)) for key in letter_keys)
+        body = next((clear for clear in found if clear != body), body)
+    return hashlib.sha256(body).hexdigest()
+
+
 def load(
     database_url: str,
     names: dict[int, str],
@@ -81,11 +107,13 @@ def load(
     since_tx: int,
     since_seconds: float,
     first_minute: int,
+    keyring_text: str,
     named: Iterable[Identity] = (),
 ) -> Stored:
     """What was stored since a transaction and a moment, and what older identities hold.
 
-    All of it is of one snapshot. Accounts begin with `first_minute` (since 1970).
+    All of it is of one snapshot. Accounts begin with `first_minute` (since 1970). `keyring_text` are
+    the portal's privacy keys: dead letters are compared by what they hold when they are opened.
     """
     ids = {name: number for number, name in names.items()}
     stored = Stored(accounts_from=first_minute, log_from=(since_tx, 0))
@@ -104,14 +132,16 @@ def load(
                 "times": [time_us for _, _, time_us in old],
             }
             stored.events += [_event(row, names) for row in db.execute(_NAMED, params)]
+        letter_keys = _keys(db, keyring_text)
         stored.letters = [
             StoredLetter(
-                letter, names.get(stream, ""), name, producer, reason, n_errors, sha256, int(minute)
+                letter, names.get(stream, ""), name, producer, reason, n_errors,
+                _sha256(letter_keys, letter, body), int(minute),
             )
-            for letter, stream, name, producer, reason, n_errors, sha256, minute in db.execute(
+            for letter, stream, name, producer, reason, n_errors, body, minute in db.execute(
                 _LETTERS, {"since": since_seconds}
-            )
-        ]
+            ).fetchall()
+        ]  # fmt: skip
         stored.accounts = [
             Account(names.get(stream, ""), int(minute), *(int(count) for count in counts))
             for stream, minute, *counts in db.execute(_ACCOUNTS, {"since": first_minute * 60})

@@ -35,7 +35,7 @@ MODULES = {
     "ingest/rows.py",
     "ingest/selectors/events.py",
     "ingest/selectors/finder.py",  # by id alone, over streams; asks `ingest.alive` for each hit
-    "ingest/store.py",
+    "ingest/group.py",
     "portal/demo/loader.py",  # the time of the newest of its own
     "portal/soak/run.py",  # counts what the disk holds
     "portal/soak/stored.py",

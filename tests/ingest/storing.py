@@ -1,4 +1,4 @@
-"""Rows of the log for tests of storage, at whatever time; as `ingest.store` would leave them."""
+"""Rows of the log for tests of storage, at whatever time; as `ingest.group` would leave them."""
 
 import json
 from datetime import datetime

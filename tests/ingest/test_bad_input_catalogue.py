@@ -22,7 +22,7 @@ from catalog.models import Stream
 from ingest import asgi
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, World
-from tests.ingest.serving import served
+from tests.support.serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = "application/cloudevents+json"
@@ -512,7 +512,9 @@ ELSEWHERE = [row for row in ROWS if isinstance(row.tries, str)]
 @pytest.fixture(scope="module")
 def desk(world: World) -> Iterator[Desk]:
     """The application of the web processes behind their HTTP protocol, on a port of its own."""
-    with served() as port:
+    from portal.asgi import application
+
+    with served(application) as port:
         yield Desk(world, port, world.stream(), world.key(world.producer()))
 
 

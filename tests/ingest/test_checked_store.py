@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from portal.soak import stored
@@ -35,6 +36,7 @@ class Scene:
             since_tx=self.since_tx,
             since_seconds=self.began,
             first_minute=int(self.began // 60),
+            keyring_text=settings.PRIVACY_KEYS,
         )
         rows.reads = list(self.reader.reads)
         return rows
@@ -113,6 +115,7 @@ def test_what_is_older_than_the_part_that_is_checked_is_found_by_its_identity(
         since_tx=stored.horizon(scene.url),
         since_seconds=time.time(),
         first_minute=int(time.time() // 60) + 1,
+        keyring_text=settings.PRIVACY_KEYS,
         named=[*known, (known[0][0], "nobody", 1), (known[0][0], "nobody", None)],
     )
     assert sorted(event.identity[1] for event in rows.events) == sorted(

@@ -10,10 +10,11 @@ from django.db import connection
 from django.test import Client
 
 from governance.types import Permission
-from ingest.admission import directory
+from ingest.admission import directory, publisher_of
 from ingest.connection import connect
 from ingest.latencies import latencies
 from ingest.models import DeadLetter
+from ingest.pipeline import accept_events
 from ingest.selectors import events, finder
 from ingest.selectors.event_life import Life, Step, life_of
 from ingest.services import letters
@@ -59,6 +60,23 @@ def test_an_event_is_followed_from_its_sender_to_its_readers(shop: Shop) -> None
     assert found.is_readable
     assert found.position is not None
     assert found.position[0] > 0
+
+
+def test_history_that_was_taken_in_later_is_measured_against_no_budget(shop: Shop) -> None:
+    received = clock.now() - timedelta(hours=2)
+    event = {
+        "specversion": "1.0", "id": "old", "source": "/app", "type": shop.stream.name,
+        "time": (received - timedelta(seconds=1)).isoformat(), "data": {"n": 1},
+    }  # fmt: skip
+    said = accept_events(
+        [event], publisher=publisher_of(shop.producer), is_import=True, received_at=received
+    )
+    assert said["accepted"] == 1
+    committed = life(shop, "old").stage(Step.COMMITTED)
+    assert committed is not None
+    assert committed.seconds == pytest.approx(7200, abs=30)
+    assert (committed.budget_seconds, committed.is_late) == (None, False)
+    assert committed.says == "Taken in later, as history"
 
 
 def test_it_is_readable_when_every_earlier_writer_has_ended(shop: Shop) -> None:

@@ -17,7 +17,7 @@ from ingest.connection import connect
 from ingest.gate import gate, parse_load
 from portal.kernel import clock
 from tests.ingest.conftest import World
-from tests.ingest.serving import served
+from tests.support.serving import served
 
 ONE = "application/cloudevents+json"
 MANY = "application/cloudevents-batch+json"
@@ -60,6 +60,8 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(world: World) -> Iterator[Desk]:
+    from portal.asgi import application
+
     taken: list[express.Call] = []
     add = express._watch.add
 
@@ -67,7 +69,7 @@ def desk(world: World) -> Iterator[Desk]:
         taken.append(call)
         add(call)
 
-    with pytest.MonkeyPatch.context() as patch, served() as port:
+    with pytest.MonkeyPatch.context() as patch, served(application) as port:
         patch.setattr(express._watch, "add", taking)
         desk = Desk(port, world.stream(), world.key(world.producer()), taken)
         desk.send(MANY, b"[]")  # the process gets to know the key, then the stream

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ingest import heads
 from ingest.admission import Directory, Publisher, StreamEntry, VersionEntry
 from ingest.contract import Contract
+from ingest.group import Item
 from ingest.pipeline import Batch
 from ingest.protocols import cloudevents
-from ingest.store import Item
 from ingest.times import TimeError, parse_recent_us, parse_us
 from ingest.types import Envelope
 from portal.kernel import strict_json

@@ -10,6 +10,7 @@ from django.db import connection
 
 from ingest import exchange
 from ingest.connection import connect
+from ingest.store import close_writer
 from portal.kernel import clock
 from tests.ingest.conftest import World, post
 
@@ -97,6 +98,35 @@ def test_plain_events_go_in_one_exchange_and_what_it_cannot_store_goes_the_long_
     assert sent == [300, 2]
     assert len(world.events(stream)) == 304
     assert accounts(stream.pk) == (307, 304, 2)
+
+
+def test_behind_a_proxy_that_pools_transactions_nothing_has_to_be_prepared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_writer()  # the next one makes a connection of its own
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    stream, key = world.stream(), world.key(world.producer())
+    headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {key}"}
+    event = {
+        "specversion": "1.0", "source": "/s", "type": stream.name, "time": clock.now().isoformat(),
+        "data": {"order": "a"},
+    }  # fmt: skip
+    sent: list[int] = []
+    store = exchange.store
+
+    def counting(*arguments: Any) -> None:
+        store(*arguments)
+        sent.append(arguments[0].execute("SELECT count(*) FROM pg_prepared_statements"
+                                         " WHERE name = 'ingest_accounts'").fetchone()[0])  # fmt: skip
+        arguments[0].rollback()
+
+    monkeypatch.setattr(exchange, "store", counting)
+    for number in range(3):
+        said = post(json.dumps(event | {"id": str(number)}).encode(), headers)
+        assert said.status == 202
+    assert sent == [0, 0]  # the first one's source was new
+    assert accounts(stream.pk) == (3, 3, 0)
+    close_writer()
 
 
 def test_a_connection_that_breaks_after_the_rows_were_sent_is_a_503_and_a_retry_converges(

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from portal.http import server
+from tests.support.serving import served
 
 BODY = b'{"order": "a"}'
 
@@ -35,20 +34,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            application, http=server.Protocol, ws="none", loop="uvloop", lifespan="off",
-            log_level="warning", timeout_keep_alive=1,
-        )  # fmt: skip
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        yield listener.getsockname()[1]
-        running.should_exit = True
-        thread.join()
+    with served(application, timeout_keep_alive=1) as found:
+        yield found
 
 
 def talk(port: int, *pieces: bytes, seconds: float = 20) -> bytes:

@@ -204,3 +204,26 @@ def test_what_an_inner_schema_takes_is_evaluated_for_the_outer(kind: str, keywor
     assert compile_schema(closed).is_valid(value)
     assert ask(whole, closed).compatible
     assert not ask(whole, written_in("2020-12", {"type": kind, keyword: False})).compatible
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda part: part,
+        lambda part: {"items": part},
+        lambda part: {"contains": part},
+        lambda part: {"not": part},
+        lambda part: {"anyOf": [part, {"type": "string"}]},
+        lambda part: {"if": part, "then": {"type": "string"}},
+        lambda part: {"dependentSchemas": {"a": {"properties": {"b": part}}}},
+        lambda part: {"unevaluatedProperties": part},
+    ],
+)
+@pytest.mark.parametrize(
+    ("one", "other"), [(0, False), (True, 1), ([0], [False]), ({"a": 1}, {"a": True})]
+)
+def test_true_is_not_1_wherever_it_stands(around: Any, one: Any, other: Any) -> None:
+    old, new = ({"properties": {"v": around({"enum": [value]})}} for value in (one, other))
+    verdict = ask(written_in("2020-12", old), written_in("2020-12", new))
+    assert verdict.differences
+    assert not verdict.compatible

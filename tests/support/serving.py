@@ -1,10 +1,11 @@
-"""The application of the web processes behind their HTTP protocol, in a thread of the test."""
+"""An application behind the HTTP protocol of the web processes, in a thread of the test."""
 
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -12,15 +13,13 @@ from portal.http import server
 
 
 @contextmanager
-def served() -> Iterator[int]:
-    """Its port on this machine."""
-    from portal.asgi import application
-
+def served(application: Any, **options: Any) -> Iterator[int]:
+    """Its port on this machine. `options` are uvicorn's."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             application, http=server.Protocol, ws="none", loop="uvloop", lifespan="off",
-            log_level="warning",
+            log_level="warning", **options,
         )  # fmt: skip
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
