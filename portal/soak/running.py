@@ -77,6 +77,8 @@ class Portal:
         ports = json.loads((self.data / "run" / "ports.json").read_text())
         password = (self.data / "secrets" / "redis_password").read_text()
         return f"redis://:{password}@127.0.0.1:{ports['redis']}/0"
+
+    @property
     def keyring_text(self) -> str:
         """Its privacy keys."""
         return (self.data / "secrets" / "privacy_keys").read_text().strip()
