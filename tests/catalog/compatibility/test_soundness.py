@@ -103,6 +103,12 @@ def _places(schema: Any) -> list[tuple[Any, Any]]:
 @st.composite
 def pairs(draw: Any) -> tuple[Any, Any]:
     """A schema and one that came of it by a change or two, in one document form."""
+
+    def fresh() -> Any:
+        # Hypothesis hands out the very objects it samples from. A second change to one that is
+        # uncopied would change what all later examples are made of.
+        return copy.deepcopy(draw(SCHEMAS))
+
     old = {"properties": {"v": draw(SCHEMAS)}, "$defs": {"d": draw(PLAIN)}}
     new = copy.deepcopy(old)
     for _ in range(draw(st.integers(1, 2))):
@@ -111,12 +117,12 @@ def pairs(draw: Any) -> tuple[Any, Any]:
         kind = draw(st.sampled_from(["drop", "other", "add"]))
         value = container[key]
         if kind == "add" and isinstance(value, dict) and key not in _MAPS:
-            extra = draw(SCHEMAS)
+            extra = fresh()
             value.update(extra if isinstance(extra, dict) else {})
         elif kind == "drop" and isinstance(container, dict) and key != "v":
             del container[key]
         elif isinstance(value, dict | bool) and key not in (*_MAPS, "uniqueItems"):
-            container[key] = draw(SCHEMAS)
+            container[key] = fresh()
     return written_in("2020-12", old), written_in("2020-12", new)
 
 
