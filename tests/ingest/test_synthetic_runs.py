@@ -26,7 +26,7 @@ from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError, NotPermittedError
 from tests.ingest.conftest import World
-from tests.ingest.serving import served
+from tests.support.serving import served
 from tests.support.factories import make_grant, make_person, make_team
 
 NOW = clock.now().replace(microsecond=0)
@@ -37,7 +37,9 @@ RULES = ("schema_violation:required", "out_of_window", "id_conflict")
 
 @pytest.fixture(scope="module")
 def door(world: World) -> Iterator[str]:
-    with served() as port:
+    from portal.asgi import application
+
+    with served(application) as port:
         yield f"http://127.0.0.1:{port}"
 
 
