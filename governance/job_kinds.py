@@ -10,13 +10,18 @@ from governance.models import Job
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did: where the next begins, how much is done of how much, and in words."""
+    """What one step did: where the next begins, how much is done of how much, and in words.
+
+    With `rest_seconds` the work gives its worker back, and goes on after so long at the earliest,
+    behind what has waited longer; without, the next step follows at once.
+    """
 
     cursor: Mapping[str, Any]
     done: int
     total: int | None = None
     said: str = ""
     is_finished: bool = False
+    rest_seconds: float | None = None
 
 
 StepOf = Callable[[Job], Step]

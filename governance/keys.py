@@ -1,5 +1,6 @@
 """The format of credentials: `ep_<kind>_<8 char id>_<secret>`, kept only as SHA-256."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -23,6 +24,16 @@ def make(kind: str) -> tuple[str, ParsedKey]:
     """A new credential of a kind: the text to show once, and what to keep of it."""
     key_id = "".join(secrets.choice(ID_ALPHABET) for _ in range(8))
     text = f"ep_{kind}_{key_id}_{secrets.token_urlsafe(32)}"
+    return text, ParsedKey(kind, key_id, hashlib.sha256(text.encode()).digest())
+
+
+def derive(kind: str, purpose: str, secret: str) -> tuple[str, ParsedKey]:
+    """The credential that belongs to a purpose: whoever holds the secret makes it again, so that its
+    text is kept nowhere."""
+    digest = hmac.digest(secret.encode(), f"key for {purpose}".encode(), "sha512")
+    key_id = "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in digest[32:40])
+    body = base64.urlsafe_b64encode(digest[:32]).decode().rstrip("=")
+    text = f"ep_{kind}_{key_id}_{body}"
     return text, ParsedKey(kind, key_id, hashlib.sha256(text.encode()).digest())
 
 

@@ -15,15 +15,19 @@ class IngestConfig(AppConfig):
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
         from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415
+        from ingest.selectors.synthetic_runs import RUN  # noqa: PLC0415
         from ingest.services import archives  # noqa: PLC0415
         from ingest.services.letter_jobs import STEPS  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
+        from ingest.services.synthetic_runs import run_step  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
 
         for word in (*WORDS, "projects"):
             problem.shape_errors(f"/v1/{word}", door_segment.shape)
         face = job_kinds.Face("Restore from the archive", "/ingest/storage/")
         job_kinds.register(archives.RESTORE, archives.restore_step, face=face)
+        face = job_kinds.Face("Synthetic events", "/ingest/synthetic/{key}/")
+        job_kinds.register(RUN, run_step, face=face)
         impact.register_replayer(replay_step)
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)

@@ -1,20 +1,22 @@
-"""What SDKs tell of a person beside the event: Segment's `context`, cut down before it is kept.
+"""What SDKs tell of a person beside the event, cut down before it is kept: Segment's `context` and
+`integrations`.
 
 The contract speaks of the event's data. Of `context` and of the ids beside it nobody declares
 anything, and SDKs fill them by themselves, so there is one plan for all streams:
 
-1. an address of the internet keeps its network; coordinates keep one decimal; the user agent keeps
+1. only members whose name and form are known to tell no person apart stay; what an SDK or an
+   application adds under a name of its own goes, and so does all that is nested deeper;
+2. an address of the internet keeps its network; coordinates keep one decimal; the user agent keeps
    the name and main version of the browser or client;
-2. addresses of pages lose their query, fragment and user part; `search` goes;
-3. `traits`, what else names a person, and ids of devices go; so does of a location all but city, region,
-   country and the cut coordinates.
+3. addresses of pages lose their query, fragment and user part; titles of pages and `search` go;
+4. of `integrations` there stays which are on: options of a destination may hold anything.
 
 Whoever needs one of these sends it in the event's data, where the contract says how it is treated.
 What was cut once is left as it is: a dead letter may take the road again.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,36 +25,69 @@ import orjson
 from ingest.treatments import InapplicableError, truncate
 
 NAME: Final = "context"
+INTEGRATIONS: Final = "integrations"
+# Names are compared in lower case and without underscores.
+_SAFE: Final[Mapping[str, frozenset[str]]] = {
+    "app": frozenset({"name", "version", "build", "namespace"}),
+    "campaign": frozenset({"name", "source", "medium", "term", "content"}),
+    "device": frozenset({"model", "manufacturer", "brand", "type", "adtrackingenabled"}),
+    "library": frozenset({"name", "version"}),
+    "location": frozenset({"city", "region", "country", "latitude", "longitude"}),
+    "network": frozenset({"bluetooth", "carrier", "cellular", "wifi"}),
+    "os": frozenset({"name", "version"}),
+    "page": frozenset(
+        {"path", "url", "referrer", "initialreferrer", "referringdomain", "initialreferringdomain"}
+    ),
+    "referrer": frozenset({"id", "type", "name", "url", "link"}),
+    "screen": frozenset({"width", "height", "density", "innerwidth", "innerheight"}),
+}
+_COORDINATES: Final = frozenset({"latitude", "longitude"})
+_ADDRESSES: Final = frozenset({"path", "url", "referrer", "initialreferrer", "link"})
+_IP: Final = frozenset({"ip", "ipaddress", "clientip"})
+# What a value that stands alone has to look like.
+_ALONE: Final = {
+    "channel": re.compile(r"[a-z]{1,20}"),
+    "locale": re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}"),
+    "timezone": re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}"),
+}
+_MAX_TEXT: Final = 200
+_DESTINATION: Final = re.compile(r"[A-Za-z][A-Za-z0-9 ._()-]{0,59}")
 _PRODUCT: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,30})/(\d{1,4})")
 # The likelier first: what calls itself Chrome and something else is something else.
 _FAMILIES: Final = ("Edg", "OPR", "SamsungBrowser", "Firefox", "CriOS", "FxiOS", "Chrome", "Safari")
-_WHERE: Final = frozenset({"city", "region", "country"})
-_COORDINATES: Final = frozenset({"latitude", "longitude"})
-_GONE: Final = frozenset(
-    {"traits", "userid", "anonymousid", "useragentdata", "externalids",
-     "email", "phone", "name", "firstname", "lastname", "username", "address", "birthday"}
-)  # fmt: skip
-_ID_OF_DEVICE: Final = frozenset({"id", "advertisingid", "token", "name", "adid", "idfa", "idfv"})
-_ADDRESSES: Final = frozenset({"url", "referrer", "link"})
-_IP: Final = frozenset({"ip", "ipaddress", "clientip"})
 
 
 def has(extensions: Mapping[str, Any]) -> bool:
-    return NAME in extensions
+    return NAME in extensions or INTEGRATIONS in extensions
 
 
-def reduced_text(text: Any) -> Any:
-    """The extension `context` cut down. What is no JSON object is nothing that an SDK sends, and is
-    left to the stream's plan."""
+def stands_in(raw: bytes) -> bool:
+    """Whether the bytes of an event may have one of the members, also with letters escaped."""
+    return any(part in raw for part in (b'"context"', b'"integrations"', b"\\u00"))
+
+
+def without(extensions: Mapping[str, Any]) -> dict[str, Any]:
+    """The extensions with what SDKs tell beside an event cut down."""
+    made = dict(extensions)
+    for name in (NAME, INTEGRATIONS):
+        if name in made:
+            made[name] = reduced_member(name, made[name])
+    return made
+
+
+def reduced_member(name: str, text: Any) -> Any:
+    """The extension `context` or `integrations` cut down. What is no JSON object is nothing that an
+    SDK sends, and is left to the stream's plan."""
+    rule = reduced if name == NAME else _switches
     if isinstance(text, dict):
-        return reduced(text)
-    if not isinstance(text, str) or not text.startswith("{"):
+        return rule(text)
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return text
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-    return orjson.dumps(reduced(found), option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(rule(found), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def reduced(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,46 +95,57 @@ def reduced(context: Mapping[str, Any]) -> dict[str, Any]:
     return {name: made for name, value in context.items() if (made := _made(name, value)) != ""}
 
 
+def _switches(integrations: Mapping[str, Any]) -> dict[str, bool]:
+    """Which destinations are on; one with options is."""
+    return {
+        name: value if isinstance(value, bool) else True
+        for name, value in integrations.items()
+        if isinstance(value, bool | dict) and _DESTINATION.fullmatch(name)
+    }
+
+
 def _made(name: str, value: Any) -> Any:
     """A member of the context as it is kept; empty when it is not."""
-    folded = name.casefold().replace("_", "")
-    if folded in _GONE:
-        return ""
+    folded = _folded(name)
+    if folded in _SAFE:
+        if isinstance(value, dict):
+            return _members(folded, value)
+        return _bare(value) if folded in ("page", "referrer") else ""
+    if folded in _ALONE:
+        return value if isinstance(value, str) and _ALONE[folded].fullmatch(value) else ""
     if folded in _IP:
         return _network(value)
     if folded == "useragent":
         return _family(value)
-    if folded == "location":
-        return _kept(value, _place)
-    if folded == "device":
-        return _kept(value, lambda own, one: "" if own in _ID_OF_DEVICE else one)
-    if folded in ("page", "referrer"):
-        return _kept(value, _page) if isinstance(value, dict) else _bare(value)
-    return value
+    return value if folded == "active" and isinstance(value, bool) else ""
 
 
-def _kept(value: Any, rule: Callable[[str, Any], Any]) -> Any:
-    """An object by a rule for its members; anything else in its place is no object of an SDK."""
-    if not isinstance(value, dict):
-        return ""
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "")
+
+
+def _members(holder: str, value: Mapping[str, Any]) -> Any:
+    """What stays of an object of the context; empty when nothing does."""
+    known = _SAFE[holder]
     made = {
-        name: rule(name.casefold().replace("_", ""), one)
+        name: _kept(holder, folded, one)
         for name, one in value.items()
-        if not isinstance(one, dict | list)
+        if (folded := _folded(name)) in known
     }
-    return {name: one for name, one in made.items() if one != ""}
+    return {name: one for name, one in made.items() if one != ""} or ""
 
 
-def _place(name: str, value: Any) -> Any:
-    if name in _COORDINATES and isinstance(value, int | float) and not isinstance(value, bool):
-        return truncate(float(value), {"decimals": 1})
-    return value if name in _WHERE else ""
-
-
-def _page(name: str, value: Any) -> Any:
-    if name == "search":
+def _kept(holder: str, name: str, value: Any) -> Any:
+    if name in _ADDRESSES:
+        return _bare(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return truncate(float(value), {"decimals": 1}) if name in _COORDINATES else value
+    if not isinstance(value, str) or name in _COORDINATES or len(value) > _MAX_TEXT:
         return ""
-    return _bare(value) if name in _ADDRESSES else value
+    # Links of letters say in `campaign` to whom they were sent.
+    return "" if holder == "campaign" and "@" in value else value
 
 
 def _network(value: Any) -> Any:

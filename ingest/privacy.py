@@ -57,7 +57,7 @@ _CORE: Final = frozenset(
 KNOWN_EXTENSIONS: Final = frozenset(
     {
         "traceparent", "tracestate", "partitionkey", "correlationid", "causationid", "environment",
-        "producerversion", "sampledrate",
+        "producerversion", "sampledrate", "synthetic",
     }
 )  # fmt: skip
 # Ids of the same person that stand beside the subject in a Segment call; they follow it.
@@ -159,7 +159,7 @@ def concerns(stream: StreamEntry, contract: Contract | None, envelope: Envelope)
     return (
         is_due(stream, contract)
         or context.has(envelope.extensions)
-        or (envelope.reason is not None and b'"context"' in envelope.raw)
+        or (envelope.reason is not None and context.stands_in(envelope.raw))
     )
 
 
@@ -342,8 +342,7 @@ def treat(
     if envelope.extensions:
         envelope.extensions = _without_other_subjects(envelope, work)
     if context.has(envelope.extensions) and not envelope.came_treated:
-        cut = context.reduced_text(envelope.extensions[context.NAME])
-        envelope.extensions = {**envelope.extensions, context.NAME: cut}
+        envelope.extensions = context.without(envelope.extensions)
     if work.replaced and envelope.extensions:
         envelope.extensions = _without_echoes(envelope.extensions, work.replaced)
     envelope.is_treated = True
@@ -403,8 +402,8 @@ def _redacted(
             made = plan.walk(value, work.act) if plan is not None else value
             if stream.minimises and contract is not None and made is not GONE:
                 made, _ = contract.set_aside(made)
-        elif name == context.NAME:
-            made = context.reduced_text(value)
+        elif name in (context.NAME, context.INTEGRATIONS):
+            made = context.reduced_member(name, value)
         elif name == "data_base64" or isinstance(value, dict | list):
             # Bytes of any kind, or another protocol's data under its own name.
             made = work.act(None, value, f"/{name}") if plan is not None else value

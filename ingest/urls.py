@@ -10,6 +10,7 @@ from ingest import (
     views_privacy,
     views_segment,
     views_storage,
+    views_synthetic,
 )
 from ingest.protocols.segment import WORDS
 
@@ -21,14 +22,25 @@ urlpatterns = [
     path("ingest/find/", views_pages.find_event, name="find_event"),
     path("ingest/storage/", views_storage.storage_page, name="storage"),
     path("ingest/storage/run/", views_storage.storage_run, name="storage_run"),
+    path("ingest/synthetic/", views_synthetic.synthetic, name="synthetic"),
+    path("ingest/synthetic/<uuid:run_id>/", views_synthetic.synthetic_run, name="synthetic_run"),
+    path(
+        "ingest/synthetic/<uuid:run_id>/state/",
+        views_synthetic.synthetic_state,
+        name="synthetic_state",
+    ),
     path("streams/<str:name>/retention/", views_storage.stream_retention, name="stream_retention"),
     path(
         "streams/<str:name>/suggestions/<int:number>/",
         views_privacy.decide,
         name="privacy_suggestion",
     ),
+    path("streams/<str:name>/privacy/", views_privacy.stream_privacy, name="stream_privacy"),
+    path("privacy/", views_privacy.privacy_page, name="privacy"),
+    path("privacy/rotate/", views_privacy.privacy_rotate, name="privacy_rotate"),
     path("dead-letters/", views_letters.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_letters.dead_letter_group, name="dead_letter_group"),
+    path("letters/<uuid:letter_id>/reveal/", views_letters.letter_reveal, name="letter_reveal"),
     path("replays/", views_letters.replays, name="replays"),
     path("replays/<uuid:repair_id>/", views_letters.replay, name="replay"),
     path("replays/<uuid:repair_id>/state/", views_letters.replay_state, name="replay_state"),

@@ -29,6 +29,7 @@ from ingest.selectors import repairs as selectors
 from ingest.selectors.dead_letters import Group
 from ingest.selectors.suggested import suggestions_for
 from ingest.services import letters as services
+from ingest.services.reveal import has_treated, reveal_letter
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.policy import declare
@@ -128,12 +129,38 @@ def newest_of(actor: Actor, group: Group) -> dict[str, Any]:
 
 def _shown(actor: Actor, letter: DeadLetter | None) -> dict[str, Any]:
     body = dead_letters.readable_body(actor, letter) if letter is not None else None
+    document = dead_letters.parsed(body)
     return {
         "newest": letter,
-        "document": dead_letters.parsed(body),
+        "may_reveal": letter is not None
+        and has_treated(document)
+        and dead_letters.may_reveal(actor, letter),
+        "document": document,
         "body": body,
         "faults": [error["pointer"] for error in letter.errors] if letter is not None else [],
     }
+
+
+@require_POST
+@declare(POST="stream.read_personal")
+def letter_reveal(request: HttpRequest, letter_id: UUID) -> HttpResponse:
+    """One dead letter in clear, for who holds the grant and says why; nothing keeps the page."""
+    actor = request_actor(request)
+    letter = dead_letters.get_dead_letter(actor, letter_id)
+    group = dead_letters.group_id(letter.group_key)
+    try:
+        document, places = reveal_letter(letter, reason=request.POST.get("reason", ""), actor=actor)
+    except InvalidError as error:
+        messages.error(request, sentence(error))
+        return redirect("dead_letter_group", group=group)
+    answer = render(
+        request,
+        "ingest/letter_revealed.html",
+        {"letter": letter, "group_id": group, "document": document, "places": places,
+         "is_text": isinstance(document, str)},
+    )  # fmt: skip
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @require_http_methods(["GET", "POST"])

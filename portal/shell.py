@@ -95,6 +95,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         "key",
         (
             Place("access", "Access", "key", "a", "requests"),
+            Place("privacy", "Privacy", "privacy", "p"),
             Place("teams", "People and teams", "people"),
             Place("audit", "Audit", "chain", "u"),
         ),

@@ -99,6 +99,14 @@ class SchemaField(models.Model):
                 condition=models.Q(is_current=True),
                 name="schema_field_explored",
             ),
+            # The page of privacy: in this index there are labelled fields alone.
+            models.Index(
+                fields=["stream", "position"],
+                include=["privacy", "classification"],
+                condition=models.Q(is_current=True)
+                & (~models.Q(privacy="") | models.Q(classification__in=["personal", "sensitive"])),
+                name="schema_field_labelled",
+            ),
         ]
 
     def __str__(self) -> str:

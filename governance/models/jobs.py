@@ -24,7 +24,8 @@ class Job(models.Model):
     """One piece of long work. `cursor` is where its next step begins, in its kind's own words.
 
     `fence` rises with each claim: a worker that lost its lease finds its number stale and writes
-    nothing. `attempts` counts claims since the last finished step.
+    nothing. `attempts` counts claims since the last finished step. `due_at` is until when it rests;
+    what never rested is due since it was made.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -46,6 +47,7 @@ class Job(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     fence = models.BigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=254)
     created_by_user = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(default=clock.now)

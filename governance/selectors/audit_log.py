@@ -10,10 +10,17 @@ from django.db.models import QuerySet
 from governance.models import AuditEntry, AuditVerification
 from portal.kernel import clock, rfc3339
 
+# Looks at personal values, and those that had treated values in clear; the index
+# governance_audit_looks names the same.
+LOOKS: Final = (
+    "event.personal_read", "event.personal_revealed",
+    "dead_letter.personal_read", "dead_letter.personal_revealed",
+)  # fmt: skip
+IN_CLEAR: Final = ("event.personal_revealed", "dead_letter.personal_revealed")
 # The verbs of the audit sentence and the actions they stand for.
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "did anything to": (),
-    "saw": ("event.personal_read", "dead_letter.personal_read"),
+    "saw": LOOKS,
     "changed": (
         "stream.registered", "stream.changed", "schema.published", "stream.tagged",
         "domain.created", "producer.created", "consumer.created", "consumer.mapped",
@@ -48,6 +55,11 @@ def entries(
     if until is not None:
         rows = rows.filter(at__lt=until)
     return rows
+
+
+def looks(*, since: datetime) -> QuerySet[AuditEntry]:
+    """Looks at personal values from a moment on, the newest first; by the index of looks."""
+    return AuditEntry.objects.filter(action__in=LOOKS, at__gte=since).order_by("-at", "-seq")
 
 
 def period_start(period: str) -> datetime:

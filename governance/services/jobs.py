@@ -5,7 +5,7 @@
 3. Each step is one transaction: the kind's own writes, the cursor and the progress. A crash
    between steps loses nothing and repeats nothing; one within a step undoes it.
 4. After each step the wish of the people is looked at. When the worker's time is over, the job
-   waits for the next.
+   waits for the next. Work that says it rests waits at once, and others go before it.
 5. A job that was claimed five times without finishing a step has failed, and says so.
 """
 
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=60)
 BUDGET_SECONDS: Final = 20.0
 MAX_ATTEMPTS: Final = 5
+SWEEP_SECONDS: Final = 10.0  # whatever rests longer is found by the sweep
 _CLAIM: Final = sql.load("governance", "claim_job")
 
 
@@ -88,8 +89,8 @@ def resume_job(job: Job, *, actor: Actor) -> Job:
     """Go on with paused or failed work where it was."""
     _require_hand(job, actor)
     moved = Job.objects.filter(pk=job.pk, state__in=(JobState.PAUSED, JobState.FAILED)).update(
-        state=JobState.WAITING, wish="", attempts=0, finished_at=None, updated_at=clock.now(),
-        revision=F("revision") + 1,
+        state=JobState.WAITING, wish="", attempts=0, finished_at=None, due_at=None,
+        updated_at=clock.now(), revision=F("revision") + 1,
     )  # fmt: skip
     if moved != 1:
         raise InvalidStateError("Only paused or failed work can go on.")
@@ -197,10 +198,20 @@ def _go_on(job: Job) -> bool:
         job.lease_until = Now() + LEASE  # leases live by the database's clock
         if step.is_finished:
             _settle(job, JobState.DONE)
+        elif step.rest_seconds is not None:
+            _rest(job, step.rest_seconds)
     job.updated_at = clock.now()
     job.revision += 1
     job.save()
     return job.state == JobState.RUNNING
+
+
+def _rest(job: Job, seconds: float) -> None:
+    """Give the worker back. One message a rest, so that they never grow in number."""
+    job.state, job.lease_until = JobState.WAITING, None
+    job.due_at = Now() + timedelta(seconds=seconds)
+    if 0 < seconds < SWEEP_SECONDS:
+        jobs.enqueue_in(seconds, "governance.run_jobs")
 
 
 def _fail(job_id: UUID, fence: int, why: str) -> None:

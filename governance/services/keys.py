@@ -37,10 +37,12 @@ def create_key(
     streams_glob: str = "*",
     expires_at: datetime | None = None,
     browser_origins: Sequence[str] = (),
+    made: tuple[str, keys.ParsedKey] | None = None,
 ) -> tuple[Key, str]:
     """Make a credential and give its text, which is shown this once and never kept.
 
     `browser_origins` mark it as safe to stand in pages of these origins, and good for no others.
+    `made` is a credential that was derived (`governance.keys.derive`) instead of drawn.
     """
     for origin in browser_origins:
         if len(origin) > 253 or not _ORIGIN.fullmatch(origin):
@@ -50,7 +52,7 @@ def create_key(
             raise InvalidError("An origin is not one.", errors=[fault])
     if set(scopes) - ALL_SCOPES:
         raise InvalidError(f"Scopes are {', '.join(sorted(ALL_SCOPES))}.", code="scope")
-    text, parsed = keys.make(kind)
+    text, parsed = made or keys.make(kind)
     with transaction.atomic():
         key = Key.objects.create(
             id=parsed.id,

@@ -17,13 +17,14 @@ from governance import audit
 from governance.job_kinds import Step
 from governance.models import Job, PrivacyKey, PrivacyToken
 from governance.privacy import keys, vault
+from governance.selectors import privacy_keys as selectors
 from governance.services.jobs import start_job
 from governance.types import ResourceRef
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotPermittedError
 
-KIND: Final = "privacy_keys"
+KIND: Final = selectors.KIND
 BATCH: Final = 500
 KEYRING: Final = ResourceRef("keyring", "privacy")
 

@@ -1,13 +1,15 @@
--- Claim the oldest job that waits, or that runs under a lease that has passed.
+-- Claim the job that has been due longest: one that waits and does not rest, or that runs under a
+-- lease that has passed. Work that rests between its steps goes behind what waited meanwhile.
 -- Parameters: kinds text[], lease interval.
 -- A row: id, fence, attempts of the claimed job; none when nothing is due.
--- Index: job_due. Locks the one row it claims, and skips rows that others hold.
+-- Index: job_due (what lives is few, and sorted). Locks the one row it claims, and skips rows that others hold.
 WITH due AS (
     SELECT id
     FROM governance_job
     WHERE kind = ANY(%(kinds)s)
-      AND (state = 'waiting' OR (state = 'running' AND lease_until < now()))
-    ORDER BY created_at
+      AND ((state = 'waiting' AND (due_at IS NULL OR due_at <= statement_timestamp()))
+           OR (state = 'running' AND lease_until < now()))
+    ORDER BY coalesce(due_at, created_at), created_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )

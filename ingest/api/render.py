@@ -80,6 +80,14 @@ class RevealedBody(TypedDict):
     revealed: list[str]
 
 
+class RevealedLetterBody(TypedDict):
+    """What a dead letter keeps, in clear: an object, or text where it is no JSON. A pointer that is
+    empty stands for the whole letter, which was sealed."""
+
+    event: Any
+    revealed: list[str]
+
+
 class DeadLetterBody(TypedDict):
     id: UUID
     received_at: Time

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingest.api import enforcement, flow, limits, repairs, storage, suspects, views
+from ingest.api import enforcement, flow, limits, repairs, storage, suspects, synthetic, views
 
 urlpatterns = [
     path("streams/<name:name>/events", views.StreamEvents.as_view()),
@@ -24,6 +24,8 @@ urlpatterns = [
     path("streams/<name:name>/retention", storage.StreamRetention.as_view()),
     path("streams/<name:name>/restores", storage.StreamRestores.as_view()),
     path("streams/<name:name>/restores/<uuid:restore_id>", storage.StreamRestore.as_view()),
+    path("synthetic-runs", synthetic.SyntheticRuns.as_view()),
+    path("synthetic-runs/<uuid:run_id>", synthetic.SyntheticRunDetail.as_view()),
     path("storage", storage.Storage.as_view()),
     path("storage/streams", storage.StorageStreams.as_view()),
     path("storage/archives", storage.StorageArchives.as_view()),
@@ -44,6 +46,7 @@ urlpatterns = [
     path("dead-letters/export", repairs.Export.as_view()),
     path("dead-letters/discovered", repairs.Discovered.as_view()),
     path("dead-letters/<uuid:letter_id>", views.DeadLetterDetail.as_view()),
+    path("dead-letters/<uuid:letter_id>/reveal", views.RevealedLetter.as_view()),
     path("ingest/find", flow.FindEvent.as_view()),
     path("ingest/health", flow.IngestFlow.as_view()),
     path("replays", repairs.Replays.as_view()),

@@ -13,7 +13,7 @@ from governance.api.base import ApiView
 from ingest.api import render
 from ingest.selectors import dead_letters, events
 from ingest.selectors.event_life import life_of, life_of_letter
-from ingest.services.reveal import reveal_event
+from ingest.services.reveal import MAX_REASON, reveal_event, reveal_letter
 from ingest.types import Reason
 from portal.http import parameters
 from portal.http.operations import listed, operation
@@ -168,4 +168,23 @@ class DeadLetterDetail(ApiView):
             "request_at": None if is_shown else access.ask_url(dead_letters.ref_of(row)),
             "life": [render.stage(stage) for stage in life_of_letter(row)],
         }
+        return Response(body)
+
+
+class RevealedLetter(ApiView):
+    # A GET as the other look is: the answer of a POST may be kept for a repeat, and this never is.
+    policy: ClassVar = {"GET": "stream.read_personal"}
+
+    @operation(
+        "One refused event, unsealed and with its tokens and encrypted values in clear; each look is"
+        " audited with its reason.",
+        takes={"reason": parameters.text(MAX_REASON)},
+        gives=render.RevealedLetterBody,
+        refuses=(422, 503),
+    )
+    def get(self, request: Request, letter_id: UUID) -> Response:
+        actor = api_actor(request)
+        letter = dead_letters.get_dead_letter(actor, letter_id)
+        event, places = reveal_letter(letter, reason=self.asked.get("reason", ""), actor=actor)
+        body: render.RevealedLetterBody = {"event": event, "revealed": places}
         return Response(body)

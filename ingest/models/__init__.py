@@ -13,6 +13,7 @@ from ingest.models.storage import (
     StorageRun,
     StorageStream,
 )
+from ingest.models.synthetic import SyntheticRun
 
 __all__ = [
     "ArchivedPart",
@@ -38,4 +39,5 @@ __all__ = [
     "StorageLeaf",
     "StorageRun",
     "StorageStream",
+    "SyntheticRun",
 ]

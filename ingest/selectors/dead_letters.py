@@ -113,7 +113,7 @@ def visible_dead_letters(actor: Actor) -> QuerySet[DeadLetter]:
     return rows.filter(stream_id__in=owned.values("pk"))
 
 
-def _visible_totals(actor: Actor) -> QuerySet[LetterTotal]:
+def visible_totals(actor: Actor) -> QuerySet[LetterTotal]:
     """The same letters, counted by group and state.
 
     Those of the day that has just ended are taken off by the next sweep, within a quarter of an hour.
@@ -128,7 +128,7 @@ def _visible_totals(actor: Actor) -> QuerySet[LetterTotal]:
 def grouped(actor: Actor, *, state: str = "open") -> QuerySet[Any, Any]:
     """One row for each cause of the dead letters in a state: key, reason, type, stream, count."""
     return (
-        _visible_totals(actor)
+        visible_totals(actor)
         .filter(state=state)
         .order_by()
         .values("group_key")
@@ -209,7 +209,7 @@ def totals(actor: Actor, *, state: str) -> tuple[int, int]:
 
 def group_count(actor: Actor) -> int:
     """How many groups are open; at most 100 are counted."""
-    rows = _visible_totals(actor).filter(state="open").values("group_key").distinct()
+    rows = visible_totals(actor).filter(state="open").values("group_key").distinct()
     return rows[:100].count()
 
 
@@ -296,11 +296,19 @@ def ref_of(letter: DeadLetter) -> ResourceRef:
     return stream.ref if stream is not None else ResourceRef("stream", letter.type)
 
 
-def _meant_stream(letter: DeadLetter) -> Stream | None:
+def meant_stream(letter: DeadLetter) -> Stream | None:
     """The stream of a dead letter, also where its producer was told that there is none."""
     known = Stream.objects.filter(pk=letter.stream_id or 0).first()
     named = Q(name=letter.type) | Q(aliases__alias=letter.type)
     return known or Stream.objects.filter(named).order_by("pk").first()
+
+
+def may_reveal(actor: Actor, letter: DeadLetter) -> bool:
+    """Whether the actor may have what was treated or sealed of a letter in clear: by grant alone."""
+    stream = meant_stream(letter)
+    if stream is None:
+        return may_read_unknown(actor, letter.type, [letter.producer_id])
+    return access.may(actor, Permission.READ_PERSONAL, stream)
 
 
 def is_logged(letter: DeadLetter) -> bool:
@@ -311,7 +319,7 @@ def is_logged(letter: DeadLetter) -> bool:
 
 def needed_permission(letter: DeadLetter) -> Permission:
     """What it takes to read the bytes of a dead letter."""
-    stream = _meant_stream(letter)
+    stream = meant_stream(letter)
     is_open = stream is not None and not stream.is_personal
     return Permission.READ_PAYLOAD if is_open else Permission.READ_PERSONAL
 
@@ -341,7 +349,7 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
     personal streams, and types that nobody registered, need the grant to personal fields, whatever
     role the reader has. Such a read leaves an audit row.
     """
-    stream = _meant_stream(letter)
+    stream = meant_stream(letter)
     if not may_read_body(actor, letter):
         return None
     if stream is None or stream.is_personal:
@@ -358,7 +366,7 @@ def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
 
 def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
     """Whether `readable_body` would give the bytes; leaves no trace, for it gives none."""
-    stream = _meant_stream(letter)
+    stream = meant_stream(letter)
     if stream is None:
         return may_read_unknown(actor, letter.type, [letter.producer_id])
     return access.may(actor, needed_permission(letter), stream)
@@ -366,7 +374,7 @@ def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
 
 def states_in(actor: Actor, key: str) -> dict[str, int]:
     """How many letters of a group are open, replayed and discarded."""
-    rows = _visible_totals(actor).filter(group_key=key).order_by()
+    rows = visible_totals(actor).filter(group_key=key).order_by()
     counted = dict(
         rows.values_list("state").annotate(count=Cast(Sum("letters"), BigIntegerField()))
     )

@@ -2,18 +2,25 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from catalog.models import Stream
-from governance import audit
+from governance import access, audit
 from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of
+from governance.types import Permission
+from ingest import sealing
+from ingest.models import DeadLetter
 from ingest.privacy import place_of
+from ingest.selectors import dead_letters
 from ingest.selectors.events import event_to_reveal
 from portal.kernel.actor import Actor
+from portal.kernel.errors import FieldError, InvalidError, NotPermittedError
 from portal.kernel.strict_json import pointer_part
+
+MAX_REASON: Final = 500
 
 
 def reveal_event(
@@ -37,6 +44,52 @@ def reveal_event(
         after={"event": found.id, "fields": places},
     )
     return {**clear, "portal": portal}, places
+
+
+def reveal_letter(letter: DeadLetter, *, reason: str, actor: Actor) -> tuple[Any, list[str]]:
+    """What a dead letter keeps, unsealed and with its tokens and encrypted values in clear, and where.
+
+    The pointer of what was sealed as a whole is empty; bytes that are no JSON are given as text.
+    Raises InvalidError without a reason, NotPermittedError without the grant to personal fields,
+    UnavailableError when a key is not at hand. Leaves one audit row with the reason.
+    """
+    why = reason.strip()[:MAX_REASON]
+    if not why:
+        raise InvalidError(
+            "Say why you look.", errors=[FieldError("/reason", "required", "is required")]
+        )
+    ref = dead_letters.ref_of(letter)
+    if not dead_letters.may_reveal(actor, letter):
+        raise NotPermittedError(
+            f"This needs the permission {Permission.READ_PERSONAL.value} on {ref}.",
+            code="permission_missing",
+            permission=Permission.READ_PERSONAL.value,
+            request_at=access.ask_url(ref),
+        )
+    body = bytes(letter.body)
+    text = sealing.opened(body, letter.id).decode("utf-8", "replace")
+    stream = dead_letters.meant_stream(letter)
+    document = dead_letters.parsed(text)
+    places: list[str] = []
+    if isinstance(document, dict):
+        document, places = in_clear(
+            document, stream_id=stream.pk if stream is not None else 0, event_id=letter.event_id
+        )
+    if body.startswith(sealing.MARK):
+        places.insert(0, "")
+    audit.record(
+        actor,
+        "dead_letter.personal_revealed",
+        ref,
+        summary=f"had a dead letter of {ref.key or 'no type'} in clear: {why}",
+        after={"dead_letter": str(letter.id), "fields": places, "reason": why},
+    )
+    return (text if document is None else document), places
+
+
+def has_treated(document: object) -> bool:
+    """Whether something in an event could be had in clear."""
+    return next(_made_in(document, ""), None) is not None
 
 
 def in_clear(

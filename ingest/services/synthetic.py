@@ -22,6 +22,7 @@ import httpx2
 from catalog.models import Producer, ProducerSource, Stream
 from catalog.services.producers import create_producer, permit
 from catalog.types import Enforcement, Track
+from governance.keys import ParsedKey
 from governance.models import Key
 from governance.services.keys import create_key
 from ingest.selectors.synthetic import learn, week_of
@@ -91,8 +92,14 @@ def plan_for(stream: Stream, wanted: Wanted, *, actor: Actor) -> Plan:
     return plan
 
 
-def publisher_key(streams: Sequence[Stream]) -> tuple[Key, str]:
-    """A key of the test producer `synthetic` for one run. Who may publish was asked before."""
+def publisher_key(
+    streams: Sequence[Stream],
+    *,
+    made: tuple[str, ParsedKey] | None = None,
+    lasts: timedelta = KEY_LIFE,
+) -> tuple[Key, str]:
+    """A key of the test producer `synthetic` for one run, drawn unless one is given. Who may publish
+    was asked before."""
     producer = Producer.objects.filter(name=PRODUCER).first()
     if producer is None:
         producer = create_producer(
@@ -111,7 +118,7 @@ def publisher_key(streams: Sequence[Stream]) -> tuple[Key, str]:
     glob = streams[0].name if len(streams) == 1 else "*"
     return create_key(
         actor=SYSTEM, kind="prod", name="synthetic run", holder_id=producer.pk,
-        streams_glob=glob, expires_at=clock.now() + KEY_LIFE,
+        streams_glob=glob, expires_at=clock.now() + lasts, made=made,
     )  # fmt: skip
 
 
@@ -129,19 +136,26 @@ class Run:
     misses: list[dict[str, str]] = field(default_factory=list)
     sent: int = 0
     waited: int = 0
+    at_once: int | None = None  # places a batch; None: what the rate allows
+    timeout_seconds: float = 30.0
 
     @property
     def total(self) -> int:
         return sum(maker.count for maker in self.makers)
 
     def places(self) -> Iterator[tuple[datetime, Maker, int]]:
+        if len(self.makers) == 1:  # needs not pass over what is done
+            (maker,) = self.makers
+            places = range(self.position, maker.count)
+            return ((maker.time_of(place), maker, place) for place in places)
         return islice(merged(self.makers), self.position, None)
 
     def send(self, *, tell: Callable[["Run"], None]) -> None:
         """Send all that is left. Raises PortalError when the door refuses the whole of it."""
         places = self.places()
-        size = BATCH if self.rate is None else max(1, min(BATCH, int(self.rate / 4)))
-        with httpx2.Client(base_url=self.url, timeout=30) as client:
+        usual = BATCH if self.rate is None else max(1, min(BATCH, int(self.rate / 4)))
+        size = self.at_once or usual
+        with httpx2.Client(base_url=self.url, timeout=self.timeout_seconds) as client:
             began, done = time.monotonic(), 0
             while batch := list(islice(places, size)):
                 self._await_turn(batch[-1][0], began, done)

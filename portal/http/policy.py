@@ -24,6 +24,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "stream.discover": "Whoever may know of the stream.",
     "stream.read_payload": "Whoever holds a grant to the payload.",
     "stream.read_personal": "Whoever holds a grant to the personal fields.",
+    "stream.publish": "The owner team, or whoever may publish by grant.",
     "stream.edit": "The owner team, an editor by grant, or an admin.",
     "domain.edit": "The owner team of the domain, an editor by grant, or an admin.",
     "stream.approve": "The owner team, an approver by grant, or an admin.",

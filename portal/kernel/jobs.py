@@ -19,8 +19,15 @@ def enqueue(task: str, /, **kwargs: str | int | bool | None) -> None:
     transaction.on_commit(lambda: _send(task, kwargs))
 
 
-def _send(task: str, kwargs: dict[str, str | int | bool | None]) -> None:
+def enqueue_in(seconds: float, task: str, /, **kwargs: str | int | bool | None) -> None:
+    """The same, to be done after so long; a few seconds at most, as the message waits in a worker."""
+    transaction.on_commit(lambda: _send(task, kwargs, after=seconds))
+
+
+def _send(
+    task: str, kwargs: dict[str, str | int | bool | None], after: float | None = None
+) -> None:
     try:
-        current_app.send_task(task, kwargs=kwargs, ignore_result=True, retry=False)
+        current_app.send_task(task, kwargs=kwargs, countdown=after, ignore_result=True, retry=False)
     except OperationalError:
         logger.warning("broker unreachable, the sweep will pick it up", extra={"task": task})

@@ -72,6 +72,13 @@ class Portal:
         return postgres.Server(self.data / "postgres", ports["postgres"], password).url()
 
     @property
+    def redis_url(self) -> str:
+        """Where its embedded Redis answers."""
+        ports = json.loads((self.data / "run" / "ports.json").read_text())
+        password = (self.data / "secrets" / "redis_password").read_text()
+        return f"redis://:{password}@127.0.0.1:{ports['redis']}/0"
+
+    @property
     def keyring_text(self) -> str:
         """Its privacy keys."""
         return (self.data / "secrets" / "privacy_keys").read_text().strip()

@@ -43,6 +43,7 @@ from ingest.models import (
     RepairState,
     Restore,
     StorageStream,
+    SyntheticRun,
 )
 from portal.checks import routes
 from portal.kernel import clock
@@ -70,6 +71,7 @@ ARGUMENTS = {
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
     "letter_id": str(LETTER),
     "repair_id": str(REPAIR),
+    "run_id": "0192f0a0-0000-7000-8000-000000000009",
     "group": "emVicmE",
     "seq": "1",
     "key_id": "abcdefgh",
@@ -205,6 +207,15 @@ def _send(stream: Stream, producer: Producer) -> None:
         id=REPAIR, group_keys=["zebra"], type=stream.name, stream=stream, until=now,
         steps=[{"do": "remove", "at": "/data/zebra_code"}], state=RepairState.APPLIED,
         declared_by="owner@test.example", applied_at=now, note="A zebra.",
+    )  # fmt: skip
+    plan = {"version": 1, "since": "2026-11-26T10:00:00.000000Z",
+            "until": "2026-11-26T11:00:00.000000Z",
+            "events": 1, "rate": None, "seed": 1, "broken_ratio": 0.1, "rules": ["zebra"],
+            "incidents": [], "seasonal": True, "learns": True}  # fmt: skip
+    SyntheticRun.objects.create(
+        id=ARGUMENTS["run_id"], stream=stream, plan=plan, total=1, key_id="zebra",
+        started_by="owner@test.example",
+        outcome=[{"rule": "zebra", "expected": "accepted", "seen": "accepted", "events": 1}],
     )  # fmt: skip
 
 

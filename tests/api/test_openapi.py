@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from governance.types import Permission, Role
 from portal.openapi import document
-from tests.api.conftest import NAME, Secret, addresses
+from tests.api.conftest import LETTER, NAME, Secret, addresses
 from tests.api.test_walk import CASES
 from tests.support.factories import make_grant, make_person, token_of
 
@@ -26,6 +26,7 @@ NEEDED = {
     f"/api/v1/streams/{NAME}/code": "language=typescript",
     "/api/v1/rollups/stream_counts/query": f"stream={NAME}",
     "/api/v1/grants/explain": f"resource=stream:{NAME}",
+    f"/api/v1/dead-letters/{LETTER}/reveal": "reason=case+17",
 }
 
 

@@ -44,7 +44,7 @@ def test_every_scheduled_and_enqueued_task_exists() -> None:
         match
         for path in ROOT.glob("*/**/*.py")
         if not {"tests", ".venv"} & set(path.parts) and path.name != "jobs.py"
-        for match in re.findall(r'enqueue\(\s*"([a-z_.]+)"', path.read_text())
+        for match in re.findall(r'enqueue(?:\(|_in\([a-z_]+,)\s*"([a-z_.]+)"', path.read_text())
     }
     assert scheduled
     assert scheduled | enqueued <= known

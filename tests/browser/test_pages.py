@@ -17,6 +17,7 @@ PAGES = [
     "/streams/playback.heartbeat/use/", "/streams/new/", "/import/", "/fields/", "/search/?q=order",
     "/producers/", "/producers/android-app/", "/consumers/", "/consumers/fulfilment/",
     "/domains/checkout/", "/ingest/", "/ingest/storage/", "/ingest/storage/?list=archives",
+    "/ingest/synthetic/", "/ingest/synthetic/?stream=checkout.order_placed",
     "/streams/checkout.order_placed/retention/", "/dead-letters/", "/discovered/", "/replays/",
     "/ingest/find/", "/ingest/find/?id=zzzqqq",
     "/quality/", "/experiments/",
@@ -204,3 +205,30 @@ def test_a_request_is_asked_and_granted_in_the_browser(chromium: Browser, shop: 
     assert analyst.page.locator("main .rows li").count() > 0
     for person in (analyst, boss):
         person.page.context.close()
+
+
+def test_synthetic_events_are_seen_first_then_sent(chromium: Browser, shop: Portal) -> None:
+    engineer = visitor(chromium, shop, "engineer", viewport={"width": 390, "height": 844})
+    page = engineer.page
+    engineer.open("/ingest/synthetic/")
+    stream = page.locator("#id_stream option").first.get_attribute("value")
+    page.fill("#id_events", "40")
+    page.fill("#id_rate", "100")
+    page.fill("#id_broken", "25")
+    if page.locator("#id_production").count():
+        page.check("#id_production")
+    page.click("main button:has-text('Show five')")
+    page.wait_for_selector("#preview article")
+    assert page.locator("#preview article").count() == 5
+    assert page.locator("#preview mark").count() >= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert engineer.faults == []
+    page.click("main button:has-text('Send them')")
+    page.wait_for_url(re.compile("/ingest/synthetic/[0-9a-f-]{36}/"))
+    assert stream is not None
+    assert stream in page.locator("h1").inner_text().replace("\n", "")
+    page.wait_for_selector("text=Every event came to what was expected of it.", timeout=20_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert engineer.faults == []
+    assert serious_faults(engineer) == []
+    page.context.close()

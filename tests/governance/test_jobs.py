@@ -186,3 +186,27 @@ def test_only_who_started_it_its_team_and_admins_steer_it() -> None:
     with pytest.raises(NotPermittedError):
         jobs.stop_job(job, actor=cy)
     assert jobs.stop_job(job, actor=make_actor(Role.ADMIN)).state == JobState.STOPPED
+
+
+@pytest.mark.django_db
+def test_work_that_rests_gives_its_worker_back_and_goes_behind_what_waited() -> None:
+    order: list[str] = []
+
+    def resting(job: Job) -> Step:
+        order.append(job.object_key)
+        step = count_one(job)
+        rest = job.cursor.get("rest", 0)
+        return Step(step.cursor, step.done, GOAL, "", step.is_finished, rest_seconds=rest)
+
+    job_kinds.register(KIND, resting)
+    for name in ("first", "second"):
+        jobs.start_job(KIND, ResourceRef("stream", name), actor=SYSTEM, title=name)
+    assert jobs.run_due_jobs() == 2
+    assert order == ["first", "second"] * GOAL
+
+    late = jobs.start_job(KIND, ABOUT, actor=SYSTEM, title="Rests", cursor={"rest": 3600})
+    assert jobs.run_due_jobs() == 0
+    resting_job = fresh(late)
+    assert (resting_job.state, resting_job.done) == (JobState.WAITING, 1)
+    assert resting_job.due_at is not None
+    assert jobs.stop_job(resting_job, actor=SYSTEM).state == JobState.STOPPED

@@ -38,7 +38,7 @@ MAIL = "zqdoor.Mail@canary.example"
 PHONE = "+49 151 zqdoor 778"
 CARD = "4111 zqdoor 1111 5"
 NAME = "Zqdoor Von Canary"
-TEXT = "please call zqdoor at home about her zqdoor-illness"
+TEXT = "please call zqdoor at home / über her zqdoor-illness"
 SUBJECT = "zqdoor-subject-1"
 IP = "198.51.100.213"
 DEVICE = "zqdoor-idfa-9f1"
@@ -51,12 +51,22 @@ CONTEXT = {
     "location": {"city": "Bonn", "latitude": 50.73743, "longitude": 7.098, "street": TEXT},
     "page": {
         "url": f"https://{NAME.split(maxsplit=1)[0]}:pw@shop.example/cart?mail={MAIL}#{SUBJECT}",
-        "path": "/cart", "search": f"?mail={MAIL}",
-        "referrer": f"https://mail.example/?to={MAIL}",
+        "path": "/cart", "search": f"?mail={MAIL}", "title": f"Cart of {NAME}",
+        "referrer": f"https://mail.example/?to={MAIL}", "visitor": NAME,
     },
     "referrer": {"id": "ad", "url": f"https://ads.example/?who={SUBJECT}"},
     "email": MAIL,
-    "library": {"name": "analytics.js", "version": "2"},
+    "library": {"name": "analytics.js", "version": "2", "about": {"who": NAME}},
+    # What an application adds by itself, and members that SDKs have with other things in them.
+    "loyalty": {"card": CARD}, "crmNote": TEXT, "tags": [NAME, {"phone": PHONE}],
+    "app": {"name": "Shop", "version": "2.1", "owner": NAME, "users": [MAIL]},
+    "os": NAME, "locale": TEXT, "timezone": "Europe/Berlin", "network": {"wifi": True, "ssid": NAME},
+    "campaign": {"name": "spring", "content": MAIL, "for": NAME},
+    "screen": {"width": 390, "height": {"of": PHONE}}, "active": TEXT, "channel": SUBJECT,
+}  # fmt: skip
+INTEGRATIONS = {
+    "All": False, "Mixpanel": True, "CRM": {"contact": {"email": MAIL, "phones": [PHONE]}},
+    MAIL: True, "Mailer": MAIL, "Dialer": [PHONE],
 }  # fmt: skip
 DATA = {"mail": MAIL, "phone": PHONE, "card": CARD, "name": NAME, "note": TEXT, "at": IP}
 
@@ -85,7 +95,7 @@ def call(number: int, **members: Any) -> dict[str, Any]:
     return {
         "messageId": f"call{number}", "type": "track", "event": "Unheard Of", "userId": SUBJECT,
         "anonymousId": DEVICE, "timestamp": clock.now().isoformat(), "context": CONTEXT,
-        "properties": DATA, **members,
+        "integrations": INTEGRATIONS, "properties": DATA, **members,
     }  # fmt: skip
 
 
@@ -214,7 +224,13 @@ def test_what_sdks_tell_beside_an_event_is_cut_down(world: World) -> None:
     assert [row["event_id"] for row in world.events(plain)] == ["call11"]
     (row,) = world.events(planned)
     attributes = json.loads(world.events(plain)[0]["attributes"])
+    assert json.loads(attributes["integrations"]) == {"All": False, "Mixpanel": True, "CRM": True}
     assert json.loads(attributes["context"]) == {
+        "app": {"name": "Shop", "version": "2.1"},
+        "campaign": {"name": "spring"},
+        "network": {"wifi": True},
+        "screen": {"width": 390},
+        "timezone": "Europe/Berlin",
         "device": {"model": "Pixel 9"},
         "ip": "198.51.100.0",
         "library": {"name": "analytics.js", "version": "2"},

@@ -157,16 +157,22 @@ def test_other_calls_go_to_the_producers_streams_of_their_names(
 
 @pytest.mark.parametrize("word", ["batch", "b", "import", "import/"])
 def test_items_of_a_batch_inherit_its_context_and_integrations(shop: Shop, word: str) -> None:
-    plain, own = shop.call(), shop.call(context={"app": "two", "os": "x"}, integrations={"A": True})
+    two = {"name": "two"}
+    plain, own = (
+        shop.call(),
+        shop.call(context={"app": two, "os": {"name": "x"}}, integrations={"A": True}),
+    )
     body = {
         "batch": [plain, own],
-        "context": {"app": "one", "library": {"name": "curl"}},
+        "context": {"app": {"name": "one"}, "library": {"name": "curl"}},
         "integrations": {"All": False},
     }
     assert_taken(shop.send(word, body))
     first, second = (shop.event(call["messageId"])["attributes"] for call in (plain, own))
     assert json.loads(first["context"]) == body["context"]
-    assert json.loads(second["context"]) == {"app": "two", "os": "x", "library": {"name": "curl"}}
+    assert json.loads(second["context"]) == {
+        "app": two, "os": {"name": "x"}, "library": {"name": "curl"},
+    }  # fmt: skip
     assert json.loads(first["integrations"]) == {"All": False}
     assert json.loads(second["integrations"]) == {"All": False, "A": True}
 

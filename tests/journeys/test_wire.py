@@ -5,16 +5,17 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 
-from tests.support import live
+from tests.support import canaries, live
 
 STREAM = "wire.order_placed"
 SCHEMA = {
@@ -24,6 +25,16 @@ SCHEMA = {
 }
 ONE = "application/cloudevents+json"
 MANY = "application/cloudevents-batch+json"
+FILLED = "shop.order_paid"
+FILLED_SCHEMA = {
+    "type": "object",
+    "properties": {"order": {"type": "string"}, "amount": {"type": "integer", "minimum": 0}},
+    "required": ["order", "amount"],
+}
+RULES = (
+    "schema_violation:required,out_of_window,schema_unknown,not_permitted,envelope_invalid,"
+    "id_conflict,unparsable"
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +110,72 @@ def test_nothing_that_was_sent_stands_in_a_problem_or_a_log(
         assert key not in text, log.name
 
 
+def test_personal_values_reach_no_log_no_broker_and_no_kept_answer(
+    portal: live.Portal, key: str
+) -> None:
+    """What leaves the processes while people and producers work: the log files, every command that
+    Redis is sent (the messages to the workers among them), and the answers kept for a repeat."""
+    stream = "wire.person_seen"
+    admin = {"Authorization": f"Bearer {portal.said['admin_token']}"}
+    values = ["zqwire.Mail@canary.example", "Zqwire Von Ünd/Zu", "zqwire-subject", "+49 zqwire 77"]
+    mail, name, subject, phone = values
+    data = {"order": "o", "mail": mail, "name": name, "phone": phone}
+    treated = {
+        word: {"type": "string", "x-classification": "personal", "x-privacy": how}
+        for word, how in (("mail", "tokenize"), ("name", "encrypt"), ("phone", "drop"))
+    }
+    with httpx2.Client(base_url=portal.url, headers=admin, timeout=30) as person:
+        made = person.post(
+            "/api/v1/streams",
+            json={
+                "name": stream, "classification": "sensitive", "subject_privacy": "tokenize",
+                "schema": SCHEMA | {"properties": {"order": {"type": "string"}} | treated},
+            },
+        )  # fmt: skip
+        assert made.status_code == 201, made.text
+        assert (made.json()["subject_privacy"], made.json()["minimise"]) == ("tokenize", False)
+        with canaries.watched_redis(portal.redis_url) as commands:
+            context = {"traits": data, "page": {"title": name, "url": f"https://x/?m={mail}"}}
+            call = {"type": "track", "event": "Person Seen", "userId": subject, "messageId": "m1",
+                    "context": context, "integrations": {"CRM": data}, "properties": data}  # fmt: skip
+            producer = {"Authorization": f"Bearer {key}"}
+            seen = event(type=stream, subject=subject, data=data)
+            for path, body in (
+                ("/v1/events", seen),
+                ("/v1/events", event(type=stream, subject=subject, data=data | {"order": 7})),
+                ("/v1/events", event(type="wire.unheard_of", subject=subject, data=data)),
+                ("/v1/batch", {"batch": [call], "writeKey": key}),
+            ):
+                kind = ONE if path == "/v1/events" else "application/json"
+                answer = httpx2.post(
+                    portal.url + path, content=json.dumps(body), headers=producer | {
+                        "Content-Type": kind}, timeout=30,
+                )  # fmt: skip
+                assert answer.status_code in (200, 202, 422), answer.text
+            shown = person.post(
+                "/api/v1/schemas/infer", json={"events": [data]},
+                headers={"Idempotency-Key": "infer-1"},
+            )  # fmt: skip
+            assert shown.status_code == 200, shown.text
+            clear = person.get(f"/api/v1/streams/{stream}/events/{seen['id']}/reveal")
+            assert clear.status_code in (200, 403)
+            assert person.post("/api/v1/storage/runs", json={"kind": "measure"}).status_code < 500
+            live.wait_until(
+                lambda: any("ingest.measure_storage" in said for _, said in commands), "a message"
+            )
+    assert len(commands) > 10
+    assert canaries.search(commands, values) == []
+    logs = [
+        (log.name, log.read_text("utf-8", "replace")) for log in (portal.data / "logs").iterdir()
+    ]
+    assert any(said for _, said in logs)
+    assert canaries.search(logs, values) == []
+    with psycopg.connect(portal.database_url) as link, link.cursor() as cursor:
+        kept = list(canaries.database(cursor))
+    assert canaries.search(kept, values) == []
+    assert any(place.startswith("governance_") and "answer" in place for place, _ in kept)
+
+
 def test_what_is_no_http_gets_a_problem_document_and_an_upgrade_is_declined(
     portal: live.Portal, key: str
 ) -> None:
@@ -169,6 +246,53 @@ def test_a_position_that_was_read_is_never_passed_by_a_later_commit(
         final = db.execute("SELECT tx::text::bigint, seq FROM ingest_event ORDER BY tx, seq")
         assert seen == final.fetchall()
     assert len(seen) >= accepted == 8 * (5 * 400 + 20 * 3)
+
+
+def _yesterday() -> tuple[str, ...]:
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    return "--from", (end - timedelta(days=1)).isoformat(), "--to", end.isoformat()
+
+
+def _seen(result: dict[str, Any]) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for row in result["outcome"]:
+        found[row["expected"], row["seen"]] += row["events"]
+    return found
+
+
+def test_each_event_comes_to_what_the_run_said_and_a_run_goes_on_where_it_was(
+    portal: live.Portal,
+) -> None:
+    """`manage.py load`, whose events come in over the wire as well."""
+    answer = httpx2.post(
+        portal.url + "/api/v1/streams",
+        json={"name": FILLED, "schema": FILLED_SCHEMA},
+        headers={"Authorization": f"Bearer {portal.said['admin_token']}"},
+    )
+    assert answer.status_code == 201, answer.text
+    words = ("load", "--stream", FILLED, *_yesterday(), "--events", "600", "--seed", "5",
+             "--broken", "20%", "--rules", RULES)  # fmt: skip
+    printed = portal.manage(*words, "--dry-run").splitlines()
+    said = Counter(
+        json.loads(line).get("syntheticbreaks", "valid").split()[0]
+        for line in printed
+        if line.endswith("}")
+    )
+    result = portal.manage_json(*words)
+    assert (result["misses"], result["position"], result["sent"]) == ([], 600, len(printed))
+    seen = _seen(result)
+    assert all(expected == found for expected, found in seen), seen
+    assert seen["schema_violation", "schema_violation"] == said["schema_violation:required"] > 5
+    assert len(seen) == 8
+    stored = portal.get(f"/api/v1/streams/{FILLED}/events?limit=1")["items"][0]
+    assert json.dumps(stored).count("synthetic")
+
+    # Gone on with from a place that a cut run named: what was sent before is known already.
+    part = _seen(portal.manage_json(*words[:-4], "--seed", "6", "--position", "500"))
+    assert part == Counter({("accepted", "accepted"): 100})
+    part = _seen(portal.manage_json(*words[:-4], "--seed", "6"))
+    assert part["accepted", "duplicate"] == 100
+    assert part["accepted", "accepted"] == 500
 
 
 def test_the_accounts_add_up_for_every_stream_and_minute(portal: live.Portal) -> None:

@@ -1,0 +1,74 @@
+"""The versions of the privacy keys with how far a renewal has come. No key is ever shown."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from governance.models import Job, PrivacyKey
+from governance.privacy import keys
+from portal.kernel.actor import Actor
+from portal.kernel.errors import NotPermittedError
+
+KIND: Final = "privacy_keys"
+COUNTED: Final = 10_000
+MOST_VERSIONS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVersion:
+    """One version of the key-encryption key. `wraps` data keys, counted up to COUNTED."""
+
+    version: int
+    wraps: int
+    is_current: bool
+    is_at_hand: bool
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.wraps >= COUNTED
+
+    @property
+    def state(self) -> str:
+        if not self.is_at_hand:
+            return "missing"
+        if self.is_current:
+            return "in use"
+        return "leaving" if self.wraps else "unused"
+
+
+def key_versions(actor: Actor) -> list[KeyVersion]:
+    """The versions at hand and those that data keys need, the newest first; admins only."""
+    if not actor.is_admin:
+        raise NotPermittedError("Privacy keys are kept by admins.", code="not_admin")
+    ring = keys.ring()
+    versions = set(ring.versions) | set(_needed())
+    return [
+        KeyVersion(
+            version,
+            PrivacyKey.objects.filter(version=version, wrapped__isnull=False)
+            .order_by()[:COUNTED]
+            .count(),
+            is_current=version == ring.current,
+            is_at_hand=version in ring.versions,
+        )
+        for version in sorted(versions, reverse=True)[:MOST_VERSIONS]
+    ]
+
+
+def rotation(actor: Actor) -> Job | None:
+    """The newest renewal; None before the first one, and for others than admins."""
+    if not actor.is_admin:
+        return None
+    return Job.objects.filter(kind=KIND).order_by("-created_at").first()
+
+
+def _needed() -> list[int]:
+    """Versions that data keys are wrapped by: one step of the index a version."""
+    found: list[int] = []
+    rows = PrivacyKey.objects.filter(wrapped__isnull=False).order_by("version")
+    while len(found) < MOST_VERSIONS:
+        above = rows.filter(version__gt=found[-1] if found else 0)
+        version = above.values_list("version", flat=True).first()
+        if version is None:
+            break
+        found.append(version)
+    return found
