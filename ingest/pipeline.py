@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
-import orjson
 
 from governance.privacy import keys
 from ingest import admission, privacy, routes, rows

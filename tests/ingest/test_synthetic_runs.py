@@ -26,8 +26,8 @@ from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError, NotPermittedError
 from tests.ingest.conftest import World
-from tests.support.serving import served
 from tests.support.factories import make_grant, make_person, make_team
+from tests.support.serving import served
 
 NOW = clock.now().replace(microsecond=0)
 HOUR = timedelta(hours=1)
