@@ -25,4 +25,4 @@ ENV PATH=/venv/bin:$PATH \
 RUN mkdir -p /var/lib/portal && chown portal /var/lib/portal
 USER portal
 EXPOSE 8000
-CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--loop", "uvloop", "--http", "portal.http.server:Protocol", "--ws", "none", "--log-level", "warning", "--no-server-header", "--no-access-log", "--timeout-graceful-shutdown", "10"]
+CMD ["uvicorn", "portal.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--loop", "portal.http.loop:Loop", "--http", "portal.http.server:Protocol", "--ws", "none", "--log-level", "warning", "--no-server-header", "--no-access-log", "--timeout-graceful-shutdown", "10"]

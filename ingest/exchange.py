@@ -61,6 +61,16 @@ def store(
     `accounts` are the parameters of `add_to_accounts.sql`; whole numbers and times in ISO 8601.
     Raises psycopg's errors when nothing was stored, and UnknownOutcomeError.
     """
+    connection.wait(begin(connection, copy, packed, accounts), _PATIENCE)
+
+
+def begin(
+    connection: Connection,
+    copy: str,
+    packed: Sequence[bytes],
+    accounts: Mapping[str, Sequence[object]],
+) -> PQGen[None]:
+    """As `store`, in the steps of psycopg's generators: it yields what it waits for."""
     if is_pooled():  # what was prepared is on some connection of the proxy
         account = _PARAMETER.sub(lambda m: f"{_array(accounts[m[1]])}::{m[2]}", _STATEMENT)
     else:
@@ -68,7 +78,7 @@ def store(
         account = f"EXECUTE {_NAME} ({arrays})"
     statements = f"{copy}; {account}".encode()
     data = b"".join((rows.HEADER, *packed, rows.TRAILER))
-    connection.wait(_exchange(connection.pgconn, statements, data), _PATIENCE)
+    return _exchange(connection.pgconn, statements, data)
 
 
 def _array(values: Iterable[object]) -> str:
@@ -83,7 +93,9 @@ def _exchange(server: pq.abc.PGconn, statements: bytes, data: bytes) -> PQGen[No
         raise _error(begun)
     try:
         for start in range(0, len(data), _PIECE_BYTES):
-            yield from generators.copy_to(server, data[start : start + _PIECE_BYTES])
+            yield from generators.copy_to(
+                server, data[start : start + _PIECE_BYTES], start + _PIECE_BYTES < len(data)
+            )
         yield from _end(server)
         ended = yield from generators.fetch_many(server)
     except psycopg.OperationalError as error:

@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from governance.privacy import keys
-from ingest import exchange, privacy, rows, sealing
+from ingest import privacy, rows, sealing
 from ingest.connection import Connection
 from ingest.deprecations import Use
 from ingest.times import moment_of
@@ -54,7 +54,7 @@ _EVENT_COLUMNS: Final = (
     "stream_id, track, occurred_at, event_id, received_at, producer_id, version, subject, source,"
     " attributes, data, data_base64, extra, content_hash, marks"
 )
-_COPY_EVENTS: Final = f"COPY ingest_event ({_EVENT_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+COPY_EVENTS: Final = f"COPY ingest_event ({_EVENT_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _COPY_STAGE: Final = f"COPY ingest_stage ({_EVENT_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _COPY_DEAD_LETTERS: Final = (
     "COPY ingest_dead_letter (id, received_at, stream_id, producer_id, type, event_id, occurred_at,"
@@ -117,6 +117,7 @@ class Submission(msgspec.Struct):
     is_replay: bool = False
     new_sources: frozenset[str] = frozenset()
     queued_us: int = 0  # when it was judged and given to the writer
+    is_known: bool = False  # an identity of its group was stored before
     waiter: "Waiter | None" = None
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -161,7 +162,7 @@ def write_group(
     if fresh:
         if optimistic:
             failpoint("ingest.before_copy")
-            _copy(connection, _COPY_EVENTS, [item.packed for item in fresh])
+            _copy(connection, COPY_EVENTS, [item.packed for item in fresh])
             failpoint("ingest.after_copy")
         else:
             stored.update(_insert(connection, fresh))
@@ -439,24 +440,24 @@ def _add_to_accounts(connection: Connection, group: Sequence[Submission]) -> Non
         )
 
 
-def store_plain(connection: Connection, group: Sequence[Submission]) -> bool:
-    """Store and commit a group that holds nothing but plain events that differ; False: it is not
-    such a group, and nothing was done. Raises like `exchange.store`."""
+def plain_rows(
+    group: Sequence[Submission],
+) -> tuple[list[bytes], dict[str, list[Any]]] | None:
+    """The rows and accounts of a group that holds nothing but plain events that differ, as
+    `exchange.store` takes them; None: it is not such a group."""
     items: list[Item] = []
     for submission in group:
         if submission.is_rehearsal or submission.is_replay or submission.new_sources:
-            return False
+            return None
         items += submission.items
     # What waits in an item for the ledger, the dead letters or the uses goes the long way.
     if not all(item.packed and not item.uses_ledger and not item.uses for item in items):
-        return False
+        return None
     by_key = {_sort_key(item): item.packed for item in items}
     if len(by_key) < len(items):
-        return False
+        return None
     accounts, _ = _counted(group)
-    packed = [by_key[key] for key in sorted(by_key)]
-    exchange.store(connection, _COPY_EVENTS, packed, _columns(accounts))
-    return True
+    return [by_key[key] for key in sorted(by_key)], _columns(accounts)
 
 
 def _add_deprecated_uses(connection: Connection, group: Sequence[Submission]) -> None:

@@ -1,8 +1,9 @@
 """The writer: requests of one process share transactions, and are answered after their commit.
 
 1. A request hands over its events as one submission, which is never split over transactions.
-2. One thread takes whatever has queued while the previous commit ran, up to 2,000 rows (a larger
-   submission stands alone). There is no timer: an idle writer starts at once.
+2. What has queued while the previous commit ran is the next group, up to 2,000 rows (a larger
+   submission stands alone). There is no timer: an idle writer starts at once. A web process writes
+   plain groups from its event loop (`ingest.loop_writer`), all else in one thread.
 3. What a group writes stands in `ingest.group`. First it is tried on the hope that no identity is
    stored yet; on a unique violation it is done again the long way.
 4. Only after COMMIT are the submissions finished. When the outcome of a commit is not known, they
@@ -26,15 +27,15 @@ from psycopg import errors as pg
 
 from ingest import exchange, partitions
 from ingest.connection import Connection, connect
-from ingest.group import Submission, Waiter, store_plain, write_group
+from ingest.group import COPY_EVENTS, Submission, Waiter, plain_rows, write_group
 from ingest.latencies import close_latencies, latencies
+from ingest.loop_writer import LoopWriter, take_group
 from ingest.times import moment_of
 from portal.kernel.errors import BadRequestError, PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint, is_armed
 
 logger = logging.getLogger(__name__)
 
-MAX_GROUP_ROWS: Final = 2000
 _DAY_US: Final = 86_400_000_000
 _MAX_TRIES: Final = 3
 # Above this share of groups with a conflict the optimistic COPY costs more than it saves.
@@ -43,7 +44,7 @@ _CONFLICT_MEMORY: Final = 0.1
 
 
 class Writer:
-    """The thread that writes for one process. Submit from any thread or event loop."""
+    """What writes for one process. Submit from any thread or event loop."""
 
     def __init__(self, *, max_queued_events: int) -> None:
         self._max_queued = max_queued_events
@@ -53,6 +54,7 @@ class Writer:
         self._closed = False
         self._connection: Connection | None = None
         self._conflicts = 0.0
+        self._loop_writers: dict[asyncio.AbstractEventLoop, LoopWriter] = {}
         self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
         self._thread.start()
 
@@ -82,20 +84,74 @@ class Writer:
         await future
 
     def enqueue(self, submission: Submission) -> None:
-        """Queue what has a waiter. Raises UnavailableError when too much waits already."""
+        """Queue what has a waiter; from its loop, if it has one. Raises UnavailableError when too
+        much waits already."""
         submission.queued_us = time.time_ns() // 1000
+        loop = submission.loop
         with self._ready:
             if self._closed or self._queued > self._max_queued:
                 raise UnavailableError(
                     "The portal has more to write than it can hold.",
                     retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
                 )
-            self._queue.append(submission)
             self._queued += len(submission.items)
-            self._ready.notify()
+            if loop is None:
+                self._queue.append(submission)
+                self._ready.notify()
+        if loop is not None:
+            self._loop_writer(loop).add(submission)
+
+    def _loop_writer(self, loop: asyncio.AbstractEventLoop) -> LoopWriter:
+        found = self._loop_writers.get(loop)
+        if found is None:
+            for other in [each for each in list(self._loop_writers) if each.is_closed()]:
+                self._loop_writers.pop(other).close()
+            found = self._loop_writers[loop] = LoopWriter(loop, self)
+        return found
+
+    @property
+    def hopes(self) -> bool:
+        """Whether conflicts are rare enough for the hope that no identity is stored yet."""
+        return self._conflicts < _CONFLICT_BOUND
+
+    def note_conflict(self, had_conflict: bool) -> None:
+        self._conflicts += _CONFLICT_MEMORY * (had_conflict - self._conflicts)
+
+    def take_over(self, group: Sequence[Submission]) -> None:
+        """Write in the thread what was queued in a loop."""
+        with self._ready:
+            is_closed = self._closed
+            if not is_closed:
+                self._queue.extend(group)
+                self._ready.notify()
+        if is_closed:
+            self.settle(group, _unavailable())
+
+    def settle(self, group: Sequence[Submission], error: PortalError | None) -> None:
+        """The group has ended: count it off, wake its waiters."""
+        with self._ready:
+            self._queued -= sum(len(submission.items) for submission in group)
+        _finish(group, error)
+
+    def unknown(self, error: psycopg.Error) -> PortalError:
+        logger.warning("ingest could not write: %s", type(error).__name__)
+        return _unavailable()
+
+    async def drain(self) -> None:
+        """Wait until the running loop has nothing to write, and let its connection go."""
+        found = self._loop_writers.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            while not found.is_idle:
+                await asyncio.sleep(0.01)
+            found.close()
 
     def close(self) -> None:
-        """Write what is queued, then end the thread and its connection."""
+        """Write what is queued, then end the thread and the connections."""
+        for loop, loop_writer in list(self._loop_writers.items()):
+            try:
+                loop.call_soon_threadsafe(loop_writer.close)
+            except RuntimeError:  # the loop has ended
+                loop_writer.close()
         with self._ready:
             self._closed = True
             self._ready.notify()
@@ -106,9 +162,7 @@ class Writer:
             began_ns = time.time_ns()
             error = self._write(group)
             ended_ns = time.time_ns()
-            with self._ready:
-                self._queued -= sum(len(submission.items) for submission in group)
-            _finish(group, error)
+            self.settle(group, error)
             if error is None:
                 latencies().note(group, began_ns, ended_ns)
         self._drop_connection()
@@ -118,18 +172,7 @@ class Writer:
         with self._ready:
             while not self._queue and not self._closed:
                 self._ready.wait()
-            group: list[Submission] = []
-            size = 0
-            while self._queue:
-                upcoming = self._queue[0]
-                alone = upcoming.is_rehearsal
-                if group and (alone or size + len(upcoming.items) > MAX_GROUP_ROWS):
-                    break
-                group.append(self._queue.popleft())
-                size += len(upcoming.items)
-                if alone:
-                    break
-            return group
+            return take_group(self._queue)
 
     def _write(self, group: list[Submission], *, is_again: bool = False) -> PortalError | None:
         """Bring a group to its commit; the error that its submissions end with, or None."""
@@ -137,11 +180,7 @@ class Writer:
             self._write_with_retries(group, is_again=is_again)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._drop_connection()
-            logger.warning("ingest could not write: %s", type(error).__name__)
-            return UnavailableError(
-                "The database does not answer just now. Send the same events again.",
-                retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
-            )
+            return self.unknown(error)
         except UnavailableError as error:  # the vault's key of the dead letters is not at hand
             self._roll_back()
             if len(group) > 1:
@@ -172,7 +211,9 @@ class Writer:
                 _finish([submission], error)
 
     def _write_with_retries(self, group: list[Submission], *, is_again: bool) -> None:
-        optimistic = self._conflicts < _CONFLICT_BOUND and not group[0].is_rehearsal
+        optimistic = self.hopes and not any(
+            submission.is_rehearsal or submission.is_known for submission in group
+        )
         tries = 0
         while True:
             tries += 1
@@ -181,7 +222,7 @@ class Writer:
                 is_again = is_again or tries > 1
                 # Faults that a test has armed strike between the statements of the long way.
                 hopes = optimistic and not is_again and not is_armed()
-                is_stored = hopes and store_plain(connection, group)
+                is_stored = hopes and _store_plain(connection, group)
                 had_conflict = not is_stored and write_group(
                     connection, group, optimistic=optimistic, is_again=is_again
                 )
@@ -218,7 +259,7 @@ class Writer:
                 failpoint("ingest.before_commit")
                 connection.commit()
                 failpoint("ingest.after_commit")
-            self._conflicts += _CONFLICT_MEMORY * (had_conflict - self._conflicts)
+            self.note_conflict(had_conflict)
             return
 
     def _connected(self) -> Connection:
@@ -240,6 +281,15 @@ class Writer:
             self._connection = None
 
 
+def _store_plain(connection: Connection, group: Sequence[Submission]) -> bool:
+    """Store and commit a group in one exchange; False: it is none for that, and nothing was done."""
+    plain = plain_rows(group)
+    if plain is None:
+        return False
+    exchange.store(connection, COPY_EVENTS, *plain)
+    return True
+
+
 def _make_missing_partitions(group: Sequence[Submission]) -> None:
     """Make the days that a group needs: an import reaches far back, or the daily task was late."""
     days: dict[str, set[int]] = {parent: set() for parent in partitions.PARENTS}
@@ -252,6 +302,13 @@ def _make_missing_partitions(group: Sequence[Submission]) -> None:
         for parent, numbers in days.items():
             wanted = [moment_of(number * _DAY_US).date() for number in sorted(numbers)]
             partitions.make_days(connection, [parent], wanted)
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        "The database does not answer just now. Send the same events again.",
+        retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
+    )
 
 
 def _finish(group: Sequence[Submission], error: PortalError | None) -> None:
@@ -268,7 +325,11 @@ def _finish(group: Sequence[Submission], error: PortalError | None) -> None:
                 waiter.set_exception(error)
         elif waiter is not None and submission.loop is not None:
             by_loop.setdefault(submission.loop, []).append(waiter)
+    here = asyncio._get_running_loop()
     for loop, waiters in by_loop.items():
+        if loop is here:
+            _wake(waiters, error)
+            continue
         try:
             loop.call_soon_threadsafe(_wake, waiters, error)
         except RuntimeError:
@@ -299,6 +360,13 @@ def writer() -> Writer:
                 found = Writer(max_queued_events=settings.INGEST_QUEUE_EVENTS)
                 _writers[os.getpid()] = found
     return found
+
+
+async def drain_writer() -> None:
+    """Wait until what the running loop has taken in is written."""
+    found = _writers.get(os.getpid())
+    if found is not None:
+        await found.drain()
 
 
 def close_writer() -> None:

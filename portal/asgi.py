@@ -23,7 +23,7 @@ _django = get_asgi_application()
 from ingest import asgi as ingest_road  # after django.setup()
 from ingest import express
 from ingest.settling import stop_settling
-from ingest.store import close_writer
+from ingest.store import close_writer, drain_writer
 from portal.http.body_limit import limit_body
 from portal.http.server import Protocol
 from portal.kernel import tracing
@@ -60,7 +60,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
         if message["type"] == "lifespan.shutdown":
-            await asyncio.to_thread(close_writer)  # what was taken in is written first
+            await drain_writer()  # what was taken in is written first
+            await asyncio.to_thread(close_writer)
             await asyncio.to_thread(stop_settling)
             await asyncio.to_thread(tracing.stop)
         await send({"type": f"{message['type']}.complete"})

@@ -3,13 +3,15 @@
 -- the horizon, so that nothing that commits later can lie before what is read), batch int.
 -- A row: read (events in this batch), tx and seq (position of the last one; null when none),
 -- windows (touched), newest (object: time of the newest event by stream).
--- Index: ingest_event_tx (BRIN over tx::text::bigint); last_tx keeps the scan short however much
--- is still to be read. The caller holds the reader's offset row.
+-- Index: that over (stream_id, tx, seq), stream by stream, while streams are few; with thousands
+-- ingest_event_tx (BRIN over tx::text::bigint). So the span is said in both forms; last_tx keeps the
+-- scan short however much is still to be read. The caller holds the reader's offset row.
 WITH batch AS MATERIALIZED (
     SELECT stream_id, occurred_at, tx, seq
     FROM ingest_event
     WHERE tx::text::bigint BETWEEN %(tx)s AND %(last_tx)s
-      AND (tx, seq) > (%(tx)s::text::xid8, %(seq)s)
+      AND tx >= %(tx)s::text::xid8 AND tx <= %(last_tx)s::text::xid8
+      AND (tx > %(tx)s::text::xid8 OR seq > %(seq)s)
     ORDER BY tx, seq
     LIMIT %(batch)s
 ), counted AS (

@@ -150,7 +150,7 @@ def _processes(
     python = sys.executable
     web = [
         python, "-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1",
-        "--port", str(options.port), "--workers", "2", "--loop", "uvloop",
+        "--port", str(options.port), "--workers", "2", "--loop", "portal.http.loop:Loop",
         "--http", "portal.http.server:Protocol", "--ws", "none",
         "--no-server-header", "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "10",

@@ -103,7 +103,7 @@ def kill_blocked_reader() -> bool:
         for _ in range(100):
             killed = raw.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO analytics_stream%'"
+                " WHERE wait_event_type = 'Lock' AND query LIKE '%Count a batch of events%'"
                 " AND datname = current_database()"
             ).fetchall()
             if killed:
