@@ -228,7 +228,7 @@ def _copy(size: int, seconds: float) -> float:
     """
     import psycopg
 
-    from ingest.rows import HEADER, TRAILER
+    from ingest.log.rows import HEADER, TRAILER
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
         raw.execute("DROP TABLE IF EXISTS bench_event")

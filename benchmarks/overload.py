@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.gate import Load
+    from ingest.doors.gate import Load
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -310,8 +310,8 @@ def _loads() -> list["Load"]:
     """What the web processes say of themselves."""
     import redis
 
-    from ingest.gate import parse_load
-    from ingest.shared_buckets import LOAD
+    from ingest.doors.gate import parse_load
+    from ingest.doors.shared_buckets import LOAD
 
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         found = [parse_load(text) for text in client.hvals(LOAD)]
@@ -551,9 +551,9 @@ def _micro() -> dict[str, float]:
     import django
 
     django.setup()
-    from ingest.admission import Publisher
-    from ingest.gate import gate
-    from ingest.limits import quotas
+    from ingest.doors.gate import gate
+    from ingest.doors.limits import quotas
+    from ingest.judging.admission import Publisher
 
     publisher = Publisher(
         1, "p", None, "abcdefgh", frozenset(), (), re.compile("x"), frozenset(), set(), 10**9,

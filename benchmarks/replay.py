@@ -121,8 +121,8 @@ def _stream() -> tuple[Any, Any]:
 def _fill(shop: Any, stream: Any, events: int) -> int:
     """Orders through ingest, evenly over just under seven days; gives bytes of data an event."""
     from catalog.services.producers import create_producer
-    from ingest.admission import publisher_of
-    from ingest.pipeline import accept_events
+    from ingest.judging.admission import publisher_of
+    from ingest.judging.pipeline import accept_events
     from portal.demo.fields import data
     from portal.kernel.actor import SYSTEM
 

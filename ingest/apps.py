@@ -11,7 +11,7 @@ class IngestConfig(AppConfig):
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
-        from ingest import door_segment  # noqa: PLC0415
+        from ingest.doors import door_segment  # noqa: PLC0415
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
         from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415

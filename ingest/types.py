@@ -61,7 +61,7 @@ class Envelope(msgspec.Struct, gc=False):
 
     Once `is_treated`, the fields hold what privacy left of the event, and `raw` is not to be kept;
     `kept` is then what a dead letter keeps, where that isn't made of the fields. `came_treated`:
-    it was read from a dead letter that had been treated (`ingest.privacy`).
+    it was read from a dead letter that had been treated (`ingest.privacy.treating`).
     """
 
     raw: bytes
@@ -79,7 +79,7 @@ class Envelope(msgspec.Struct, gc=False):
     data_bytes: bytes | None = None
     reason: Reason | None = None
     errors: tuple[FieldError, ...] = ()
-    head: Any = None  # the ingest.heads.Head that was found for it
+    head: Any = None  # the ingest.judging.heads.Head that was found for it
     content: bytes | None = None  # its data as stored and compared, when that is known already
     is_treated: bool = False
     came_treated: bool = False

@@ -2,13 +2,12 @@
 
 from django.urls import path, re_path
 
-from ingest import (
-    views_events,
+from ingest.doors import views_events, views_segment
+from ingest.pages import (
     views_letters,
     views_limits,
     views_pages,
     views_privacy,
-    views_segment,
     views_storage,
     views_synthetic,
 )

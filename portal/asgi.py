@@ -20,10 +20,10 @@ _SWITCH_SECONDS: Final = 0.0005
 
 _django = get_asgi_application()
 
-from ingest import asgi as ingest_road  # after django.setup()
-from ingest import express
-from ingest.settling import stop_settling
-from ingest.store import close_writer, drain_writer
+from ingest.doors import asgi as ingest_road  # after django.setup()
+from ingest.doors import express
+from ingest.doors.settling import stop_settling
+from ingest.log.store import close_writer, drain_writer
 from portal.http.body_limit import limit_body
 from portal.http.server import Protocol
 from portal.kernel import tracing

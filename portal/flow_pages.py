@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from catalog.models import Stream
-from ingest.latencies import Measure
+from ingest.log.latencies import Measure
 from ingest.selectors import funnel, latencies
 from ingest.selectors.funnel import UNTOLD, Funnel, Refused
 from ingest.selectors.latencies import Percentiles

@@ -8,7 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from ingest import partitions
+from ingest.log import partitions
 from portal.http.operations import operation
 from portal.http.policy import declare
 from portal.kernel import clock

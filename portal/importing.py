@@ -12,8 +12,8 @@ from catalog.exchange.plans import Action
 from catalog.models import Producer
 from catalog.services.imports import Imported, import_stream
 from catalog.services.producers import create_producer
-from ingest.admission import directory, publisher_of
-from ingest.pipeline import accept_events
+from ingest.judging.admission import directory, publisher_of
+from ingest.judging.pipeline import accept_events
 from portal.kernel.actor import Actor
 from portal.kernel.errors import PortalError, sentence
 

@@ -30,10 +30,10 @@ from governance.api.base import ApiView
 from governance.models import AccessRequest
 from governance.selectors import audit_log
 from governance.selectors.key_uses import refusals_ever
-from ingest.gate import parse_load
-from ingest.latencies import Measure
+from ingest.doors.gate import parse_load
+from ingest.doors.shared_buckets import LOAD
+from ingest.log.latencies import Measure
 from ingest.selectors import funnel, health, latencies, storage
-from ingest.shared_buckets import LOAD
 from ingest.types import Reason
 from portal.http.operations import operation
 from portal.kernel import clock, log_buckets, sql

@@ -18,7 +18,7 @@ from catalog.types import Enforcement, LadderMode
 from governance import access
 from governance.middleware import request_actor
 from governance.types import Permission
-from ingest.deprecations import FIELD, VERSION
+from ingest.judging.deprecations import FIELD, VERSION
 from ingest.selectors.deprecated_uses import uses_of_stream
 from ingest.selectors.enforcement import ladder_of, moves_of
 from portal.http import words

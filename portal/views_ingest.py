@@ -8,9 +8,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from governance.middleware import request_actor
-from ingest.latencies import Measure
+from ingest.log.latencies import Measure
+from ingest.pages.views_letters import newest_of
 from ingest.selectors import dead_letters, health, latencies
-from ingest.views_letters import newest_of
 from portal.http import words
 from portal.http.policy import declare
 from quality.drawing import story_charts

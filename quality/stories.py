@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from catalog.models import SchemaVersion
-from ingest.alive import letters_alive_since
+from ingest.log.alive import letters_alive_since
 from ingest.models import DeadLetter
 from ingest.selectors import health
 from portal.http import words

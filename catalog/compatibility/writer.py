@@ -1,7 +1,7 @@
 """Where the writer's form of a document closes: decided once, statically, for proofs and for ingest.
 
 Under `reader_writer` the portal sets aside what an event carries beyond the writer's form, so both
-sides must mean the same by it. `ingest.drift` splits events by this plan, the engine compares by it:
+sides must mean the same by it. `ingest.judging.drift` splits events by this plan, the engine compares by it:
 
 1. A **start** is the set of schemas that describe one value: the root; for a property or item all
    schemas that any schema in place there gives it, alternatives and conditions included.

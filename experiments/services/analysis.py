@@ -29,7 +29,7 @@ from experiments.selectors.experiments import measures_of, streams_of
 from experiments.stats.sample_ratio import srm
 from experiments.types import State
 from experiments.verdicts import facts_of, verdict_of
-from ingest.alive import FieldLives, alive_since, sample_at
+from ingest.log.alive import FieldLives, alive_since, sample_at
 from portal.kernel import clock, sql
 from quality.models import Check
 

@@ -12,8 +12,8 @@ from catalog.types import Enforcement, LadderMode
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
-from ingest.deprecations import FIELD, VERSION
-from ingest.privacy import REMOVED
+from ingest.judging.deprecations import FIELD, VERSION
+from ingest.privacy.treating import REMOVED
 from ingest.selectors import deprecated_uses
 from ingest.selectors.enforcement import Ladder, ladder_of, moves_of
 from portal.http import bodies, parameters

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
-from ingest.latencies import Measure
+from ingest.log.latencies import Measure
 from ingest.selectors import finder, health, latencies
 from ingest.selectors.funnel import Funnel
 from ingest.selectors.latencies import Percentiles

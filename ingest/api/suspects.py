@@ -10,9 +10,9 @@ from catalog.selectors.streams import get_stream
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
-from ingest.field_plan import STRICTNESS
 from ingest.models import PrivacySuggestion
 from ingest.models.privacy import SuggestionState
+from ingest.privacy.field_plan import STRICTNESS
 from ingest.selectors.suspects import get_suggestion, suggestions_of
 from ingest.services.suspects import KEEP, accept_suggestion, dismiss_suggestion
 from portal.http import bodies, parameters

@@ -12,13 +12,13 @@ from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
 from governance.models import Job
-from ingest.breaking import RULES
 from ingest.models import SyntheticRun
 from ingest.selectors.synthetic_runs import get_run, jobs_of_runs, visible_runs
 from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import MAX_AHEAD, MAX_EVENTS, MAX_INCIDENTS, start_run
-from ingest.synthetic import read_incident
-from ingest.synthetic_plans import PlanBody
+from ingest.synthetic.breaking import RULES
+from ingest.synthetic.making import read_incident
+from ingest.synthetic.plans import PlanBody
 from portal.http import bodies, parameters
 from portal.http.bodies import Body
 from portal.http.conditional import etag

@@ -1,6 +1,6 @@
 """The partitioned tables of the event log.
 
-Leaves are made by `ingest.partitions`, never here. The statements are written out because history
+Leaves are made by `ingest.log.partitions`, never here. The statements are written out because history
 must not follow a file that changes.
 """
 

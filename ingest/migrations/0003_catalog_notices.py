@@ -1,4 +1,4 @@
-"""Triggers that tell ingest's caches of a change in what they hold (see `ingest.admission`)."""
+"""Triggers that tell ingest's caches of a change in what they hold (see `ingest.judging.admission`)."""
 
 from typing import ClassVar
 

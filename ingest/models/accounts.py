@@ -91,7 +91,7 @@ class RefusalMinute(models.Model):
 
 class LatencyMinute(models.Model):
     """One bucket of a histogram (`portal.kernel.log_buckets`) of one stream (0: of everything), measure
-    (`ingest.latencies`) and minute; by hour, then by day, as it gets older."""
+    (`ingest.log.latencies`) and minute; by hour, then by day, as it gets older."""
 
     pk = models.CompositePrimaryKey("stream_id", "measure", "minute", "bucket")
     stream_id = models.BigIntegerField()

@@ -6,7 +6,7 @@ from django.db import models
 class Event(models.Model):
     """One accepted event. Identity (stream, occurred_at, event_id); position (tx, seq).
 
-    Written only by `ingest.group`. `track` is 0 for production, 1 for experimental. `marks` are
+    Written only by `ingest.log.group`. `track` is 0 for production, 1 for experimental. `marks` are
     bit flags of `ingest.types.Mark`.
     """
 

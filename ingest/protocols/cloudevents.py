@@ -15,7 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from ingest import heads, rows
+from ingest.judging import heads
+from ingest.log import rows
 from ingest.times import TimeError, parse_us
 from ingest.types import MAX_EVENTS, Envelope, Reason
 from portal.kernel import strict_json

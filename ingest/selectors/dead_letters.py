@@ -21,10 +21,10 @@ from django.db.models.functions import Cast
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
 from governance.types import Permission, ResourceRef
-from ingest import sealing
-from ingest.alive import letters_alive_since
-from ingest.group import VERSION_MARK
+from ingest.log.alive import letters_alive_since
+from ingest.log.group import VERSION_MARK
 from ingest.models import DeadLetter, LetterCount, LetterGroup, LetterTotal
+from ingest.privacy import sealing
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError

@@ -7,7 +7,7 @@ from typing import Any, Final
 from catalog.impact import OldUse
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
-from ingest.deprecations import FIELD, VERSION
+from ingest.judging.deprecations import FIELD, VERSION
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 

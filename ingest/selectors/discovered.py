@@ -14,9 +14,9 @@ from catalog.models import Producer, Stream, StreamAlias
 from catalog.samples import Discovered, DiscoveredType
 from governance import audit
 from governance.types import ResourceRef
-from ingest import sealing
-from ingest.alive import letters_alive_since
+from ingest.log.alive import letters_alive_since
 from ingest.models import DeadLetter, DiscoveredStream
+from ingest.privacy import sealing
 from ingest.selectors import dead_letters
 from portal.kernel import strict_json
 from portal.kernel.actor import Actor

@@ -11,8 +11,8 @@ from catalog.models import EnforcementRule, Stream
 from catalog.services.enforcement import ADVANCED, MOVED, next_rung, rule_of
 from catalog.types import Enforcement, LadderMode
 from governance.models import AuditEntry
-from ingest import ladder
-from ingest.ladder import Day, Standing, Terms
+from ingest.judging import ladder
+from ingest.judging.ladder import Day, Standing, Terms
 from portal.http import words
 from portal.kernel import clock, sql
 

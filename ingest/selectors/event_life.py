@@ -2,7 +2,7 @@
 
 Sent → received → judged → committed → readable → delivered; of one that was a dead letter first,
 refused → put right → replayed between. What nobody measures says so: judgement is measured for the
-stream (`ingest.latencies`), not for each event, and delivery is to come.
+stream (`ingest.log.latencies`), not for each event, and delivery is to come.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from catalog.models import Stream
-from ingest.latencies import Measure
+from ingest.log.latencies import Measure
 from ingest.models import DeadLetter, Repair, RepairKind
 from ingest.selectors import latencies
 from ingest.selectors.dead_letters import SENTENCES

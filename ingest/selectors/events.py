@@ -17,7 +17,7 @@ from catalog.classified import MASK, PERSONAL, is_personal, mask
 from catalog.models import Producer, Stream
 from governance import access, audit
 from governance.types import Permission
-from ingest.alive import FieldLives, alive_since
+from ingest.log.alive import FieldLives, alive_since
 from ingest.models import Event, Restore, RestoredEvent
 from ingest.protocols.segment import SKEW
 from ingest.types import Mark

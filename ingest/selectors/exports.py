@@ -14,8 +14,8 @@ from django.db.models import Q
 
 from governance import access, audit
 from governance.types import Permission
-from ingest import sealing
 from ingest.models import DeadLetter
+from ingest.privacy import sealing
 from ingest.selectors import dead_letters
 from portal.kernel import rfc3339
 from portal.kernel.actor import Actor

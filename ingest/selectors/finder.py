@@ -18,7 +18,7 @@ from psycopg.errors import QueryCanceled
 from catalog.models import Stream
 from governance import access
 from governance.types import Permission
-from ingest.alive import alive_since
+from ingest.log.alive import alive_since
 from ingest.models import DeadLetter, Event
 from ingest.selectors.dead_letters import visible_dead_letters
 from ingest.times import moment_of, us_of_uuid7

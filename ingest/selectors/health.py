@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 
 from catalog.models import Producer, Stream
 from catalog.selectors.streams import visible_streams
-from ingest.alive import letters_alive_since
+from ingest.log.alive import letters_alive_since
 from ingest.models import DiscoveredStream, IngestMinute, LetterTotal
 from ingest.selectors import latencies
 from ingest.selectors.discovered import open_types

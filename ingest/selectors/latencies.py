@@ -1,11 +1,11 @@
-"""How long events take, out of the histograms of `ingest.latencies`."""
+"""How long events take, out of the histograms of `ingest.log.latencies`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingest.latencies import EVERYTHING, Measure
+from ingest.log.latencies import EVERYTHING, Measure
 from portal.kernel import clock, log_buckets, soft_cache, sql
 
 # What a step of an event's life should take at most, of a stream's events within the door.

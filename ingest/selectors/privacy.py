@@ -18,9 +18,9 @@ from governance import access
 from governance.models import AuditEntry
 from governance.selectors import audit_log
 from governance.types import Permission
-from ingest.field_plan import STRICTNESS
 from ingest.models import PrivacySuggestion
 from ingest.models.privacy import SuggestionState
+from ingest.privacy.field_plan import STRICTNESS
 from ingest.selectors.dead_letters import visible_totals
 from portal.http.pagination import Page, paginate
 from portal.kernel import clock

@@ -17,9 +17,9 @@ from governance import access
 from governance.models import Job, JobState
 from governance.selectors.jobs import newest_job
 from governance.types import Permission
+from ingest.letters.repairs import StepError, Steps, compile_steps
+from ingest.letters.replaying import document_of, letter_of
 from ingest.models import DeadLetter, LetterGroup, Repair, RepairState
-from ingest.repairs import StepError, Steps, compile_steps
-from ingest.replaying import document_of, letter_of
 from ingest.selectors import dead_letters
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError

@@ -17,11 +17,11 @@ from catalog.field_lives import lives_in, unreadable_in
 from catalog.models import Stream
 from catalog.selectors.streams import visible_streams
 from governance.models import Job
-from ingest import partitions
-from ingest.connection import connect
-from ingest.lives import DEAD_LETTER_DAYS, DEFAULT_DAYS, TRACK_OF, WORDS, days_ahead
+from ingest.log import partitions
+from ingest.log.connection import connect
+from ingest.log.lives import DEAD_LETTER_DAYS, DEFAULT_DAYS, TRACK_OF, WORDS, days_ahead
+from ingest.log.partitions import Leaf
 from ingest.models import ArchivedPart, Restore, StorageDay, StorageRun, StorageStream
-from ingest.partitions import Leaf
 from portal.http.pagination import Page, paginate
 from portal.kernel import clock, soft_cache, sql
 from portal.kernel.actor import Actor

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from catalog.models import SchemaVersion, Stream
 from governance import access
+from ingest.letters.suggestions import Suggestion, suggest
 from ingest.models import DeadLetter
 from ingest.selectors import dead_letters
-from ingest.suggestions import Suggestion, suggest
 from portal.kernel.actor import Actor
 
 _MAX_STREAMS: Final = 2_000

@@ -21,9 +21,9 @@ from catalog.generation import Learned, Profile, is_protected
 from catalog.models import Producer, Stream
 from governance import access
 from governance.types import Permission
-from ingest.alive import alive_since
+from ingest.log.alive import alive_since
 from ingest.models import IngestMinute
-from ingest.synthetic import Subjects
+from ingest.synthetic.making import Subjects
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 

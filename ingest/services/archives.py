@@ -30,9 +30,9 @@ from governance.job_kinds import Step
 from governance.models import Job
 from governance.services.jobs import start_job
 from governance.types import Permission, ResourceRef
-from ingest.lives import ONE_DAY, Life
+from ingest.log.lives import ONE_DAY, Life
+from ingest.log.partitions import start_of
 from ingest.models import ArchivedPart, Restore
-from ingest.partitions import start_of
 from ingest.services.storage_runs import Run
 from ingest.times import moment_of
 from portal.kernel import clock, sql
@@ -191,7 +191,7 @@ def _groups(
 
 def _parquet() -> ModuleType:
     try:
-        from ingest import parquet  # noqa: PLC0415  # pyarrow is an extra
+        from ingest.log import parquet  # noqa: PLC0415  # pyarrow is an extra
     except ImportError as error:
         raise ArchiveError(INSTALL) from error
     return parquet

@@ -17,7 +17,7 @@ from typing import Any, Final
 from psycopg.errors import QueryCanceled
 
 from catalog.models import Stream
-from ingest.connection import Connection, connect
+from ingest.log.connection import Connection, connect
 from ingest.services.retention import check_clock
 from ingest.services.storage_runs import Run, begin
 from portal.kernel import clock, sql

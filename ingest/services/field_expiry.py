@@ -22,7 +22,7 @@ from django.db import transaction
 
 from catalog.field_lives import lives_in, over
 from catalog.models import SchemaVersion, Stream
-from ingest.connection import connect
+from ingest.log.connection import connect
 from ingest.models import FieldExpiry
 from ingest.services.retention import check_clock
 from ingest.services.storage_runs import Run, begin

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from catalog.models import EnforcementRule, Stream
 from catalog.services.enforcement import MAX_DAYS, advance_enforcement
 from catalog.types import Enforcement, LadderMode, Lifecycle
-from ingest import ladder
+from ingest.judging import ladder
 from ingest.selectors.enforcement import days_of, terms_of
 from portal.http import words
 from portal.kernel import clock

@@ -26,14 +26,15 @@ from governance.job_kinds import Step
 from governance.models import Job
 from governance.services.notices import News, tell
 from governance.types import NoticeKind
-from ingest import partitions, watching
-from ingest.alive import letters_alive_since
-from ingest.connection import connect
-from ingest.group import write_group
+from ingest.doors import watching
+from ingest.judging.pipeline import Batch
+from ingest.letters.repairs import Steps, compile_steps
+from ingest.letters.replaying import Fault, Judge, Letter, Tally, Verdict, letter_of, rehearse
+from ingest.log import partitions
+from ingest.log.alive import letters_alive_since
+from ingest.log.connection import connect
+from ingest.log.group import write_group
 from ingest.models import Repair, RepairKind, RepairState
-from ingest.pipeline import Batch
-from ingest.repairs import Steps, compile_steps
-from ingest.replaying import Fault, Judge, Letter, Tally, Verdict, letter_of, rehearse
 from ingest.selectors.repairs import DRY_RUN, REPLAY
 from ingest.times import moment_of
 from ingest.types import Status

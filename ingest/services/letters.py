@@ -25,8 +25,8 @@ from governance.selectors.jobs import newest_job
 from governance.services.jobs import start_job
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission, ResourceRef
+from ingest.letters.repairs import compile_steps
 from ingest.models import LetterGroup, Repair, RepairKind, RepairState
-from ingest.repairs import compile_steps
 from ingest.selectors.dead_letters import Group
 from ingest.selectors.repairs import DRY_RUN, MAX_KEYS, REPLAY, waiting_of_stream
 from ingest.services.letter_jobs import RATES

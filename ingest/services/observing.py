@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 from catalog.models import Stream
-from ingest.connection import connect
-from ingest.latencies import EVERYTHING, Histograms, Measure, add
+from ingest.log.connection import connect
+from ingest.log.latencies import EVERYTHING, Histograms, Measure, add
 from ingest.models import LatencyMinute
 from ingest.times import us_of
 from portal.kernel import clock, sql

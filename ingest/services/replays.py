@@ -18,10 +18,10 @@ import orjson
 from catalog.impact import ReplayStep
 from catalog.models import Producer, Stream
 from catalog.types import CompatibilityPolicy
-from ingest.alive import FieldLives, alive_since
-from ingest.contract import Contract
-from ingest.drift import join
-from ingest.privacy import is_made
+from ingest.judging.contract import Contract
+from ingest.judging.drift import join
+from ingest.log.alive import FieldLives, alive_since
+from ingest.privacy.treating import is_made
 from portal.kernel import clock, sql
 from portal.kernel.errors import FieldError
 

@@ -1,6 +1,6 @@
 """The hourly sweep: what has lived its time leaves, without holding up who writes or reads.
 
-For each day of each track, oldest first (the words are those of `ingest.lives`):
+For each day of each track, oldest first (the words are those of `ingest.log.lives`):
 
 1. A leaf that no stream may write into, and of which nothing has to be archived first, is detached
    and dropped whole.
@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row
 
-from ingest import partitions
-from ingest.alive import letters_alive_since
-from ingest.connection import Connection, connect
-from ingest.lives import (
+from ingest.log import partitions
+from ingest.log.alive import letters_alive_since
+from ingest.log.connection import Connection, connect
+from ingest.log.lives import (
     DEAD_LETTER_DAYS,
     EXPERIMENTAL,
     ONE_DAY,
@@ -35,8 +35,8 @@ from ingest.lives import (
     life_in,
     lives,
 )
+from ingest.log.partitions import Leaf, start_of
 from ingest.models import IngestMinute, Restore, RestoredEvent, StorageLeaf
-from ingest.partitions import Leaf, start_of
 from ingest.services import archives
 from ingest.services.storage_runs import Run, begin, forget_old_runs, last_result
 from portal.kernel import clock, sql

@@ -11,9 +11,9 @@ from governance import access, audit
 from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of
 from governance.types import Permission
-from ingest import sealing
 from ingest.models import DeadLetter
-from ingest.privacy import place_of
+from ingest.privacy import sealing
+from ingest.privacy.treating import place_of
 from ingest.selectors import dead_letters
 from ingest.selectors.events import event_to_reveal
 from portal.kernel.actor import Actor

@@ -11,11 +11,11 @@ from governance import audit
 from governance.models import User
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, ResourceRef, Role
-from ingest import partitions
-from ingest.connection import Connection, connect
-from ingest.lives import ONE_DAY, TRACK_OF, ahead, lives, over_at
+from ingest.log import partitions
+from ingest.log.connection import Connection, connect
+from ingest.log.lives import ONE_DAY, TRACK_OF, ahead, lives, over_at
+from ingest.log.partitions import Leaf, start_of
 from ingest.models import StorageDay, StorageLeaf
-from ingest.partitions import Leaf, start_of
 from ingest.services.storage_runs import Run, begin
 from portal.http import words
 from portal.kernel import clock, jobs, sql

@@ -30,11 +30,11 @@ from governance import access, audit
 from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of
 from governance.types import Permission
-from ingest.alive import FieldLives, alive_since
-from ingest.field_plan import STRICTNESS
+from ingest.log.alive import FieldLives, alive_since
 from ingest.models import PrivacyScan, PrivacySuggestion
 from ingest.models.privacy import SuggestionState
-from ingest.privacy import PLAIN_NAME
+from ingest.privacy.field_plan import STRICTNESS
+from ingest.privacy.treating import PLAIN_NAME
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError

@@ -26,7 +26,7 @@ from governance.keys import ParsedKey
 from governance.models import Key
 from governance.services.keys import create_key
 from ingest.selectors.synthetic import learn, week_of
-from ingest.synthetic import SOURCE, Incident, Made, Maker, Plan, merged
+from ingest.synthetic.making import SOURCE, Incident, Made, Maker, Plan, merged
 from ingest.types import Reason, Status
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor

@@ -29,12 +29,12 @@ from governance.selectors.people import actor_of
 from governance.services.jobs import start_job
 from governance.services.keys import revoke_key
 from governance.types import Permission
-from ingest.breaking import check_rule
 from ingest.models import SyntheticRun
 from ingest.selectors.synthetic_runs import RUN
 from ingest.services.synthetic import BATCH, Run, Wanted, plan_for, publisher_key
-from ingest.synthetic import Made, Maker, Plan, read_incident
-from ingest.synthetic_plans import PlanBody, read_plan, say_incident, say_learned, say_time
+from ingest.synthetic.breaking import check_rule
+from ingest.synthetic.making import Made, Maker, Plan, read_incident
+from ingest.synthetic.plans import PlanBody, read_plan, say_incident, say_learned, say_time
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import (

@@ -11,11 +11,11 @@ from django.db.models import Max
 from analytics.services.rollups import roll_up
 from catalog.models import Producer
 from experiments.services.analysis import analyse_running
-from ingest import partitions
-from ingest.admission import Publisher, directory, publisher_of
-from ingest.connection import connect
+from ingest.judging.admission import Publisher, directory, publisher_of
+from ingest.judging.pipeline import accept_events
+from ingest.log import partitions
+from ingest.log.connection import connect
 from ingest.models import Event
-from ingest.pipeline import accept_events
 from portal.demo import traffic
 from portal.demo.change import propose_story_change
 from portal.demo.experiment import build_experiment

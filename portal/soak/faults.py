@@ -19,7 +19,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from ingest import partitions
+from ingest.log import partitions
 from portal.kernel import failpoints
 from portal.soak.checker import Violation
 from portal.soak.clients import STREAMS, Load, make

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governance.privacy import keyring, keys
 from governance.privacy.ciphers import DataKey
-from ingest import sealing
+from ingest.privacy import sealing
 from portal.soak.checker import Account, Stored, StoredEvent, StoredLetter
 from portal.soak.clients import content_of
 from portal.soak.history import Identity

@@ -15,8 +15,8 @@ from analytics.models import ReaderOffset, StreamCount
 from analytics.selectors import volume
 from analytics.services.rollups import FIRST_SPAN, roll_up
 from catalog.models import Stream
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from portal.kernel import clock
 from tests.support.factories import make_stream
 

@@ -34,7 +34,7 @@ from governance.selectors.requests import GrantRow
 from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
 from governance.types import Permission, Role
-from ingest import partitions
+from ingest.log import partitions
 from ingest.models import (
     ArchivedPart,
     DiscoveredStream,

@@ -1,4 +1,4 @@
-"""Whoever reads the log asks `ingest.alive` what may still be read, or is named here with a reason."""
+"""Whoever reads the log asks `ingest.log.alive` what may still be read, or is named here with a reason."""
 
 import re
 from pathlib import Path
@@ -32,10 +32,10 @@ KEEPERS = {
 # Modules that may name the model or the table: the one selector, and what works on the table itself.
 MODULES = {
     "ingest/models/events.py",
-    "ingest/rows.py",
+    "ingest/log/rows.py",
     "ingest/selectors/events.py",
-    "ingest/selectors/finder.py",  # by id alone, over streams; asks `ingest.alive` for each hit
-    "ingest/group.py",
+    "ingest/selectors/finder.py",  # by id alone, over streams; asks `ingest.log.alive` for each hit
+    "ingest/log/group.py",
     "portal/demo/loader.py",  # the time of the newest of its own
     "portal/soak/run.py",  # counts what the disk holds
     "portal/soak/stored.py",

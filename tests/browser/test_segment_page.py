@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from governance.privacy import keys
 from governance.privacy.ciphers import DataKey, Place
-from ingest import sealing
+from ingest.privacy import sealing
 from tests.support import node
 from tests.support.live import Portal, wait_until
 

@@ -14,9 +14,9 @@ from catalog.services.schemas import add_version
 from catalog.services.streams import change_stream
 from governance.models import AuditEntry, Job, Team
 from governance.types import Role
-from ingest.admission import directory, publisher_of
-from ingest.pipeline import accept_events
-from ingest.store import close_writer
+from ingest.judging.admission import directory, publisher_of
+from ingest.judging.pipeline import accept_events
+from ingest.log.store import close_writer
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.catalog.test_changes_api import BREAKING, WIDER, Caller

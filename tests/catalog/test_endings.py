@@ -16,9 +16,9 @@ from catalog.services.endings import (
 from catalog.services.producers import create_producer
 from governance.models import AuditEntry, Notice, Team, User
 from governance.types import Role
-from ingest.admission import directory, publisher_of
-from ingest.pipeline import accept_events
-from ingest.store import close_writer
+from ingest.judging.admission import directory, publisher_of
+from ingest.judging.pipeline import accept_events
+from ingest.log.store import close_writer
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import InvalidError, InvalidStateError

@@ -30,7 +30,7 @@ from experiments.services.experiments import (
 from experiments.services.metrics import NewMetric, create_metric
 from experiments.types import Role
 from governance.models import Team
-from ingest import partitions
+from ingest.log import partitions
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.support.factories import make_stream

@@ -18,9 +18,12 @@ from catalog.models import Domain, Producer, ProducerSource, ProducerStream, Sch
 from governance.models import Key
 from governance.privacy import vault
 from governance.services.keys import create_key
-from ingest import admission, asgi, partitions, sealing, settling, store
-from ingest.connection import connect
-from ingest.limits import quotas
+from ingest.doors import asgi, settling
+from ingest.doors.limits import quotas
+from ingest.judging import admission
+from ingest.log import partitions, store
+from ingest.log.connection import connect
+from ingest.privacy import sealing
 from portal.kernel.actor import SYSTEM
 from tests.support.database import empty_raw_tables
 

@@ -12,9 +12,9 @@ from governance.models import Job, Team
 from governance.models.jobs import JobState
 from governance.services import jobs
 from governance.types import Role
-from ingest.admission import publisher_of
+from ingest.judging.admission import publisher_of
+from ingest.judging.pipeline import accept_events
 from ingest.models import DeadLetter
-from ingest.pipeline import accept_events
 from ingest.selectors import dead_letters
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor

@@ -1,4 +1,4 @@
-"""Rows of the log for tests of storage, at whatever time; as `ingest.group` would leave them."""
+"""Rows of the log for tests of storage, at whatever time; as `ingest.log.group` would leave them."""
 
 import json
 from datetime import datetime
@@ -7,8 +7,8 @@ from typing import Any
 from django.db import connection
 
 from catalog.models import Stream
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 
 _EVENT = """
 INSERT INTO ingest_event (stream_id, track, occurred_at, event_id, received_at, producer_id,

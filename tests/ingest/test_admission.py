@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from governance.models import Key
-from ingest import admission
-from ingest.admission import Directory, StreamEntry, VersionEntry
+from ingest.judging import admission
+from ingest.judging.admission import Directory, StreamEntry, VersionEntry
 from ingest.types import Reason
 from portal.kernel import clock
 from tests.ingest.conftest import World

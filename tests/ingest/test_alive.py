@@ -10,7 +10,7 @@ from django.db import connection
 from governance.models import User
 from governance.selectors.people import actor_of
 from governance.types import Permission, Role
-from ingest.alive import ALWAYS, FieldLives, sample_at
+from ingest.log.alive import ALWAYS, FieldLives, sample_at
 from ingest.models import PrivacyScan, PrivacySuggestion
 from ingest.selectors import events
 from ingest.services import replays

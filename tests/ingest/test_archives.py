@@ -11,9 +11,10 @@ from django.db import connection
 from catalog.models import Stream
 from governance.models import Job
 from governance.services.jobs import run_due_jobs
-from ingest import partitions
-from ingest.connection import connect
-from ingest.lives import Life
+from ingest.log import partitions
+from ingest.log.connection import connect
+from ingest.log.lives import Life
+from ingest.log.partitions import start_of
 from ingest.models import (
     ArchivedPart,
     Restore,
@@ -21,7 +22,6 @@ from ingest.models import (
     StorageLeaf,
     StorageRun,
 )
-from ingest.partitions import start_of
 from ingest.selectors.events import stored_events
 from ingest.services import archives
 from ingest.services.archives import ArchiveError, archive_day, check_part, start_restore

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from catalog.models import Stream
-from ingest import asgi
+from ingest.doors import asgi
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, World
 from tests.support.serving import served

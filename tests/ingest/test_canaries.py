@@ -13,7 +13,7 @@ from django.test import Client
 
 from catalog.models import Producer, Stream
 from governance.models import PrivacyToken
-from ingest import admission
+from ingest.judging import admission
 from ingest.models import Event
 from portal.kernel import clock
 from tests.ingest.conftest import Answer, World, post

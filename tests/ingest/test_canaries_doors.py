@@ -18,10 +18,11 @@ from governance.models import AuditEntry, Job, Notice, User
 from governance.selectors.people import actor_of
 from governance.services import jobs
 from governance.types import Permission, Role
-from ingest import admission, sealing
-from ingest.connection import connect
+from ingest.judging import admission
+from ingest.judging.pipeline import accept_batch
+from ingest.log.connection import connect
 from ingest.models import DeadLetter, Event, Repair
-from ingest.pipeline import accept_batch
+from ingest.privacy import sealing
 from ingest.protocols.cloudevents import read_structured
 from ingest.selectors import dead_letters
 from ingest.selectors.exports import begin_export

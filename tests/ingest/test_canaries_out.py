@@ -14,10 +14,11 @@ from django.test import Client
 from catalog.models import Producer, Stream
 from governance.models import User
 from governance.types import Permission, Role
-from ingest import admission, parquet
-from ingest.lives import Life
+from ingest.judging import admission
+from ingest.judging.pipeline import accept_batch
+from ingest.log import parquet
+from ingest.log.lives import Life
 from ingest.models import ArchivedPart, DeadLetter, Event
-from ingest.pipeline import accept_batch
 from ingest.protocols.cloudevents import read_structured
 from ingest.selectors.dead_letters import group_id
 from ingest.services.archives import archive_day

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from catalog.models import FieldExtension, Producer, SchemaVersion, Stream
 from catalog.services.lifecycle import deprecate_version, retire_due_versions, supersede_version
-from ingest import admission, deprecations
-from ingest.admission import Directory, Listener, directory, publisher_of
+from ingest.judging import admission, deprecations
+from ingest.judging.admission import Directory, Listener, directory, publisher_of
+from ingest.judging.pipeline import accept_events
 from ingest.models import DeprecatedUse
-from ingest.pipeline import accept_events
 from ingest.types import Mark
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM

@@ -13,7 +13,7 @@ from catalog.compatibility.joined import Joins
 from catalog.compatibility.nodes import Nodes, View
 from catalog.compatibility.samples import samples
 from catalog.compatibility.values import accepts
-from ingest.drift import join, plan_of
+from ingest.judging.drift import join, plan_of
 from portal.kernel.json_schema import compile_schema
 from tests.catalog.compatibility.asking import READER_WRITER, ask, written_in
 from tests.catalog.compatibility.test_soundness import DOCUMENTS, PLAIN, SCHEMAS, _usable

@@ -17,8 +17,9 @@ from cloudevents.core.v1.event import CloudEvent
 
 from catalog.models import Stream
 from governance.privacy import keys
-from ingest import admission, asgi
-from ingest.store import close_writer
+from ingest.doors import asgi
+from ingest.judging import admission
+from ingest.log.store import close_writer
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, Answer, World, post, post_async
 

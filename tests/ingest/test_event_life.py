@@ -10,15 +10,15 @@ from django.db import connection
 from django.test import Client
 
 from governance.types import Permission
-from ingest.admission import directory, publisher_of
-from ingest.connection import connect
-from ingest.latencies import latencies
+from ingest.judging.admission import directory, publisher_of
+from ingest.judging.pipeline import accept_events
+from ingest.log.connection import connect
+from ingest.log.latencies import latencies
+from ingest.log.store import close_writer
 from ingest.models import DeadLetter
-from ingest.pipeline import accept_events
 from ingest.selectors import events, finder
 from ingest.selectors.event_life import Life, Step, life_of
 from ingest.services import letters
-from ingest.store import close_writer
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.kernel.identifiers import uuid7

@@ -12,9 +12,9 @@ import pytest
 from django.db import connection
 
 from catalog.models import Stream
-from ingest import express
-from ingest.connection import connect
-from ingest.gate import gate, parse_load
+from ingest.doors import express
+from ingest.doors.gate import gate, parse_load
+from ingest.log.connection import connect
 from portal.kernel import clock
 from tests.ingest.conftest import World
 from tests.support.serving import served

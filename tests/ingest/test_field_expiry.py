@@ -10,8 +10,8 @@ from django.db import connection
 
 from catalog.field_lives import days_of, over, truncated, unreadable_in
 from catalog.models import Stream
+from ingest.log.partitions import start_of
 from ingest.models import FieldExpiry, StorageRun
-from ingest.partitions import start_of
 from ingest.services import field_expiry
 from ingest.services.field_expiry import expire_fields
 from ingest.types import Mark

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.classified import MASK, mask
-from ingest import field_plan, treatments
-from ingest.contract import Contract
-from ingest.field_plan import GONE, Treatment
-from ingest.privacy import is_made, place_of
-from ingest.treatments import InapplicableError
+from ingest.judging.contract import Contract
+from ingest.privacy import field_plan, treatments
+from ingest.privacy.field_plan import GONE, Treatment
+from ingest.privacy.treating import is_made, place_of
+from ingest.privacy.treatments import InapplicableError
 
 TOKENIZE = {"x-privacy": "tokenize"}
 

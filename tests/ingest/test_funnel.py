@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from ingest.admission import directory
-from ingest.group import Item, Submission
-from ingest.latencies import Latencies, Measure, latencies
+from ingest.judging.admission import directory
+from ingest.log.group import Item, Submission
+from ingest.log.latencies import Latencies, Measure, latencies
+from ingest.log.store import close_writer
 from ingest.models import IngestMinute, LatencyMinute, RefusalMinute
 from ingest.selectors import funnel as funnels
 from ingest.selectors import latencies as measured
 from ingest.selectors.dead_letters import groups
 from ingest.services import letters, observing
 from ingest.services.retention import _THIN, _THIN_REFUSALS
-from ingest.store import close_writer
 from ingest.types import Envelope, Mark, Status
 from portal.kernel import clock, sql
 from portal.kernel.log_buckets import bucket_of, lowest_of, quantile, within

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ingest import asgi
-from ingest import gate as gate_module
-from ingest.gate import (
+from ingest.doors import asgi
+from ingest.doors import gate as gate_module
+from ingest.doors.gate import (
     MIN_LIMIT,
     SLOW_BODY_SECONDS,
     START_LIMIT,
@@ -17,7 +17,7 @@ from ingest.gate import (
     Ticket,
     parse_load,
 )
-from ingest.uses import Uses
+from ingest.doors.uses import Uses
 from portal.kernel.errors import UnavailableError
 from tests.ingest.conftest import World, post, post_async
 
@@ -91,7 +91,7 @@ def test_slow_answers_lower_the_limit_and_quick_ones_raise_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate, now = new_gate(limit=START_LIMIT), [1000.0]
-    monkeypatch.setattr("ingest.gate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ingest.doors.gate.time.monotonic", lambda: now[0])
 
     def round_of(seconds: float) -> None:
         tickets = fill(gate, "a", 600)
@@ -113,7 +113,7 @@ def test_while_requests_are_turned_away_bodies_are_judged_in_smaller_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("ingest.gate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ingest.doors.gate.time.monotonic", lambda: now[0])
     gate = new_gate()
     calm = gate.slice_bytes
     assert gate.may_be_short(50_000)
@@ -158,7 +158,7 @@ def test_a_body_that_drips_takes_no_room(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(asgi, "BODY_SECONDS", 1.0)
     monkeypatch.setattr(asgi, "SLOW_BODY_SECONDS", 0.2)
     gate = new_gate()
-    monkeypatch.setattr("ingest.door.gate", gate)
+    monkeypatch.setattr("ingest.doors.door.gate", gate)
     world.stream()
     headers = {
         "content-type": ONE,
@@ -197,7 +197,7 @@ def test_a_full_gate_is_a_503_with_the_fields_of_the_quota(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = new_gate(limit=1.0)
-    monkeypatch.setattr("ingest.door.gate", gate)
+    monkeypatch.setattr("ingest.doors.door.gate", gate)
     held = fill(gate, "other") + fill(gate, "another")
     headers = {"content-type": ONE, "authorization": f"Bearer {world.key(world.producer())}"}
     answer = post(json.dumps({}).encode(), headers)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ingest import heads
-from ingest.admission import Directory, Publisher, StreamEntry, VersionEntry
-from ingest.contract import Contract
-from ingest.group import Item
-from ingest.pipeline import Batch
+from ingest.judging import heads
+from ingest.judging.admission import Directory, Publisher, StreamEntry, VersionEntry
+from ingest.judging.contract import Contract
+from ingest.judging.pipeline import Batch
+from ingest.log.group import Item
 from ingest.protocols import cloudevents
 from ingest.times import TimeError, parse_recent_us, parse_us
 from ingest.types import Envelope
@@ -203,5 +203,5 @@ def test_a_route_lives_no_longer_than_what_it_rests_on(
         directory.forget()
     else:
         later = time.monotonic() + 6
-        monkeypatch.setattr("ingest.admission.time.monotonic", lambda: later)
+        monkeypatch.setattr("ingest.judging.admission.time.monotonic", lambda: later)
     assert not directory.routes_of(publisher)

@@ -27,8 +27,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Stream
-from ingest import admission, asgi, store
-from ingest.connection import connect
+from ingest.doors import asgi
+from ingest.judging import admission
+from ingest.log import store
+from ingest.log.connection import connect
 from portal.kernel import clock
 from tests.ingest.conftest import Answer, World, post
 

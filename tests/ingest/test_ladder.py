@@ -23,7 +23,7 @@ from catalog.services.streams import change_stream
 from catalog.types import Enforcement
 from governance.models import AuditEntry, Team
 from governance.types import Role
-from ingest.ladder import Day, Terms, standing
+from ingest.judging.ladder import Day, Terms, standing
 from ingest.models import IngestMinute
 from ingest.selectors.enforcement import ladder_of, moves_of
 from ingest.services.ladder import advance_due_streams

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from ingest.models import LetterCount, LetterTotal
 from ingest.services.retention import keep_retention
 from portal.kernel import clock

@@ -16,10 +16,10 @@ from catalog.models import ProducerStream, Stream
 from catalog.services.changes import publish_schema
 from governance.models import AuditEntry, User
 from governance.types import Permission, Role
-from ingest.admission import directory
+from ingest.judging.admission import directory
+from ingest.log.store import close_writer
 from ingest.models import Repair
 from ingest.services import letters
-from ingest.store import close_writer
 from portal.kernel.actor import SYSTEM
 from tests.catalog.test_register_page import form_of
 from tests.ingest.shop import CAST, SCHEMA, Shop, run

@@ -17,12 +17,12 @@ from governance.models import AuditEntry, Job, Notice, User
 from governance.models.jobs import JobState
 from governance.services import jobs
 from governance.types import Role
-from ingest.admission import directory
+from ingest.judging.admission import directory
+from ingest.letters.repairs import compile_steps
+from ingest.log.store import close_writer
 from ingest.models import DeadLetter, Repair, RepairState
-from ingest.repairs import compile_steps
 from ingest.selectors import dead_letters, repairs
 from ingest.services import growth, letter_jobs, letters
-from ingest.store import close_writer
 from ingest.types import Mark
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM

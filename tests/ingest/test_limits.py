@@ -21,12 +21,12 @@ from governance.keys import PATTERN
 from governance.models import KeyMinute, RefusalTotal
 from governance.selectors.key_uses import uses_of_keys
 from governance.services.key_uses import forget_old_uses
-from ingest import asgi, limits, settling
-from ingest.admission import Publisher
-from ingest.limits import Quotas, quotas
-from ingest.settling import Settler
-from ingest.shared_buckets import LOAD, PREFIX, SharedBuckets
-from ingest.uses import Uses, uses
+from ingest.doors import asgi, limits, settling
+from ingest.doors.limits import Quotas, quotas
+from ingest.doors.settling import Settler
+from ingest.doors.shared_buckets import LOAD, PREFIX, SharedBuckets
+from ingest.doors.uses import Uses, uses
+from ingest.judging.admission import Publisher
 from portal.kernel.errors import RateLimitedError
 from portal.launcher import redis as launcher
 from portal.launcher.instance import free_port

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ingest import exchange, store
-from ingest.connection import connect
-from ingest.group import Item, Submission
-from ingest.loop_writer import LoopWriter, take_group
+from ingest.log import exchange, store
+from ingest.log.connection import connect
+from ingest.log.group import Item, Submission
+from ingest.log.loop_writer import LoopWriter, take_group
 from ingest.types import Envelope
 from portal.kernel import clock
 from tests.ingest.conftest import World

@@ -4,8 +4,8 @@ import json
 
 from django.db import connection
 
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from portal.kernel import clock
 from tests.ingest.conftest import World, post
 

@@ -8,10 +8,10 @@ import pytest
 
 from catalog.models import Producer, Stream
 from governance.privacy import vault
-from ingest import admission
+from ingest.judging import admission
+from ingest.judging.pipeline import accept_batch
 from ingest.models import DeprecatedUse, Event
-from ingest.pipeline import accept_batch
-from ingest.privacy import REMOVED, is_treated_letter
+from ingest.privacy.treating import REMOVED, is_treated_letter
 from ingest.protocols.cloudevents import read_structured
 from ingest.services.reveal import in_clear
 from ingest.types import Mark, Reason

@@ -16,7 +16,7 @@ from governance.models import AuditEntry
 from governance.selectors.people import actor_of
 from governance.services.requests import grant_access
 from governance.types import Permission, Role
-from ingest import partitions
+from ingest.log import partitions
 from ingest.selectors.dead_letters import get_dead_letter, readable_body, visible_dead_letters
 from ingest.selectors.events import StoredEvent, stored_events
 from portal.kernel import clock

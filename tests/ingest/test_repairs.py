@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.repairs import KINDS, StepError, compile_steps
-from ingest.suggestions import suggest
+from ingest.letters.repairs import KINDS, StepError, compile_steps
+from ingest.letters.suggestions import suggest
 from portal.kernel.cel import CelError, compile_expression
 from portal.kernel.errors import InvalidError
 

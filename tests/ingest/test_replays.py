@@ -14,10 +14,10 @@ from catalog.services.changes import Proposal, propose_change
 from catalog.services.producers import create_producer
 from governance.models import Job
 from governance.services import jobs
-from ingest.admission import directory, publisher_of
-from ingest.pipeline import accept_events
+from ingest.judging.admission import directory, publisher_of
+from ingest.judging.pipeline import accept_events
+from ingest.log.store import close_writer
 from ingest.services import replays
-from ingest.store import close_writer
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import InvalidError

@@ -12,10 +12,10 @@ from django.db import connection
 
 from catalog.models import Stream
 from catalog.services.streams import promote_stream
-from ingest import lives, partitions
-from ingest.connection import Connection, connect
+from ingest.log import lives, partitions
+from ingest.log.connection import Connection, connect
+from ingest.log.partitions import start_of
 from ingest.models import IngestMinute, StorageLeaf, StorageRun
-from ingest.partitions import start_of
 from ingest.services import retention, storage_runs
 from ingest.services.retention import keep_retention
 from portal.kernel import clock

@@ -15,12 +15,12 @@ import zstandard
 from django.test import Client
 
 from catalog.models import Producer, Stream
-from ingest import admission
-from ingest.limits import quotas
+from ingest.doors.limits import quotas
+from ingest.judging import admission
+from ingest.log.store import close_writer
 from ingest.models import DiscoveredStream
 from ingest.protocols.segment import MAX_BODY_BYTES, SKEW
 from ingest.selectors import events as stored_events
-from ingest.store import close_writer
 from portal.kernel import clock
 from tests.ingest.conftest import Answer, World, post
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from django.db import DatabaseError
 
-from ingest.single_flight import _running, load_once
+from ingest.doors.single_flight import _running, load_once
 from portal.kernel.errors import UnavailableError
 
 

@@ -13,8 +13,9 @@ from django.test import Client
 from catalog.models import Stream
 from governance.models import AuditEntry, Job, Notice, User
 from governance.types import Permission, Role
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
+from ingest.log.partitions import start_of
 from ingest.models import (
     ArchivedPart,
     Restore,
@@ -23,7 +24,6 @@ from ingest.models import (
     StorageRun,
     StorageStream,
 )
-from ingest.partitions import start_of
 from ingest.services import storage
 from ingest.services.archives import archive_day
 from ingest.services.storage import make_ahead, measure_storage

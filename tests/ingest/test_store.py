@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from ingest import exchange
-from ingest.connection import connect
-from ingest.store import close_writer
+from ingest.log import exchange
+from ingest.log.connection import connect
+from ingest.log.store import close_writer
 from portal.kernel import clock
 from tests.ingest.conftest import World, post
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from catalog.generation import Generator
-from ingest.contract import Contract
+from ingest.judging.contract import Contract
 from ingest.selectors.synthetic import profile_of
-from ingest.synthetic import Incident, Made, Maker, Plan, merged, read_incident, read_span
+from ingest.synthetic.making import Incident, Made, Maker, Plan, merged, read_incident, read_span
 from portal.kernel.errors import InvalidError
 from tests.support import live
 

@@ -21,7 +21,7 @@ from ingest.selectors.synthetic_runs import RUN
 from ingest.services import synthetic_runs
 from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import preview, run_step, start_run
-from ingest.synthetic import Maker, read_incident
+from ingest.synthetic.making import Maker, read_incident
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError, NotPermittedError

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import uvloop
 
-from ingest.turns import turns
+from ingest.doors.turns import turns
 
 
 class Rounds:

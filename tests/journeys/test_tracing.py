@@ -18,8 +18,8 @@ from django.db import connection
 from catalog.models import ProducerStream
 from governance.services.keys import create_key
 from governance.types import Role
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.ingest.shop import SCHEMA, Shop

@@ -12,7 +12,7 @@ from django.test import Client
 from catalog.models import Producer, Stream
 from governance.models import Team, User
 from governance.types import Role
-from ingest import partitions
+from ingest.log import partitions
 from ingest.models import DeadLetter, IngestMinute
 from portal.kernel import clock
 from quality.models import Alarm, Check

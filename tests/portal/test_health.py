@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from portal.kernel import clock
 
 pytestmark = pytest.mark.django_db

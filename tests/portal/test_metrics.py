@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from analytics.models import ReaderOffset
 from analytics.types import STREAM_COUNTS
 from governance.types import Role
-from ingest.latencies import Measure
+from ingest.log.latencies import Measure
 from ingest.models import IngestMinute, LatencyMinute, RefusalMinute
 from portal.kernel import clock
 from portal.kernel.log_buckets import bucket_of

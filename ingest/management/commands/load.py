@@ -12,9 +12,9 @@ from django.core.management.base import CommandError, CommandParser
 from catalog.models import Stream
 from catalog.selectors.streams import get_stream
 from governance.services.keys import revoke_key
-from ingest.breaking import check_rule
 from ingest.services.synthetic import Run, Wanted, plan_for, publisher_key
-from ingest.synthetic import Maker, read_incident, read_span
+from ingest.synthetic.breaking import check_rule
+from ingest.synthetic.making import Maker, read_incident, read_span
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import SYSTEM
 from portal.kernel.command import PortalCommand

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from catalog.selectors.streams import get_stream
-from ingest import partitions
-from ingest.connection import connect
-from ingest.lives import EXPERIMENTAL, PRODUCTION, ahead, lives
+from ingest.log import partitions
+from ingest.log.connection import connect
+from ingest.log.lives import EXPERIMENTAL, PRODUCTION, ahead, lives
 from ingest.models import ArchivedPart
 from ingest.services import archives, compaction, field_expiry, retention, storage
 from ingest.services.storage_runs import begin

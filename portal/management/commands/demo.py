@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from ingest.store import close_writer
+from ingest.log.store import close_writer
 from portal.demo import loader
 from portal.demo.workspace import HISTORY_DAYS
 from portal.kernel.command import PortalCommand

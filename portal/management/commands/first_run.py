@@ -13,8 +13,8 @@ from django.conf import settings
 from governance import keys
 from governance.models import Key
 from governance.services.people import FIRST_PEOPLE, make_first_people
-from ingest import partitions
-from ingest.connection import connect
+from ingest.log import partitions
+from ingest.log.connection import connect
 from portal.kernel.command import PortalCommand
 from portal.kernel.files import write_private
 

@@ -1,0 +1,323 @@
+"""The gate of one web process: how much may be in hand at once, decided before a body is read.
+
+1. A request weighs 1 and another 1 for each 4 KiB of its body, packed ones as four times as long,
+   and 16 when nobody says how long it is: about what it costs. It is in hand from being let in to
+   its answer.
+2. How much may be in hand follows the time that requests take, and the processor time that the
+   event loop takes to come round, for a refusal waits for that as well. While either is longer than
+   it should be, the limit sinks by a tenth, ten times a second; while there is time to spare and
+   requests are turned away, it rises. So what waits is short, whatever the machine and the database.
+   32 requests are always let in.
+3. What one key may have in hand is its share when it gets tight: a key below its share is let in a
+   quarter beyond the limit, one above it only while a quarter is free.
+4. A body that takes its time is not in hand: after a second its weight is given back until it has
+   come. What has come of all bodies counts in bytes, and beyond a bound nobody new is let in.
+5. Large bodies are read one after the other (`lane`), so that nobody waits for a pile of them.
+6. A refusal is decided in microseconds, but only once the loop has come round to its connection.
+   While requests are turned away, bodies are judged in smaller slices, and only small ones at once;
+   all in turns (`ingest.doors.turns`), so a round has one slice, whatever is in hand.
+
+To be let in and to leave cost about two microseconds.
+"""
+
+import asyncio
+import math
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+
+from ingest.doors.uses import Refusal, Uses, uses
+from portal.kernel.errors import UnavailableError
+
+UNIT_BYTES: Final = 4096
+MIN_LIMIT: Final = 64.0
+MIN_REQUESTS: Final = 32
+# What an idle process lets in before it knows how long that takes: some hundred milliseconds' worth.
+START_LIMIT: Final = 512.0
+MAX_LIMIT: Final = 2048.0
+# A request should take no longer than this and so much for each unit of its weight.
+TARGET_SECONDS: Final = 0.15
+UNIT_SECONDS: Final = 0.004
+# How long the loop may compute until it comes round, on average.
+LOOP_SECONDS: Final = 0.02
+SLOW_BODY_SECONDS: Final = 1.0
+# How long a refusal counts as pressure.
+PRESSED_SECONDS: Final = 1.0
+_SLICE_BYTES: Final = 128 * 1024
+_PRESSED_SLICE_BYTES: Final = 48 * 1024
+_PRESSED_SHORT_BYTES: Final = 8 * 1024
+_LOOK_SECONDS: Final = 0.005
+_ROUNDS_KEPT: Final = 512
+_ROUND_SECONDS: Final = 0.1
+# From this weight on a body takes its turn.
+_LARGE: Final = 16
+_LARGE_AT_ONCE: Final = 2
+_PACKED: Final = 4
+
+
+class Ticket:
+    """One request that was let in. `close` it whatever comes."""
+
+    __slots__ = ("_began", "_gate", "_is_in_hand", "_is_open", "bytes", "key_id", "weight")
+
+    def __init__(self, gate: "Gate", key_id: str, weight: int) -> None:
+        self._gate = gate
+        self.key_id, self.weight = key_id, weight
+        self.bytes = 0
+        self._is_open = self._is_in_hand = True
+        self._began = time.monotonic()
+
+    def hold(self, size: int) -> None:
+        """More of the body has come. Raises UnavailableError when all bodies together are too many."""
+        self.bytes += size
+        self._gate._hold(self, size)
+
+    def wait_for_body(self) -> None:
+        """The body is slow: it costs its bytes only, until it has come."""
+        if self._is_open and self._is_in_hand:
+            self._is_in_hand = False
+            self._gate._put_down(self)
+
+    def body_came(self) -> None:
+        if not self._is_in_hand:
+            self._is_in_hand = True
+            self._began = time.monotonic()
+            self._gate._take_up(self)
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._gate._leave(self, time.monotonic() - self._began, in_hand=self._is_in_hand)
+
+
+class Gate:
+    """May be used from any thread."""
+
+    def __init__(self, uses: Uses, *, max_bytes: int) -> None:
+        self._uses = uses
+        self._lock = threading.Lock()
+        self._weights: dict[str, int] = {}  # by key, of what is in hand
+        self._weight = 0
+        self._peak = 0
+        self._requests = 0
+        self._bytes = 0
+        self._max_bytes = max_bytes
+        self.limit = START_LIMIT
+        self._round_ends = 0.0
+        self._excess = 0.0
+        self._finished = 0
+        self._refused = 0
+        self._refused_at = -PRESSED_SECONDS
+        self._looked_at = -1.0  # when the latest look at the loop began
+        self._is_looking = False
+        self._rounds: deque[float] = deque(maxlen=_ROUNDS_KEPT)  # seconds on the clock
+        self._loop_seconds = 0.0
+        self._n_looks = 0
+        self._busy_since = 0.0
+        self.was_used = False
+        self._lanes: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+    def enter(
+        self, key_id: str, content_length: str, *, is_full: bool, is_packed: bool = False
+    ) -> Ticket:
+        """Let a request in; its Content-Length was judged before, and may be empty.
+
+        Raises UnavailableError, with when to come again, if there is no room.
+        """
+        if content_length:
+            length = int(content_length)
+            weight = 1 + (_PACKED * length if is_packed else length) // UNIT_BYTES
+        else:
+            weight = _LARGE
+        since = time.monotonic() - self._looked_at
+        if since > 1 or (since > _LOOK_SECONDS and not self._is_looking):
+            self._look_at_loop()
+        with self._lock:
+            mine = self._weights.get(key_id, 0)
+            if not is_full and self._bytes < self._max_bytes and self._has_room(mine):
+                self._weights[key_id] = mine + weight
+                self._weight += weight
+                self._peak = max(self._peak, self._weight)
+                self._requests += 1
+                self.was_used = True
+                return Ticket(self, key_id, weight)
+            self._refused += 1
+            self._refused_at = time.monotonic()
+            wait = self._seconds_to_wait()
+        self._uses.refuse(key_id, Refusal.BUSY)
+        raise _busy(wait)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether requests were turned away in the last second."""
+        return time.monotonic() - self._refused_at < PRESSED_SECONDS
+
+    @property
+    def slice_bytes(self) -> int:
+        """How much of a body may be judged before the next turn."""
+        return _PRESSED_SLICE_BYTES if self.is_pressed else _SLICE_BYTES
+
+    def may_be_short(self, size: int) -> bool:
+        """Whether a body of so many bytes may be judged at once, where it came, without a turn."""
+        return size <= _PRESSED_SHORT_BYTES or not self.is_pressed
+
+    def _look_at_loop(self) -> None:
+        """Take the time that the loop needs to come round once."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread of a WSGI server
+            return
+        self._looked_at = time.monotonic()
+        self._is_looking = True
+        loop.call_soon(self._begin_round, loop)
+
+    def _begin_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon(self._came_round, time.monotonic(), time.thread_time())
+
+    def _came_round(self, began: float, cpu_began: float) -> None:
+        with self._lock:
+            self._rounds.append(time.monotonic() - began)
+            # Of this thread only: a machine that is busy with other things is not our load.
+            self._loop_seconds += time.thread_time() - cpu_began
+            self._n_looks += 1
+            self._is_looking = False
+
+    def _has_room(self, mine: int) -> bool:
+        # Full is what is beyond both: so many requests are let in whatever they weigh.
+        filled = min(self._weight / self.limit, self._requests / MIN_REQUESTS)
+        if filled < 0.75:
+            return True
+        n_keys = len(self._weights) + (mine == 0)
+        if n_keys == 1:
+            return filled < 1
+        return filled < 1.25 and mine < self._weight / n_keys
+
+    def _seconds_to_wait(self) -> int:
+        """The longer it lasts, the later: 1 to 5 s at first, up to 60 after minutes; spread out."""
+        now = time.monotonic()
+        if not self._busy_since:
+            self._busy_since = now
+        most = min(60, 5 + int((now - self._busy_since) / 4))
+        return random.randint(1, most)  # noqa: S311  # jitter
+
+    def _hold(self, ticket: Ticket, size: int) -> None:
+        with self._lock:
+            self._bytes += size
+            is_too_much = self._bytes > 2 * self._max_bytes and ticket.bytes > UNIT_BYTES
+            if is_too_much:
+                self._refused += 1
+                wait = self._seconds_to_wait()
+            else:
+                return
+        self._uses.refuse(ticket.key_id, Refusal.BUSY)
+        raise _busy(wait)
+
+    def _take_up(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._weights[ticket.key_id] = self._weights.get(ticket.key_id, 0) + ticket.weight
+            self._weight += ticket.weight
+
+    def _put_down(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._lift(ticket)
+
+    def _lift(self, ticket: Ticket) -> None:
+        self._weight -= ticket.weight
+        left = self._weights[ticket.key_id] - ticket.weight
+        if left:
+            self._weights[ticket.key_id] = left
+        else:
+            del self._weights[ticket.key_id]
+
+    def _leave(self, ticket: Ticket, seconds: float, *, in_hand: bool) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._requests -= 1
+            self._bytes -= ticket.bytes
+            if not in_hand:
+                return
+            self._lift(ticket)
+            self._finished += ticket.weight
+            target = TARGET_SECONDS + UNIT_SECONDS * ticket.weight
+            self._excess += ticket.weight * (seconds - target)
+            if now >= self._round_ends:
+                self._adapt(now)
+
+    def _adapt(self, now: float) -> None:
+        excess = self._excess / self._finished
+        loop_seconds = self._loop_seconds / max(1, self._n_looks)
+        if excess > 0 or loop_seconds > LOOP_SECONDS:
+            self.limit = max(MIN_LIMIT, min(self.limit, self._peak * 1.25) * 0.9)
+        elif loop_seconds < LOOP_SECONDS / 2:
+            if self._refused and excess < -TARGET_SECONDS / 3:
+                self.limit = min(MAX_LIMIT, self.limit * 1.05)
+            elif not self._refused and self.limit < START_LIMIT:
+                self.limit = min(START_LIMIT, self.limit * 1.02)
+        if not self._refused:
+            self._busy_since = 0.0
+        self._finished = self._refused = 0
+        self._peak = self._weight
+        self._excess = self._loop_seconds = 0.0
+        self._n_looks = 0
+        self._round_ends = now + _ROUND_SECONDS
+
+    def load(self, queued: int = 0) -> str:
+        """What `parse_load` reads: what this process has in hand; `queued` events wait to commit."""
+        with self._lock:
+            self.was_used = self._requests > 0
+            rounds = sorted(self._rounds)
+            late = rounds[len(rounds) * 95 // 100] if rounds else 0.0
+            numbers = (
+                self._requests, self._weight, math.floor(self.limit), queued, round(late * 1e6),
+            )  # fmt: skip
+        return " ".join(map(str, (int(time.time()), *numbers)))
+
+    @asynccontextmanager
+    async def lane(self, ticket: Ticket) -> AsyncIterator[None]:
+        """The turn of a large body; a small one has no need of it."""
+        if ticket.weight < _LARGE:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        lane = self._lanes.get(loop)
+        if lane is None:
+            self._lanes = {loop: asyncio.Semaphore(_LARGE_AT_ONCE)}
+            lane = self._lanes[loop]
+        async with lane:
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one process had in hand at a time (Unix seconds).
+
+    `round_us`: of twenty looks at the event loop, nineteen found that it comes round sooner. So long
+    a request waits until it is let in or refused.
+    """
+
+    at: int
+    requests: int
+    weight: int
+    limit: int
+    queued: int
+    round_us: int = 0
+
+
+def parse_load(text: bytes | str) -> Load:
+    return Load(*(int(number) for number in text.split()))
+
+
+def _busy(wait_seconds: int) -> UnavailableError:
+    return UnavailableError(
+        "The portal has more in hand than it can take just now.", retry_after_seconds=wait_seconds
+    )
+
+
+gate: Final = Gate(uses, max_bytes=settings.INGEST_BODY_BYTES)

@@ -1,0 +1,612 @@
+"""The road of a batch from envelopes to its answer, the same for every door.
+
+1. `names_to_load` and `contracts_to_load` say what the directory lacks; a door loads it where
+   blocking is allowed.
+2. `Batch.take` judges one envelope after the other (a door may pause in between): admission, time
+   window, version, contract; what passes is packed for the table.
+3. The writer stores the submission; `answer` and `status_of` put the outcome into words.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from governance.privacy import keys
+from ingest.judging import admission, routes
+from ingest.judging.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
+from ingest.judging.contract import Contract
+from ingest.judging.deprecations import VERSION, Ending, Use
+from ingest.judging.heads import Head
+from ingest.judging.routes import Route
+from ingest.log import rows
+from ingest.log.group import Item, Submission
+from ingest.log.store import writer
+from ingest.privacy import treating
+from ingest.protocols import cloudevents
+from ingest.times import us_of, us_of_uuid7
+from ingest.types import (
+    WAITING,
+    AnswerDict,
+    Envelope,
+    Mark,
+    Reason,
+    ResultDict,
+    Status,
+)
+from portal.kernel import clock, strict_json
+from portal.kernel.errors import FieldError
+from portal.kernel.strict_json import MAX_FINDINGS
+
+_MAX_ERRORS_CHARACTERS: Final = 4096
+_NO_SCHEMA: Final = FieldError(
+    "/dataschema", "schema_unknown", "names a version whose schema cannot be compiled"
+)
+
+
+# Stands in the items where an envelope waits.
+_PENDING: Final = Item(Envelope(b"", ""))
+
+
+class _Ready(msgspec.Struct, frozen=True, eq=False):
+    """A route as it holds for one batch: the bounds of its window, both of which belong to it, the
+    cells of its rows, and the hash of contents up to the subject."""
+
+    stream: StreamEntry
+    earliest_us: int
+    latest_us: int
+    checks: tuple[Callable[[Any], bool], ...]
+    ids: tuple[int, int] | None
+    middle: bytes
+    cells: bytes
+    hasher: "blake2b"
+
+
+@dataclass(slots=True)
+class Batch:
+    """The events of one request under judgement."""
+
+    publisher: Publisher
+    received_us: int
+    directory: Directory
+    is_import: bool = False
+    is_rehearsal: bool = False
+    items: list[Item] = field(default_factory=list)
+    streams: dict[str, StreamEntry] = field(default_factory=dict)
+    new_sources: set[str] = field(default_factory=set)
+    secrets: treating.Secrets = field(default_factory=treating.Secrets)
+    ending: Ending | None = None  # of what its events name, the one that ends first
+    takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
+    waiting: list[tuple[int, Envelope]] = field(default_factory=list)  # with their places in items
+    routes: dict[Head, Route] = field(default_factory=dict)
+    _ready: dict[Head, "_Ready"] = field(default_factory=dict)
+    _hasher: "blake2b" = field(default_factory=keys.content_hasher)
+
+    def __post_init__(self) -> None:
+        if self.takes_short_ways and not self.is_import:
+            self.routes = self.directory.routes_of(self.publisher)
+
+    # When the dead letter that is replayed next first came: its window, its time when it has none,
+    # and its place in the table are of then; versions and permissions are of now.
+    first_us: int | None = None
+
+    def offer(self, envelope: Envelope) -> None:
+        """Take an envelope at once if its route is known, while it is still at hand to the
+        processor; else it waits for `take_waiting`."""
+        if envelope.content is None or not self._take_known(envelope):
+            self.wait(envelope)
+
+    def wait(self, envelope: Envelope) -> None:
+        """Keep an envelope's place until what it needs has been loaded."""
+        self.waiting.append((len(self.items), envelope))
+        self.items.append(_PENDING)
+
+    def take_waiting(self) -> Iterator[Envelope]:
+        """Judge what waits, one a turn, each in its place; what it needs must have been loaded."""
+        items = self.items
+        for place, envelope in self.waiting:
+            self.items = []
+            self.take(envelope)
+            items[place] = self.items[0]
+            yield envelope
+        self.items, self.waiting = items, []
+
+    def names_to_load(self, envelopes: Iterable[Envelope]) -> set[str]:
+        """The types that have to be looked up in the database before `take`."""
+        routes = self.routes
+        names = {
+            envelope.type for envelope in envelopes if envelope.head not in routes and envelope.type
+        }
+        missing = self.directory.missing(names)
+        for name in names - missing:
+            found = self.directory.stream(name)
+            if found is None:  # emptied meanwhile
+                missing.add(name)
+            else:
+                self.streams[name] = found
+        return missing
+
+    def load(self, names: set[str]) -> None:
+        """Look types up. Blocks on the database."""
+        self.streams.update(self.directory.load_streams(names))
+
+    def contracts_to_load(self, envelopes: Iterable[Envelope]) -> list[tuple[StreamEntry, int]]:
+        """The contracts that have to be compiled before `take`."""
+        needed: dict[tuple[int, int], tuple[StreamEntry, int]] = {}
+        for envelope in envelopes:
+            if envelope.head in self.routes:
+                continue
+            stream = self.streams.get(envelope.type)
+            version = treating.version_of(stream, envelope) if stream is not None else None
+            if stream is None or version is None:
+                continue
+            if not self.directory.has_contract(stream, version):
+                needed[stream.id, version] = (stream, version)
+        return list(needed.values())
+
+    def load_contracts(self, needed: Iterable[tuple[StreamEntry, int]]) -> None:
+        """Compile contracts. Blocks on the database."""
+        for stream, version in needed:
+            self.directory.load_contract(stream, version)
+
+    def secrets_to_load(self, envelopes: Iterable[Envelope]) -> bool:
+        """Whether tokens or data keys have to be looked up in the vault before `take`."""
+        self.secrets.is_rehearsal = self.is_rehearsal
+        names = {
+            name
+            for name, stream in self.streams.items()
+            if stream.subject_privacy or self.directory.has_privacy(stream)
+        }
+        if names:
+            for envelope in envelopes:
+                if envelope.type in names:
+                    stream, contract = self._known(envelope)
+                    if stream is not None:
+                        treating.note_needs(self.secrets, envelope, stream, contract)
+        return not self.secrets.is_complete
+
+    def load_secrets(self) -> None:
+        """Look them up, or make them. Blocks on the database."""
+        self.secrets.load()
+
+    def _known(self, envelope: Envelope) -> tuple[StreamEntry | None, Contract | None]:
+        """The stream and contract whose privacy an event obeys, whatever is wrong with it."""
+        stream = self.streams.get(envelope.type)
+        version = treating.version_of(stream, envelope) if stream is not None else None
+        if stream is None or version is None:
+            return stream, None
+        return stream, self.directory.contract(stream, version)
+
+    def _redact(self, envelope: Envelope) -> None:
+        """Take out of a refused event what its stream's privacy holds back, where it is known."""
+        stream, contract = self._known(envelope)
+        if stream is not None and contract is not None:
+            is_concerned = treating.concerns(stream, contract, envelope)
+            if is_concerned:
+                treating.redact(self.secrets, envelope, stream, contract)
+            envelope.is_open = envelope.is_treated or not is_concerned
+
+    def take(self, envelope: Envelope) -> None:
+        """Judge one envelope and add it to the batch."""
+        route = self.routes.get(envelope.head) if envelope.head is not None else None
+        if route is None:
+            stream = self.streams.get(envelope.type)
+        elif envelope.content is not None and self._take_known(envelope):
+            return
+        else:
+            stream = route.stream
+        if envelope.reason is not None:
+            self._redact(envelope)
+            known = stream is not None and self.publisher.may_publish(stream)
+            self.items.append(
+                Item(
+                    envelope,
+                    stream_id=stream.id if stream is not None and known else 0,
+                    reason=envelope.reason,
+                    errors=_bounded(envelope.errors),
+                )
+            )
+            return
+        refusal = admission.admit(self.publisher, stream, envelope)
+        if refusal is not None or stream is None:
+            is_known = refusal is not None and refusal.reason is not Reason.UNKNOWN_STREAM
+            self._refuse(
+                envelope,
+                stream if is_known else None,
+                refusal,
+                is_discovery=stream is None,
+            )
+            return
+        occurred_us, marks = self._time_of(envelope)
+        refusal = admission.check_window(
+            stream, occurred_us, self._came_us, is_import=self.is_import
+        )
+        if refusal is not None:
+            self._refuse(envelope, stream, refusal)
+            return
+        named = admission.named_version(stream, envelope.dataschema)
+        if stream.ending is not None or (named is not None and named.deprecated_us is not None):
+            self._note_ending(stream, named)
+        refusal = admission.check_version(stream, named, envelope.dataschema, self.received_us)
+        if refusal is not None or named is None:
+            self._refuse(envelope, stream, refusal)
+            return
+        version = stream.corrected_by.get(named.version, named.version)
+        contract = self.directory.contract(stream, version)
+        if contract is None:
+            self._refuse(envelope, stream, Refusal(Reason.SCHEMA_UNKNOWN, (_NO_SCHEMA,)))
+            return
+        self._validate(envelope, stream, named, contract, occurred_us, marks)
+
+    def _take_known(self, envelope: Envelope) -> bool:
+        """Take an event whose route is known and that has nothing about it; gives whether it did."""
+        head: Head = envelope.head
+        ready = self._ready.get(head) or self._made_ready(head)
+        us = envelope.occurred_us
+        if ready is None or us is None or not ready.earliest_us <= us <= ready.latest_us:
+            return False
+        data, content = envelope.data, envelope.content
+        assert content is not None
+        for check in ready.checks:
+            if not check(data):
+                return False
+        subject, subject_cell = rows.subject_forms(envelope.subject)
+        if envelope.extensions is head.extensions:
+            cells = ready.cells
+            hasher = ready.hasher.copy()
+            hasher.update(b"%b%b\x00%b" % (subject, head.identity_after, content))
+        else:
+            cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
+            hasher = self._hasher.copy()
+            hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
+        content_hash = hasher.digest()
+        ids = ready.ids or (ready.stream.id, ready.stream.track_of(us))
+        packed = rows.pack_plain_event(
+            ids, us, envelope.id.encode(), ready.middle, subject_cell, cells, content, content_hash
+        )
+        self.items.append(Item(envelope, ids[0], us, packed, content_hash, False, 0, ids[1]))
+        envelope.data = envelope.content = None  # thousands of small objects that nobody needs now
+        return True
+
+    def _made_ready(self, head: Head) -> "_Ready | None":
+        """What events of a head have in common in this batch; None when its route is not known."""
+        route = self.routes.get(head)
+        if route is None:
+            return None
+        stream, received_us = route.stream, self.received_us
+        self.streams[head.type] = stream
+        hasher = self._hasher.copy()
+        hasher.update(head.identity_before)
+        ready = self._ready[head] = _Ready(
+            stream,
+            received_us - stream.late_us,
+            received_us + stream.ahead_us,
+            route.checks,
+            route.ids,
+            rows.middle_cells(received_us, self.publisher.id, route.version),
+            route.cells,
+            hasher,
+        )
+        return ready
+
+    def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:
+        """Keep what the answer tells of the end of the stream or the version."""
+        if stream.ending is not None:
+            self.ending = stream.ending.sooner(self.ending)
+        if named is not None and named.deprecated_us is not None:
+            ending = Ending(named.deprecated_us, named.sunset_us, stream.name)
+            self.ending = ending.sooner(self.ending)
+
+    def _refuse(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry | None,
+        refusal: Refusal | None,
+        *,
+        is_discovery: bool = False,
+    ) -> None:
+        assert refusal is not None
+        self._redact(envelope)
+        self.items.append(
+            Item(
+                envelope,
+                stream_id=stream.id if stream is not None else 0,
+                reason=refusal.reason,
+                errors=_bounded(refusal.errors),
+                is_discovery=is_discovery,
+            )
+        )
+
+    def _time_of(self, envelope: Envelope) -> tuple[int, int]:
+        """The event's own time, and a mark of where it is from when it was not sent."""
+        marks = Mark.IMPORTED.value if self.is_import else 0
+        if self.first_us is not None:
+            marks |= Mark.REPLAYED.value
+        if envelope.occurred_us is not None:
+            return envelope.occurred_us, marks
+        from_id = us_of_uuid7(envelope.id)
+        if from_id is not None:
+            return from_id, marks | Mark.TIME_FROM_ID.value
+        return self._came_us, marks | Mark.TIME_FROM_RECEIPT.value
+
+    @property
+    def _came_us(self) -> int:
+        return self.received_us if self.first_us is None else self.first_us
+
+    def _validate(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry,
+        named: VersionEntry,
+        contract: Contract,
+        occurred_us: int,
+        marks: int,
+    ) -> None:
+        errors = contract.check(envelope)
+        uses: tuple[Use, ...] = ()
+        if contract.deprecated is not None and envelope.has_data:
+            carried = contract.deprecated.carried(envelope.data)
+            if carried:
+                uses = contract.deprecated.uses(carried)
+                ended = contract.deprecated.ended(
+                    envelope.data, carried, self.received_us, stream.extended_us
+                )
+                errors = (*errors, *ended)[:MAX_FINDINGS]
+        corrects = named.version if named.version != contract.version else 0
+        if errors:
+            if stream.enforcement == admission.ENFORCES:
+                self._refuse(envelope, stream, Refusal(Reason.SCHEMA_VIOLATION, errors))
+                self.items[-1].note = _corrected(corrects, contract)
+                return
+            marks |= Mark.VIOLATION.value
+            errors = _bounded(errors) if stream.enforcement == admission.WARNS else ()
+        if corrects:
+            marks |= Mark.CORRECTED.value
+        data, content_hash = _hashed(envelope)
+        if treating.concerns(stream, contract, envelope):
+            data = data if contract.privacy is None else None
+            faults = treating.treat(self.secrets, envelope, stream, contract, is_odd=bool(errors))
+            if faults:
+                self._refuse(envelope, stream, Refusal(Reason.PRIVACY_REFUSED, faults))
+                return
+        item, removed = self._packed(
+            envelope, stream, contract, occurred_us, marks, errors, data, content_hash
+        )
+        uses = (*uses, *removed)
+        if named.deprecated_us is not None:
+            uses = (*uses, (VERSION, str(named.version)))
+        if uses:
+            item.uses = uses
+        if corrects:
+            item.note = _corrected(corrects, contract)
+        self.items.append(item)
+        self._learn(envelope, stream, named, contract)
+
+    def _learn(
+        self, envelope: Envelope, stream: StreamEntry, named: VersionEntry, contract: Contract
+    ) -> None:
+        """Remember of an accepted event where others like it go, and a source that is new."""
+        publisher = self.publisher
+        if envelope.head is not None and self.takes_short_ways and not self.is_import:
+            route = routes.route_of(publisher, stream, named, contract, envelope.head)
+            if route is not None:
+                self.routes[envelope.head] = route
+        if (
+            not publisher.sources
+            and envelope.source not in publisher.seen_sources
+            and len(publisher.seen_sources) < admission.MAX_SEEN_SOURCES
+        ):
+            self.new_sources.add(envelope.source)
+
+    def _packed(
+        self,
+        envelope: Envelope,
+        stream: StreamEntry,
+        contract: Contract,
+        occurred_us: int,
+        marks: int,
+        errors: tuple[FieldError, ...],
+        data: bytes | None,
+        content_hash: bytes,
+    ) -> tuple[Item, tuple[Use, ...]]:
+        """The event as the table gets it, and what was taken out of it. `data` where it is at hand."""
+        extra: dict[str, Any] | None = None
+        removed: tuple[Use, ...] = ()
+        if envelope.has_data and envelope.data_bytes is None:
+            kept, extra = contract.set_aside(envelope.data)
+            if extra is not None or data is None:
+                data = rows.dump(kept)
+        if stream.minimises:
+            removed, extra = treating.minimised(envelope, stream, extra), None
+            marks |= Mark.MINIMISED.value if removed else 0
+        elif extra is not None:
+            marks |= Mark.DRIFT.value
+        track = stream.track_of(occurred_us)
+        return Item(
+            envelope,
+            stream_id=stream.id,
+            occurred_us=occurred_us,
+            packed=rows.pack_event(
+                stream_id=stream.id,
+                track=track,
+                occurred_us=occurred_us,
+                event_id=envelope.id.encode("utf-8"),
+                received_us=self._came_us,
+                producer_id=self.publisher.id,
+                version=contract.version,
+                subject=envelope.subject,
+                source=envelope.source,
+                attributes=rows.dump(rows.attributes_of(envelope)),
+                data=data,
+                data_bytes=envelope.data_bytes,
+                extra=rows.dump(extra) if extra is not None else None,
+                content_hash=content_hash,
+                marks=marks,
+            ),
+            content_hash=content_hash,
+            uses_ledger=bool(marks & Mark.TIME_FROM_RECEIPT),
+            marks=marks,
+            track=track,
+            errors=errors,
+        ), removed
+
+    def submission(self) -> Submission:
+        """What the writer gets; to be made once, after the last `take`."""
+        return Submission(
+            self.items,
+            self.publisher.id,
+            self.received_us,
+            is_rehearsal=self.is_rehearsal,
+            is_replay=self.first_us is not None,
+            new_sources=frozenset(self.new_sources),
+        )
+
+    def settle(self) -> None:
+        """To be called after the commit: remember what need not be written again."""
+        if not self.is_rehearsal:
+            self.publisher.seen_sources |= self.new_sources
+
+
+def _hashed(envelope: Envelope) -> tuple[bytes | None, bytes]:
+    """The data as it came, as it is stored where nothing is changed, and the hash of the content."""
+    identity = rows.identity_text(envelope)
+    if envelope.data_bytes is not None:
+        # bytes never equal JSON or the lack of data, whatever they hold
+        return None, keys.content_hash(identity, b"", envelope.data_bytes)
+    if not envelope.has_data:
+        return None, keys.content_hash(identity, b"")
+    data = content = rows.dump(envelope.data)
+    if strict_json.may_vary(data):
+        content = strict_json.canonical(envelope.data)
+    return data, keys.content_hash(identity, content)
+
+
+def _corrected(named: int, contract: Contract) -> str:
+    """What the answer says of an event that was judged by another version than it names."""
+    if not named:
+        return ""
+    return f"names version {named}; judged by version {contract.version}, which corrects it"
+
+
+def _bounded(errors: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
+    """As many of an event's errors as fit; places deep within it may be longer than the event."""
+    room = _MAX_ERRORS_CHARACTERS
+    for number, error in enumerate(errors):
+        room -= len(error.pointer) + len(error.detail)
+        if room < 0 and number:
+            return errors[:number]
+    return errors
+
+
+def unparsable(
+    publisher: Publisher, received_us: int, body: bytes, content_type: str, error: FieldError
+) -> Submission:
+    """The one dead letter of a body that could not be read."""
+    envelope = Envelope(body, content_type[:255])
+    return Submission(
+        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
+    )
+
+
+def status_of(items: Sequence[Item]) -> int:
+    """202, or 422 when every event was refused and none only waits for the portal."""
+    if items and all(
+        item.status is Status.DEAD_LETTERED and item.reason not in WAITING for item in items
+    ):
+        return 422
+    return 202
+
+
+def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
+    """The counts, and every event that is not plainly accepted (or all), in input order."""
+    accepted = duplicate = dead = 0
+    results: list[ResultDict] = []
+    for index, item in enumerate(items):
+        status = item.status
+        if status is Status.ACCEPTED:
+            accepted += 1
+            if not item.errors and not item.note and not name_all:
+                continue
+        elif status is Status.DUPLICATE:
+            duplicate += 1
+        else:
+            dead += 1
+        result: ResultDict = {"index": index, "id": item.envelope.id, "status": status.value}
+        if status is Status.DEAD_LETTERED and item.reason is not None:
+            result["reason"] = item.reason.value
+            if item.dead_letter is not None:
+                result["dead_letter"] = str(item.dead_letter)
+        if item.errors and status is not Status.DUPLICATE:
+            result["errors"] = [error.as_dict() for error in item.errors]
+        if item.note:
+            result["note"] = item.note
+        results.append(result)
+    return {
+        "received": len(items),
+        "accepted": accepted,
+        "duplicate": duplicate,
+        "dead_lettered": dead,
+        "results": results,
+    }
+
+
+def now_us() -> int:
+    return clock.now_us()
+
+
+def accept_batch(
+    envelopes: Sequence[Envelope],
+    *,
+    publisher: Publisher,
+    is_import: bool = False,
+    is_rehearsal: bool = False,
+    received_at: datetime | None = None,
+    directory: Directory = admission.directory,
+) -> list[Item]:
+    """Take envelopes in from a thread and give their outcomes, after the commit.
+
+    `is_import` opens the lane for old events; only there `received_at` may say that they were
+    received in the past, so that a history taken in afterwards has the accounts of its own time.
+    Raises UnavailableError when the database is down.
+    """
+    received_us = us_of(received_at) if received_at is not None and is_import else now_us()
+    batch = Batch(publisher, received_us, directory, is_import, is_rehearsal)
+    missing = batch.names_to_load(envelopes)
+    if missing:
+        batch.load(missing)
+    batch.load_contracts(batch.contracts_to_load(envelopes))
+    if batch.secrets_to_load(envelopes):
+        batch.load_secrets()
+    for envelope in envelopes:
+        batch.take(envelope)
+    if batch.items:
+        writer().submit(batch.submission()).result()
+    batch.settle()
+    return batch.items
+
+
+def accept_events(
+    events: Iterable[Mapping[str, Any]],
+    *,
+    publisher: Publisher,
+    is_import: bool = False,
+    is_rehearsal: bool = False,
+    received_at: datetime | None = None,
+) -> AnswerDict:
+    """Take in events of the portal's own making (demo, import), as CloudEvents mappings.
+
+    They pass the same checks as any other. Give `admission.publisher_of(producer)` as publisher.
+    """
+    envelopes = [cloudevents.read_mapping(event) for event in events]
+    return answer(
+        accept_batch(
+            envelopes,
+            publisher=publisher,
+            is_import=is_import,
+            is_rehearsal=is_rehearsal,
+            received_at=received_at,
+        )
+    )

@@ -1,0 +1,58 @@
+"""Where events with one head go: the outcome of every check that depends on the head alone.
+
+A route is learnt from an event that went the whole way (`ingest.judging.pipeline`) and kept for as long as
+nothing of what it rests on can have changed: the directory's generation, its lifetime, and no end,
+sunset, brownout, deprecation, correction or treatment of personal fields in sight. What a route knows is not asked again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ingest.judging.admission import Publisher, StreamEntry, VersionEntry
+from ingest.judging.contract import Contract
+from ingest.judging.heads import Head
+from ingest.log import rows
+from ingest.privacy import treating
+
+
+class Route(msgspec.Struct, frozen=True, eq=False):
+    """One stream and version for events of one head from one publisher."""
+
+    stream: StreamEntry
+    version: int
+    checks: tuple[Callable[[Any], bool], ...]
+    ids: tuple[int, int] | None  # stream and track; None while the track depends on the time
+    cells: bytes
+
+
+def route_of(
+    publisher: Publisher, stream: StreamEntry, named: VersionEntry, contract: Contract, head: Head
+) -> Route | None:
+    """The route of events like one that was accepted; None where each has to be looked at."""
+    is_steady = (
+        stream.ending is None
+        and stream.sunset_us is None
+        and named.sunset_us is None
+        and not named.brownouts_us
+        and named.deprecated_us is None
+        and contract.version == named.version
+        and contract.deprecated is None
+        and not treating.is_due(stream, contract)
+    )
+    if not is_steady or not (publisher.sources or head.source in publisher.seen_sources):
+        return None
+    depends = stream.is_production and stream.production_since_us is not None
+    return Route(
+        stream,
+        contract.version,
+        contract.is_plain,
+        None if depends else (stream.id, stream.track_of(0)),
+        head.source_cell + head.attributes_cell,
+    )
+
+
+def own_cells(head: Head, attributes: bytes) -> bytes:
+    """The source and the attributes of an event that has extensions of its own."""
+    return head.source_cell + rows.jsonb_cell(attributes)

@@ -1,0 +1,1 @@
+"""Dead letters put right: declared steps, what they may be, and judging kept events again."""

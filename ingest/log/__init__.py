@@ -1,0 +1,1 @@
+"""What is kept: rows, groups, the writers, partitions, and how long events live."""

@@ -1,0 +1,1 @@
+"""The pages of ingest, and what they show in words."""

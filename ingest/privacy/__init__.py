@@ -1,0 +1,1 @@
+"""What is done with personal values before anything is written."""

@@ -1,0 +1,1 @@
+"""Events made from a contract, valid and broken on purpose."""
