@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -16,7 +16,7 @@ from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import MAX_EVENTS
 from ingest.synthetic.breaking import ENVELOPE_RULES, KEYWORDS
 from ingest.synthetic.making import KINDS, Incident, Made, read_span
-from portal.kernel import clock
+from portal.kernel import clock, rfc3339
 from portal.kernel.errors import FieldError, InvalidError
 
 ROWS: Final = 3  # of incidents in the form; the API takes more
@@ -224,6 +224,14 @@ class ShownRun:
 
     row: SyntheticRun
     job: Job | None
+
+    @property
+    def since(self) -> datetime:
+        return rfc3339.parse(self.row.plan["since"])
+
+    @property
+    def until(self) -> datetime:
+        return rfc3339.parse(self.row.plan["until"])
 
     @property
     def state(self) -> str:

@@ -147,7 +147,7 @@ def privacy_rotate(request: HttpRequest) -> HttpResponse:
         raise NotPermittedError("Privacy keys are renewed by admins.", code="not_admin")
     try:
         rotate_keys(actor=actor)
-        messages.success(request, "Data keys are wrapped anew as soon as a worker is free.")
+        messages.success(request, "Data keys are rewrapped as soon as a worker is free.")
     except ConflictError as error:
         messages.error(request, sentence(error))
     return redirect("privacy")

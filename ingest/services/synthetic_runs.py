@@ -95,7 +95,7 @@ def preview(stream: Stream, wanted: Wanted, *, actor: Actor) -> list[Made]:
     The places are the run's own, so that the same event comes when it is sent; only where a break
     is shown, the run may break another place. Sends nothing.
     """
-    plan = _planned(stream, wanted, actor=actor)
+    plan = _planned(stream, replace(wanted, production=True), actor=actor)  # nothing is sent
     whole = Maker(replace(plan, broken_ratio=0.0))
     if not whole.count:
         return []

@@ -187,6 +187,7 @@ def test_who_may_not_publish_starts_nothing_and_production_must_be_meant(
     stream.refresh_from_db()
     with pytest.raises(NotFoundError):
         preview(stream, Wanted(**PAST), actor=ben)
+    assert len(preview(stream, Wanted(**PAST), actor=ada)) == 5  # which sends nothing
     with pytest.raises(InvalidError, match="Say that it is meant"):
         start_run(stream, Wanted(**PAST), actor=ada)
     assert start_run(stream, Wanted(**PAST, events=3, production=True), actor=ada).total == 3
