@@ -5,10 +5,15 @@ by the writer's thread, each costs two threads their turns at the interpreter's 
 call from outside. So the loop makes them: what its requests submitted in one round, and while the
 previous group was under way, is the next group. Whatever is more than one exchange, or does not end
 well, goes to the writer's thread (`ingest.log.store`), which has the long ways and the retries.
+
+The loop is told by its poller when the server has answered. While it waits it also looks for itself
+now and then: libpq closes its socket when the server dies, its number is another connection's in the
+next moment, and once in five hundred kills the poller then watched neither.
 """
 
 import asyncio
 import logging
+import select
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -30,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 MAX_GROUP_ROWS: Final = 2000
 _RECONNECT_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.1
 # A loop that ends after a request or two gets no connection of its own.
 _GROUPS_WORTH_ONE: Final = 3
 
@@ -87,6 +93,7 @@ class LoopWriter:
         self._exchange: PQGen[None] | None = None
         self._began_ns = 0
         self._is_writing = False  # the socket is watched for room too
+        self._looking: asyncio.TimerHandle | None = None
         self._groups = 0
 
     @property
@@ -117,22 +124,24 @@ class LoopWriter:
             # Faults that a test has armed strike between the statements of the long way.
             may_try = connection is not None and self._desk.hopes and not is_armed()
             plain = plain_rows(group) if may_try else None
+            begun = plain and connection and exchange.begin(connection, COPY_EVENTS, *plain)
         except Exception:  # the thread meets it too, and tells its neighbours from it
             logger.exception("a group could not be looked at")
-            plain = None
-        if plain is None or connection is None:
+            begun = None
+        if not begun:
             self._desk.take_over(group)
             self.loop.call_soon(self._next)
             return
-        self._group, self._began_ns = group, time.time_ns()
-        self._exchange = exchange.begin(connection, COPY_EVENTS, *plain)
+        self._group, self._exchange, self._began_ns = group, begun, time.time_ns()
+        if self._looking is None:
+            self._looking = self.loop.call_later(_LOOK_SECONDS, self._look)
         self._go_on(None)
 
     def _go_on(self, ready: Ready | None) -> None:
         assert self._exchange is not None
         try:
             wait = self._exchange.send(ready)  # type: ignore[arg-type]  # None starts it
-            if wait is Wait.W:  # mostly there is room at once
+            if wait == Wait.W:  # mostly there is room at once
                 wait = self._exchange.send(Ready.W)
         except StopIteration:
             self._ended(None)
@@ -169,6 +178,24 @@ class LoopWriter:
             submission.is_known = isinstance(error, pg.UniqueViolation)
         self._desk.take_over(group)
 
+    def _look(self) -> None:
+        """Go on with an answer that has come and that nobody told of."""
+        self._looking = None
+        connection = self._connection
+        if self._exchange is None or connection is None:
+            return
+        self._looking = self.loop.call_later(_LOOK_SECONDS, self._look)
+        if _has_news(connection):
+            self._watch(connection)
+            self._go_on(Ready.R)
+
+    def _watch(self, connection: Connection) -> None:
+        """Have the poller watch a connection's socket, whatever it watched before."""
+        if self._socket >= 0:
+            self.loop.remove_reader(self._socket)
+        self._socket = connection.fileno()
+        self.loop.add_reader(self._socket, self._readable)
+
     def _usable(self) -> Connection | None:
         if self._connection is None and not self._is_closed and self._groups >= _GROUPS_WORTH_ONE:
             self._connect()
@@ -191,8 +218,8 @@ class LoopWriter:
         if self._is_closed:
             connection.close()
             return
-        self._connection, self._socket = connection, connection.fileno()
-        self.loop.add_reader(self._socket, self._readable)
+        self._connection = connection
+        self._watch(connection)
 
     def _readable(self) -> None:
         if self._exchange is not None:
@@ -221,8 +248,15 @@ class LoopWriter:
         if not self.loop.is_closed():
             self.loop.remove_reader(self._socket)
             self.loop.remove_writer(self._socket)
-        self._is_writing = False
+        self._socket, self._is_writing = -1, False
         connection.close()
+
+
+def _has_news(connection: Connection) -> bool:
+    """Whether the server has sent something, or is gone; asked of the kernel."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _connected() -> Connection:

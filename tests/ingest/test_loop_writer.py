@@ -133,6 +133,25 @@ def test_a_backend_that_dies_while_nothing_is_written_costs_no_request(desk: Des
     reconnected(desk, backend)
 
 
+def test_an_answer_that_the_poller_does_not_tell_of_is_found(desk: Desk) -> None:
+    own_writer = writer_of_loop()
+    with connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE ingest_ingestminute IN ACCESS EXCLUSIVE MODE")
+        answer = pool.submit(send, desk, "unseen")
+        deadline = time.monotonic() + 10
+        while own_writer._exchange is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        own_writer.loop.call_soon_threadsafe(own_writer.loop.remove_reader, own_writer._socket)
+        time.sleep(0.1)
+        other.rollback()
+        began = time.monotonic()
+        assert answer.result(10)[0] == 202
+        assert time.monotonic() - began < 2
+    began = time.monotonic()
+    assert [send(desk, f"seen-{number}")[0] for number in range(20)] == [202] * 20
+    assert time.monotonic() - began < 1.5  # it is told again, and does not look for each
+
+
 def reconnected(desk: Desk, backend: int | None) -> None:
     deadline = time.monotonic() + 20
     while own(desk) in (None, backend) and time.monotonic() < deadline:
