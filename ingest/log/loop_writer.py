@@ -94,6 +94,7 @@ class LoopWriter:
         self._began_ns = 0
         self._is_writing = False  # the socket is watched for room too
         self._looking: asyncio.TimerHandle | None = None
+        self._steps = self._seen_at = 0  # of exchanges; at which of them a look found news
         self._groups = 0
 
     @property
@@ -139,6 +140,7 @@ class LoopWriter:
 
     def _go_on(self, ready: Ready | None) -> None:
         assert self._exchange is not None
+        self._steps += 1
         try:
             wait = self._exchange.send(ready)  # type: ignore[arg-type]  # None starts it
             if wait == Wait.W:  # mostly there is room at once
@@ -185,9 +187,14 @@ class LoopWriter:
         if self._exchange is None or connection is None:
             return
         self._looking = self.loop.call_later(_LOOK_SECONDS, self._look)
-        if _has_news(connection):
-            self._watch(connection)
-            self._go_on(Ready.R)
+        if not _has_news(connection):
+            return
+        if self._seen_at != self._steps:  # the poller comes round to it before the next look
+            self._seen_at = self._steps
+            return
+        logger.warning("PostgreSQL had answered, and the poller did not tell")
+        self._watch(connection)
+        self._go_on(Ready.R)
 
     def _watch(self, connection: Connection) -> None:
         """Have the poller watch a connection's socket, whatever it watched before."""

@@ -196,7 +196,12 @@ class Acceptor:
         self._board.say(self.count)
 
     async def _serve(self, connection: socket.socket) -> None:
-        _, protocol = await self._loop.connect_accepted_socket(self._make, connection)
+        try:
+            _, protocol = await self._loop.connect_accepted_socket(self._make, connection)
+        finally:
+            # Its descriptor is the transport's, which may be closed already: closed once more by
+            # this object, it would be another one's by then.
+            connection.detach()
         self._connections = protocol.connections
 
 
