@@ -235,7 +235,8 @@ def test_what_mixed_keys_send_keeps_others_out_for_a_second_at_most(world: World
     for _ in range(3):
         assert both.send(other, *[small] * 400).status == 202
     bucket = quotas._streams[small.pk]
-    assert -101 <= bucket.tokens <= 0
+    # A second, and what this process and Redis may be apart when they settle in between.
+    assert -110 <= bucket.tokens <= 0
 
 
 def test_a_key_has_a_quota_for_a_stream(world: World) -> None:
