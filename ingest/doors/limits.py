@@ -48,6 +48,16 @@ class Bucket:
     at: float
     spent: float = 0.0
     policy: str = ""
+    since: float | None = field(init=False)  # when it began; None once Redis has been told of it
+
+    def __post_init__(self) -> None:
+        self.since = self.at
+
+    def start(self, now: float) -> float:
+        """What Redis begins with if it knows nothing of this bucket: what one is given that nobody
+        knows, and what has come to it while this process alone knew it."""
+        alone = now - self.since if self.since is not None else 0.0
+        return min(float(self.rate), fresh_tokens(self.rate) + alone * self.rate)
 
     def refill(self, now: float) -> float:
         self.tokens = min(float(self.rate), self.tokens + (now - self.at) * self.rate)
@@ -196,10 +206,13 @@ class Quotas:
                 bucket.spent = 0.0
         return found
 
-    def settle(self, bucket: Bucket, tokens: float) -> None:
-        """Take over what Redis says is left, less what was spent while it was asked."""
+    def settle(self, bucket: Bucket, tokens: float, *, asked_at: float) -> None:
+        """Take over what Redis says is left, with what has come and what was spent since it was
+        asked."""
         with self._lock:
-            bucket.tokens, bucket.at = tokens - bucket.spent, time.monotonic()
+            bucket.tokens, bucket.at = tokens - bucket.spent, asked_at
+            bucket.since = None
+            bucket.refill(time.monotonic())
 
     def forget_idle(self) -> None:
         """Drop buckets that were not asked for a while; Redis, or time, has filled them."""

@@ -66,14 +66,15 @@ class Settler:
         spent = self._quotas.take_unsettled()
         if not spent or time.monotonic() < self._ask_again_at:
             return
+        asked_at = time.monotonic()
         try:
-            left = self._shared.settle(spent)
+            left = self._shared.settle(spent, asked_at)
         except RedisError as error:
             self._is_away(error)
             return
         self._is_back()
         for (bucket, _), tokens in zip(spent, left, strict=True):
-            self._quotas.settle(bucket, tokens)
+            self._quotas.settle(bucket, tokens, asked_at=asked_at)
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -2,7 +2,7 @@
 
 Each bucket is one hash of two fields under a key of its own, so any cluster may spread them; Redis's
 clock alone counts. A bucket that is not there (new, expired after it must have been full, flushed)
-starts as `ingest.doors.limits.fresh_tokens` says.
+starts as `ingest.doors.limits.Bucket.start` says.
 """
 
 import time
@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from ingest.doors.gate import parse_load
-from ingest.doors.limits import Bucket, fresh_tokens
+from ingest.doors.limits import Bucket
 
 PREFIX: Final = "portal:quota:"
 LOAD: Final = "portal:ingest-load"
@@ -55,26 +55,27 @@ class SharedBuckets:
         self._script = ""
         self._tidy_at = 0.0
 
-    def settle(self, spent: Sequence[tuple[Bucket, float]]) -> list[float]:
-        """Pay what was spent and give what is left of each bucket, in the same order."""
+    def settle(self, spent: Sequence[tuple[Bucket, float]], now: float) -> list[float]:
+        """Pay what was spent and give what is left of each bucket, in the same order. `now` is the
+        moment of asking, by the monotonic clock."""
         left: list[float] = []
         for start in range(0, len(spent), _BUCKETS_AT_ONCE):
             part = spent[start : start + _BUCKETS_AT_ONCE]
             try:
-                left += self._settle(part)
+                left += self._settle(part, now)
             except NoScriptError:
                 self._script = ""
-                left += self._settle(part)
+                left += self._settle(part, now)
         return left
 
-    def _settle(self, spent: Sequence[tuple[Bucket, float]]) -> list[float]:
+    def _settle(self, spent: Sequence[tuple[Bucket, float]], now: float) -> list[float]:
         if not self._script:
             self._script = str(self._redis.script_load(_SETTLE))
         pipeline = self._redis.pipeline(transaction=False)
         for bucket, count in spent:
             pipeline.evalsha(
                 self._script, 1, f"{PREFIX}{{{bucket.name}}}",
-                str(bucket.rate), f"{count:.6f}", f"{fresh_tokens(bucket.rate):.6f}",
+                str(bucket.rate), f"{count:.6f}", f"{bucket.start(now):.6f}",
             )  # fmt: skip
         return [float(answer) for answer in pipeline.execute()]
 
