@@ -116,8 +116,13 @@ def test_the_largest_contracts_are_answered_within_bounds(ada: Caller, team: Tea
 def test_who_may_not_know_of_the_stream_learns_nothing(stream: Stream) -> None:
     Stream.objects.update(restricted=True)
     stranger = Caller(Role.ENGINEER)
-    stranger.get(f"{PATH}/1/diff/2", 404)
-    stranger.post(f"{PATH}/check", {"schema": WIDER}, 404)
+    nowhere = PATH.replace(stream.name, "shop.nowhere")
+    hidden = stranger.get(f"{PATH}/1/diff/2", 404)
+    missing = stranger.get(f"{nowhere}/1/diff/2", 404)
+    assert {**hidden, "instance": ""} == {**missing, "instance": ""}
+    hidden = stranger.post(f"{PATH}/check", {"schema": WIDER}, 404)
+    missing = stranger.post(f"{nowhere}/check", {"schema": WIDER}, 404)
+    assert {**hidden, "instance": ""} == {**missing, "instance": ""}
 
 
 def test_checking_is_for_who_may_propose(stream: Stream) -> None:
