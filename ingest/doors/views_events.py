@@ -123,12 +123,7 @@ def _accept(visit: Visit, envelopes: list[Envelope]) -> Batch:
         loaded = directory.load_streams(unknown) if unknown else {}
         visit.settle_names(envelopes, loaded, directory)
     batch = door.batch_of(visit, directory)
-    missing = batch.names_to_load(envelopes)
-    if missing:
-        batch.load(missing)
-    batch.load_contracts(batch.contracts_to_load(envelopes))
-    if batch.secrets_to_load(envelopes):
-        batch.load_secrets()
+    batch.load_all(envelopes)
     for envelope in envelopes:
         batch.take(envelope)
     if batch.items:

@@ -172,6 +172,15 @@ class Batch:
         """Look them up, or make them. Blocks on the database."""
         self.secrets.load()
 
+    def load_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Load whatever `take` needs of events and is not at hand. Blocks on the database."""
+        missing = self.names_to_load(envelopes)
+        if missing:
+            self.load(missing)
+        self.load_contracts(self.contracts_to_load(envelopes))
+        if self.secrets_to_load(envelopes):
+            self.load_secrets()
+
     def _known(self, envelope: Envelope) -> tuple[StreamEntry | None, Contract | None]:
         """The stream and contract whose privacy an event obeys, whatever is wrong with it."""
         stream = self.streams.get(envelope.type)
@@ -574,12 +583,7 @@ def accept_batch(
     """
     received_us = us_of(received_at) if received_at is not None and is_import else now_us()
     batch = Batch(publisher, received_us, directory, is_import, is_rehearsal)
-    missing = batch.names_to_load(envelopes)
-    if missing:
-        batch.load(missing)
-    batch.load_contracts(batch.contracts_to_load(envelopes))
-    if batch.secrets_to_load(envelopes):
-        batch.load_secrets()
+    batch.load_all(envelopes)
     for envelope in envelopes:
         batch.take(envelope)
     if batch.items:
