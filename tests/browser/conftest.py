@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from portal.launcher.browser import HOW_TO_GET_ONE, find
 from tests.support.live import Portal, running
+
+# A click that leads to another page ends before that page is there: what is expected of it is
+# waited for, on a machine that runs the rest of the suite as well.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Visitor, serious_faults, tab, visitor
 from tests.support.live import Portal, wait_until
@@ -38,7 +38,7 @@ def test_the_report_is_read_without_a_fault_at_each_size(
                  f"/streams/{STREAM}/change/", f"/streams/{STREAM}/versions/6..7/"):  # fmt: skip
         found = tab(reader.page.context, shop)
         found.open(path)
-        assert found.page.locator("h1").count() == 1
+        expect(found.page.locator("h1")).to_have_count(1)
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert found.faults == []
         assert serious_faults(found) == [], path
@@ -52,13 +52,13 @@ def test_the_page_says_who_would_break_and_what_real_events_say(
     change = story_change(shop)
     admin.open(f"/changes/{change['id']}/")
     page = admin.page
-    said = page.locator(".verdict .say").inner_text()
-    assert said == "4 of 6 consumers are safe. 2 would break on the first event."
-    assert "shipping_zip" in page.locator(".verdict .because").inner_text()
+    said = "4 of 6 consumers are safe. 2 would break on the first event."
+    expect(page.locator(".verdict .say")).to_have_text(said)
+    expect(page.locator(".verdict .because")).to_contain_text("shipping_zip")
     row = page.locator("table.imp tr:has-text('Fulfilment')")
-    assert "would break" in row.inner_text()
-    assert page.locator("text=One-tap checkout").count() > 0, "the running experiment"
-    assert re.search(r"[\d,]+ of [\d,]+ replayed", page.locator("main").inner_text())
+    expect(row).to_contain_text("would break")
+    expect(page.locator("text=One-tap checkout").first, "the running experiment").to_be_attached()
+    expect(page.locator("main")).to_contain_text(re.compile(r"[\d,]+ of [\d,]+ replayed"))
 
 
 def test_a_change_is_proposed_approved_by_another_and_activated(
@@ -72,13 +72,13 @@ def test_a_change_is_proposed_approved_by_another_and_activated(
     page.fill("#id_document", '{"type": ')
     page.fill("#id_summary", "Says why money went back")
     page.click("main button.go")
-    assert "line 1" in page.locator(".err").inner_text()
+    expect(page.locator(".err")).to_contain_text("line 1")
     document["properties"]["refund_reason"] = {"type": "string", "description": "Why."}
     page.fill("#id_document", json.dumps(document, indent=2))
     page.click("main button.go")
     page.wait_for_url(re.compile("/changes/[0-9a-f-]+/$"))
     address = page.url.removeprefix(shop.url)
-    assert page.locator("button[value=approve]").count() == 0, "never one's own"
+    expect(page.locator("button[value=approve]"), "never one's own").to_have_count(0)
     boss = visitor(chromium, shop, "admin")
     boss.open("/changes/?show=waiting")
     boss.page.click("main a:has-text('Says why money went back')")

@@ -28,7 +28,7 @@ def test_the_pages_are_read_without_a_fault_at_each_size(
     for path in PATHS:
         found = tab(reader.page.context, shop)
         found.open(path)
-        assert found.page.locator("h1").count() == 1, path
+        expect(found.page.locator("h1"), path).to_have_count(1)
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert found.faults == [], path
         assert serious_faults(found) == [], path
@@ -66,6 +66,7 @@ def test_a_follower_is_told_of_a_change_and_reads_it(chromium: Browser, shop: Po
     reader = visitor(chromium, shop, "analyst")
     reader.open("/streams/support.ticket_opened/")
     reader.page.click("main >> text=Follow")
+    expect(reader.page.locator("main >> text=Unfollow")).to_have_count(1)
     before = unread(reader.page.locator("#bell").get_attribute("aria-label"))
     author = visitor(chromium, shop, "engineer")
     author.open("/streams/support.ticket_opened/change/")
@@ -98,12 +99,13 @@ def test_notices_are_read_without_a_script(chromium: Browser, shop: Portal) -> N
     plain = visitor(chromium, shop, "engineer", java_script_enabled=False)
     page = plain.page
     plain.open("/notifications/")
-    assert page.locator(".notices li.new").count() > 0
+    expect(page.locator(".notices li.new").first).to_be_attached()
     page.click("main button:has-text('Mark all as read')")
-    assert page.locator("h1").inner_text() == "Nothing new."
+    expect(page.locator("h1")).to_have_text("Nothing new.")
     page.check("input[name=mail][value=each]")
-    page.click("form:has(input[name=mail]) button")
-    assert page.locator("input[name=mail][value=each]").is_checked()
+    with page.expect_navigation():
+        page.click("form:has(input[name=mail]) button")
+    expect(page.locator("input[name=mail][value=each]")).to_be_checked()
     page.context.close()
 
 
@@ -121,5 +123,5 @@ def test_a_term_is_found_by_the_finder_and_stands_at_its_field(
     reader.open("/streams/checkout.order_placed/schema/")
     page.click(".schema .term a:has-text('Order value')")
     page.wait_for_url(re.compile("/glossary/order-value/$"))
-    assert page.locator("main a:has-text('Edit')").count() == 0, "of another team"
+    expect(page.locator("main a:has-text('Edit')"), "of another team").to_have_count(0)
     reader.page.context.close()

@@ -49,7 +49,7 @@ def test_g_and_a_letter_lead_to_a_place(key: str, path: str, admin: Visitor) -> 
     admin.page.keyboard.press("g")
     admin.page.keyboard.press(key)
     expect(admin.page).to_have_url(re.compile(f"{path}$"))
-    assert admin.page.locator("h1").count() == 1
+    expect(admin.page.locator("h1")).to_have_count(1)
 
 
 def test_c_s_begins_a_stream(admin: Visitor) -> None:
@@ -57,7 +57,7 @@ def test_c_s_begins_a_stream(admin: Visitor) -> None:
     admin.page.keyboard.press("c")
     admin.page.keyboard.press("s")
     expect(admin.page).to_have_url(re.compile("/streams/new/$"))
-    assert admin.page.locator("#id_sample").count() == 1
+    expect(admin.page.locator("#id_sample")).to_have_count(1)
 
 
 def test_j_and_k_move_in_a_list_and_enter_opens(admin: Visitor) -> None:
@@ -84,7 +84,7 @@ def test_a_stream_is_followed_and_used_by_one_key(chromium: Browser, shop: Porta
     page.wait_for_selector("button:has-text('Follow'):not(:has-text('Unfollow'))")
     page.keyboard.press("u")
     page.wait_for_url(re.compile("/streams/recs.impression_shown/use/$"))
-    assert "recs.impression_shown" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("recs.impression_shown")
     page.context.close()
 
 
@@ -128,7 +128,8 @@ def test_single_letters_do_nothing_in_a_field_or_when_switched_off(
     assert page.input_value("main input[name=q]") == "g/c?"
     person.open("/settings/")
     page.uncheck("input[name=single_key_shortcuts]")
-    page.click("form:has(input[name=single_key_shortcuts]) button")
+    with page.expect_navigation():
+        page.click("form:has(input[name=single_key_shortcuts]) button")
     person.open("/streams/")
     page.keyboard.press("/")
     expect(page.locator("#palette")).to_be_hidden()
@@ -136,7 +137,8 @@ def test_single_letters_do_nothing_in_a_field_or_when_switched_off(
     expect(page.locator("#palette")).to_be_visible()
     person.open("/settings/")
     page.check("input[name=single_key_shortcuts]")
-    page.click("form:has(input[name=single_key_shortcuts]) button")
+    with page.expect_navigation():
+        page.click("form:has(input[name=single_key_shortcuts]) button")
     page.context.close()
 
 
@@ -224,7 +226,7 @@ def test_without_script_ranges_filters_and_tokens_still_work(
     plain.open("/streams/checkout.order_placed/")
     page.click("#volume .seg a:has-text('90 d')")
     page.wait_for_url(re.compile(r"\?range=90d$"))
-    assert page.locator("#volume .seg a[aria-current]").inner_text() == "90 d"
+    expect(page.locator("#volume .seg a[aria-current]")).to_have_text("90 d")
     plain.open("/streams/")
     page.click("button:has-text('Filters')")
     page.check("#filters input[value=payments] >> nth=0")
@@ -244,9 +246,9 @@ def test_a_new_portal_is_without_a_fault(
             for path in EMPTY_PAGES:
                 found = tab(person.page.context, empty)
                 found.open(path)
-                assert found.page.locator("h1").count() == 1
+                expect(found.page.locator("h1")).to_have_count(1)
                 assert found.faults == []
                 assert serious_faults(found) == []
                 found.page.close()
-            assert "Nothing flows yet" in person.page.locator("h1").inner_text()
+            expect(person.page.locator("h1")).to_contain_text("Nothing flows yet")
             person.page.context.close()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Visitor, serious_faults, tab, visitor
 from tests.support.live import Portal
@@ -53,7 +53,7 @@ def test_a_page_loads_without_a_fault_and_is_accessible(
     found.open(path)
     if found.page.locator("[data-chart]").count():
         found.page.wait_for_selector("[data-drawn]", timeout=15_000)
-    assert found.page.locator("h1").count() == 1
+    expect(found.page.locator("h1")).to_have_count(1)
     # Before axe, which sets styles of its own that the policy rightly reports.
     assert found.faults == []
     assert serious_faults(found) == []
@@ -72,7 +72,7 @@ def test_a_page_reached_from_a_list_is_without_a_fault(
     for width in (1440, 390):
         found.page.set_viewport_size({"width": width, "height": 900})
         found.open(address)
-        assert found.page.locator("h1").count() == 1
+        expect(found.page.locator("h1")).to_have_count(1)
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width
     assert found.faults == []
     assert serious_faults(found) == []
@@ -88,8 +88,8 @@ def test_a_page_of_an_error_says_what_and_where_to_go(
 ) -> None:
     analyst = visitor(chromium, shop, "analyst", viewport={"width": 390, "height": 844})
     analyst.open(path)
-    assert analyst.page.locator("h1").inner_text() == says
-    assert analyst.page.locator("main a[href='/']").count() == 1
+    expect(analyst.page.locator("h1")).to_have_text(says)
+    expect(analyst.page.locator("main a[href='/']")).to_have_count(1)
     assert serious_faults(analyst) == []
     analyst.page.context.close()
 
@@ -119,7 +119,7 @@ def test_signing_in_works_by_keyboard_and_a_wrong_password_is_said(
     page.fill("#id_login", shop.said["logins"]["analyst"]["email"])
     page.fill("#id_password", "wrong")
     page.press("#id_password", "Enter")
-    assert page.locator("[role=alert]").inner_text()
+    expect(page.locator("[role=alert]")).not_to_be_empty()
     page.fill("#id_password", shop.said["logins"]["analyst"]["password"])
     page.press("#id_password", "Enter")
     page.wait_for_url(shop.url + "/streams/")
@@ -135,7 +135,7 @@ def test_the_finder_leads_to_a_stream_by_keyboard_alone(admin: Visitor) -> None:
     page.wait_for_selector("#palette-list [role=option]:has-text('order_placed')")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/streams/checkout.order_placed/"))
-    assert page.locator("h1").inner_text() == "checkout.order_placed"
+    expect(page.locator("h1")).to_have_text("checkout.order_placed")
 
 
 def test_the_theme_is_kept_and_set_by_the_server(admin: Visitor) -> None:
@@ -156,7 +156,7 @@ def test_a_stream_is_registered_from_a_pasted_sample(chromium: Browser, shop: Po
     engineer.open("/streams/new/")
     page.fill("textarea[name=sample]", '{"broken": ')
     page.click("main button.go")
-    assert "line 1" in page.locator(".err").inner_text()
+    expect(page.locator(".err")).to_contain_text("line 1")
     page.fill(
         "textarea[name=sample]",
         '{"specversion":"1.0","type":"shop.gift_wrapped","source":"/s","id":"1",'
@@ -182,10 +182,10 @@ def test_pages_work_without_a_script(chromium: Browser, shop: Portal) -> None:
     plain.open("/streams/")
     page.fill("main input[name=q]", "refund")
     page.press("main input[name=q]", "Enter")
-    assert page.locator("main a.sn:has-text('refund_issued')").count() == 1
+    expect(page.locator("main a.sn:has-text('refund_issued')")).to_have_count(1)
     plain.open("/streams/payments.refund_issued/")
     page.click("main >> text=Follow")
-    assert page.locator("main >> text=Unfollow").count() == 1
+    expect(page.locator("main >> text=Unfollow")).to_have_count(1)
     page.context.close()
 
 
@@ -202,7 +202,7 @@ def test_a_request_is_asked_and_granted_in_the_browser(chromium: Browser, shop: 
     row.locator("button[value=approve]").click()
     boss.page.wait_for_selector("text=Granted ivo@shop.example")
     analyst.open("/streams/support.ticket_opened/samples/")
-    assert analyst.page.locator("main .rows li").count() > 0
+    expect(analyst.page.locator("main .rows li").first).to_be_attached()
     for person in (analyst, boss):
         person.page.context.close()
 
@@ -219,14 +219,14 @@ def test_synthetic_events_are_seen_first_then_sent(chromium: Browser, shop: Port
         page.check("#id_production")
     page.click("main button:has-text('Show five')")
     page.wait_for_selector("#preview article")
-    assert page.locator("#preview article").count() == 5
-    assert page.locator("#preview mark").count() >= 1
+    expect(page.locator("#preview article")).to_have_count(5)
+    expect(page.locator("#preview mark").first).to_be_attached()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert engineer.faults == []
     page.click("main button:has-text('Send them')")
     page.wait_for_url(re.compile("/ingest/synthetic/[0-9a-f-]{36}/"))
     assert stream is not None
-    assert stream in page.locator("h1").inner_text().replace("\n", "")
+    expect(page.locator("h1")).to_contain_text(stream)
     page.wait_for_selector("text=Every event came to what was expected of it.", timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert engineer.faults == []

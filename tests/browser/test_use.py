@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import visitor
 from tests.support.live import Portal
@@ -51,10 +51,10 @@ def test_the_types_can_be_read_copied_and_downloaded_without_a_script(
 ) -> None:
     plain = visitor(chromium, shop, "engineer", java_script_enabled=False)
     plain.open(f"/streams/{STREAM}/use/")
-    assert "class RefundIssued(BaseModel):" in plain.page.locator("#code").inner_text()
+    expect(plain.page.locator("#code")).to_contain_text("class RefundIssued(BaseModel):")
     plain.page.click("#types .tabs a:text-is('TypeScript')")
+    expect(plain.page.locator("#code")).to_contain_text("export interface RefundIssued {")
     shown = plain.page.locator("#code").inner_text()
-    assert "export interface RefundIssued {" in shown
     with plain.page.expect_download() as waited:
         plain.page.click("#types a:has-text('Download')")
     assert re.fullmatch(r"payments_refund_issued_v\d\.ts", waited.value.suggested_filename)
