@@ -318,7 +318,7 @@ class Batch:
         if extensions is head.extensions:
             cells = ready.cells
             hasher = ready.hasher.copy()
-            hasher.update(b"%b%b\x00%b" % (spelled, ready.identity_after, content))
+            hasher.update(spelled + ready.identity_after + content)
         else:
             known = (head, name, us, subject, extensions, True)
             envelope = heads.envelope_of(known, {}, b"", "")
@@ -351,7 +351,7 @@ class Batch:
             route.source_cell,
             route.source_cell + route.attributes_cell,
             hasher,
-            route.identity_after,
+            route.identity_after + b"\x00",
         )
         return ready
 
