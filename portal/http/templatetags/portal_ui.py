@@ -223,8 +223,8 @@ def quality_grid(states: Sequence[str], label: str) -> SafeString:
 
 
 @register.simple_tag
-def gauge(ratio: float, label: str, kind: str = "s1") -> SafeString:
-    return drawing.gauge(ratio, label, kind)
+def gauge(ratio: float, label: str, kind: str = "s1", start: float = 0.0) -> SafeString:
+    return drawing.gauge(ratio, label, kind, start)
 
 
 @register.filter
