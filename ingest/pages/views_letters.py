@@ -411,7 +411,12 @@ def discovered_types(request: HttpRequest) -> HttpResponse:
     producers = Producer.objects.in_bulk([row.producer_id for row in page.items])
     rows = [(row, producers.get(row.producer_id)) for row in page.items]
     kind = asked.get("type") or (page.items[0].type if page.items else "")
-    context: dict[str, Any] = {"rows": rows, "next": page.next, "chosen": kind}
+    context: dict[str, Any] = {
+        "rows": rows,
+        "next": page.next,
+        "chosen": kind,
+        "sees_all": actor.is_admin or actor.has_role("on_call"),
+    }
     if kind and discovered.visible_types(actor).filter(type=kind).exists():
         context |= _preview(actor, kind, is_asked="type" in asked)
     return render(request, "ingest/discovered.html", context)
