@@ -137,6 +137,7 @@ def next_event(actor: Actor, stream: Stream, event: StoredEvent) -> tuple[str, d
     rows = _readable(actor, stream).filter(
         Q(occurred_at__lt=event.occurred_at) | Q(event_id__gt=event.id),
         occurred_at__lte=event.occurred_at,
+        track=event.track,
     )
     return rows.order_by(*ORDER).values_list("event_id", "occurred_at").first()
 
