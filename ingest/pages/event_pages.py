@@ -149,7 +149,7 @@ _WORK: Final = (Step.JUDGED, Step.COMMITTED, Step.READABLE, Step.DELIVERED)
 def _before(seconds: float) -> str:
     if seconds < 0:
         return "The producer’s clock is ahead of the portal’s."
-    return f"{words.took(seconds)} from its own time to the portal are the producer’s, not drawn."
+    return f"It reached the portal {words.took(seconds)} after its own time; that is not drawn."
 
 
 def _span(stage: Stage, zero: datetime | None, total: float) -> Span:
