@@ -146,7 +146,7 @@ class FurtherForm(forms.Form):
         required=False, label="Stream", widget=forms.Select(attrs={"class": "in"})
     )
     ratio = forms.FloatField(
-        required=False, min_value=0.01, max_value=10_000, label="Events, in % of the first",
+        required=False, min_value=0.01, max_value=10_000, label="In %",
         localize=False, widget=_percent(placeholder="100"),
     )  # fmt: skip
 
@@ -336,20 +336,8 @@ class Asked:
     streams: Sequence[PlanStream]
 
     @property
-    def said(self) -> str:
-        return said_of(self.kind)
-
-    @property
     def sent(self) -> int:
         return sum(one["events"] for one in self.rows)
-
-    @property
-    def as_expected(self) -> int:
-        return sum(one["events"] for one in self.rows if _is_expected(one))
-
-    @property
-    def expected(self) -> str:
-        return ", ".join(dict.fromkeys(one["expected"] for one in self.rows)) or "–"
 
     @property
     def only_in(self) -> str:
@@ -412,13 +400,14 @@ class ShownRun:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What came, with rules in words, and whether it was expected."""
-        return [
-            {"stream": self.row.stream.name, **one,
-             "said": said_of(one["rule"]) if one["rule"] else "valid",
+        """What came, stream by stream, with rules in words, and whether it was expected."""
+        order = [one["stream"] for one in self.plan["streams"]]
+        found = [
+            {"stream": order[0], **one, "said": said_of(one["rule"]) if one["rule"] else "valid",
              "is_expected": _is_expected(one)}
             for one in self.row.outcome
         ]  # fmt: skip
+        return sorted(found, key=lambda one: order.index(one["stream"]))
 
     @property
     def kinds(self) -> list[Asked]:
@@ -451,7 +440,8 @@ class ShownRun:
                 "A contract, a right or a window may have changed since the run began.",
             )  # fmt: skip
         if self.state == "done":
-            return "ok", "Every event came to what was expected of it.", ""
+            known = f"{self.known} were known already: the same seed and times were sent before."
+            return "ok", "Every event came to what was expected of it.", known if self.known else ""
         if self.state in ("paused", "stopped"):
             return "", f"It {'rests' if self.state == 'paused' else 'was stopped'}.", said
         return "info", "It is being sent.", said

@@ -136,8 +136,11 @@ def preview(
         usual = list(dict.fromkeys([*struck, *places]))[: SHOWN - len(shown)]
         found = [first.events(place)[0] for place in usual]
     for place, kind in list(zip(reversed(places), shown, strict=False))[: SHOWN - len(found)]:
-        plan = next(one for one in plans if kind in dict(one.shares))
-        broken = Maker(replace(plan, shares=((kind, 1.0),), incidents=()))
+        at = next(at for at, one in enumerate(plans) if kind in dict(one.shares))
+        broken = makers_of([
+            replace(plan, shares=((kind, 1.0),) if at == step else (), incidents=())
+            for step, plan in enumerate(plans)
+        ])[at]  # fmt: skip
         found.append(broken.events(min(place, broken.count - 1))[-1])  # the last of two
     return found, joined_fields(whole)
 
