@@ -57,7 +57,7 @@ def check_rule(rule: str) -> str:
 
 def even_shares(broken_ratio: float, rules: Iterable[str]) -> dict[str, float]:
     """One share for all, split evenly between the kinds."""
-    kinds = sorted({check_rule(rule) for rule in rules})
+    kinds = sorted(set(rules))
     return {kind: broken_ratio / len(kinds) for kind in kinds} if broken_ratio else {}
 
 
