@@ -429,6 +429,15 @@ class ShownRun:
         return sum(one["events"] for one in self.row.outcome if not _is_expected(one))
 
     @property
+    def known(self) -> int:
+        """How many good ones were there already: the run, or a step of it, was sent before."""
+        return sum(
+            one["events"]
+            for one in self.row.outcome
+            if (one["expected"], one["seen"]) == ("accepted", "duplicate")
+        )
+
+    @property
     def verdict(self) -> tuple[str, str, str]:
         """Kind, sentence and reason."""
         said = self.job.said if self.job is not None else ""

@@ -391,6 +391,10 @@ def test_the_page_shows_five_first_then_sends_and_tells_what_came(
     done = client.get(answer["Location"]).content.decode()
     assert "Every event came to what was expected of it." in done
     assert f'data-live="{answer["Location"]}' not in done
+    assert "known already" not in done
+    SyntheticRun.objects.update(outcome=[{"rule": "", "expected": "accepted", "seen": "duplicate",
+                                          "events": 7}])  # fmt: skip
+    assert "7 were known already" in client.get(answer["Location"]).content.decode()
     assert str(run.pk) in client.get("/ingest/synthetic/").content.decode()
 
     stranger = client_of(actor_of(make_person(Role.ANALYST)))
