@@ -1,7 +1,7 @@
 -- What a producer sent in the last minute, hour and day, from the accounts of ingest.
 -- Parameters: producer_id bigint, now timestamptz.
 -- A row: three, name (minute, hour, day), received, accepted, duplicate, dead_lettered; the minute
--- is the last whole one. Index: the accounts by minute.
+-- is the last whole one. Index: ingest_minute_producer, a range of it a span.
 SELECT span.name,
        coalesce(sum(received), 0)::bigint AS received,
        coalesce(sum(accepted), 0)::bigint AS accepted,
