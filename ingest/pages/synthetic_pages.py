@@ -12,6 +12,7 @@ from django.utils.functional import cached_property
 from catalog.models import Stream
 from governance.models import Job
 from ingest.models import SyntheticRun
+from ingest.pages.stream_names import StreamName
 from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import MAX_EVENTS
 from ingest.synthetic.breaking import ENVELOPE_RULES, KEYWORDS
@@ -125,7 +126,7 @@ class IncidentForm(forms.Form):
 class RunForm(forms.Form):
     """What to send: how many, when, how much of it broken. Only parses."""
 
-    stream = forms.ChoiceField(widget=forms.Select(attrs={"class": "in"}))
+    stream = StreamName()
     events = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_EVENTS, widget=_text(inputmode="numeric")
     )
@@ -155,8 +156,8 @@ class RunForm(forms.Form):
                      "rules": [ANY], "seasonal": True, "learns": True},
         )  # fmt: skip
         field = self.fields["stream"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(one.name, one.name) for one in streams]
+        assert isinstance(field, StreamName)
+        field.offer([one.name for one in streams], list_id="streams-to-fill")
         self.incidents = [IncidentForm(said, prefix=f"incident{at}") for at in range(ROWS)]
 
     @cached_property

@@ -38,7 +38,7 @@ class Run:
     def __init__(self, row_id: int, budget_seconds: float) -> None:
         self._id = row_id
         self._until = time.monotonic() + budget_seconds
-        self._beaten_at = time.monotonic()
+        self._beaten_at = float("-inf")
         self.result: dict[str, Any] = {}
 
     @property
