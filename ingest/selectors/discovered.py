@@ -80,7 +80,7 @@ def samples_of(actor: Actor, kind: str) -> Discovered:
     events: list[Any] = []
     size = 0
     for letter, body in _bodies(list(keys[:MAX_GROUPS])):
-        raw = sealing.opened(bytes(body), letter)
+        raw = sealing.opened(body, letter)
         size += len(raw)
         if size > MAX_BYTES:
             break
@@ -112,7 +112,7 @@ def _bodies(keys: Sequence[str]) -> Iterator[tuple[UUID, bytes]]:
                 received_at__lte=part[0]["received_at"],
             ).values_list("id", "body")
         )
-        yield from ((row["id"], found[row["id"]]) for row in part if row["id"] in found)
+        yield from ((row["id"], bytes(found[row["id"]])) for row in part if row["id"] in found)
 
 
 def _sees_all(actor: Actor) -> bool:

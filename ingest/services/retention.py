@@ -169,8 +169,7 @@ class _Sweep:
             self.run.add("events_deleted", row["deleted"])
             alone += row["more"]
             self.run.beat()
-        # Each is begun, also when the time is over meanwhile: what is not whole says so.
-        return all([self._delete(by_id[stream_id], track, day) for stream_id in alone])
+        return all(self._delete(by_id[stream_id], track, day) for stream_id in alone)
 
     def _delete(self, life: Life, track: int, day: date) -> bool:
         """Delete a stream's day in steps; whether all of it is gone."""
