@@ -31,7 +31,10 @@ class IngestMinute(models.Model):
     repaired = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
-        indexes = [models.Index(fields=["minute"], name="ingest_minute_minute")]
+        indexes = [
+            models.Index(fields=["minute"], name="ingest_minute_minute"),
+            models.Index(fields=["producer_id", "minute"], name="ingest_minute_producer"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(

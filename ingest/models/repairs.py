@@ -1,5 +1,6 @@
 """Putting dead letters right: declared repairs, and what people know of a group."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from catalog.models import Stream
@@ -69,6 +70,7 @@ class Repair(models.Model):
         indexes = [
             models.Index(fields=["-declared_at", "id"], name="repair_newest"),
             models.Index(fields=["stream", "-declared_at"], name="repair_stream"),
+            GinIndex(fields=["group_keys"], name="repair_groups", opclasses=["jsonb_path_ops"]),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.utils.functional import cached_property
 from catalog.models import Stream
 from governance.models import Job
 from ingest.models import SyntheticRun
+from ingest.pages.stream_names import StreamName
 from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import MAX_EVENTS
 from ingest.synthetic.curves import CURVES, KINDS, LEARNED, Incident, read_span
@@ -139,22 +140,21 @@ def _percent(**attrs: str) -> forms.TextInput:
     return _text(inputmode="decimal", **attrs)
 
 
+LIST_ID: Final = "streams-to-fill"
+
+
 class FurtherForm(forms.Form):
     """One row: a further stream, and how many events it has of the first one's. Only parses."""
 
-    name = forms.ChoiceField(
-        required=False, label="Stream", widget=forms.Select(attrs={"class": "in"})
-    )
+    name = StreamName(required=False)
     ratio = forms.FloatField(
         required=False, min_value=0.01, max_value=10_000, label="In %",
         localize=False, widget=_percent(placeholder="100"),
     )  # fmt: skip
 
-    def __init__(self, names: Sequence[str], said: Any, prefix: str) -> None:
+    def __init__(self, said: Any, prefix: str) -> None:
         super().__init__(said, prefix=prefix)
-        field = self.fields["name"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "none"), *((name, name) for name in names)]
+        self.fields["name"].widget.attrs["list"] = LIST_ID  # of the first one's
 
     def further(self) -> tuple[str, float] | None:
         said = self.cleaned_data
@@ -187,7 +187,7 @@ class ShareForm(forms.Form):
 class RunForm(forms.Form):
     """What to send: how many, when, how much of it broken. Only parses."""
 
-    stream = forms.ChoiceField(widget=forms.Select(attrs={"class": "in"}))
+    stream = StreamName()
     events = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_EVENTS, widget=_text(inputmode="numeric")
     )
@@ -221,9 +221,9 @@ class RunForm(forms.Form):
         )  # fmt: skip
         names = [one.name for one in streams]
         field = self.fields["stream"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(name, name) for name in names]
-        self.others = [FurtherForm(names, said, f"further{at}") for at in range(1, MAX_STREAMS)]
+        assert isinstance(field, StreamName)
+        field.offer(names, list_id=LIST_ID)
+        self.others = [FurtherForm(said, prefix=f"further{at}") for at in range(1, MAX_STREAMS)]
         self.shares = [ShareForm(said, prefix=f"share{at}") for at in range(SHARE_ROWS)]
         self.incidents = [IncidentForm(said, prefix=f"incident{at}") for at in range(ROWS)]
 

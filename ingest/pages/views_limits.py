@@ -12,6 +12,7 @@ from catalog.services.producers import require_team
 from catalog.services.quotas import UNCHANGED, KeyQuota, set_quotas
 from catalog.services.streams import MAX_EVENTS_PER_SECOND
 from governance.middleware import request_actor
+from ingest.pages.stream_names import OFFERED, StreamName
 from ingest.selectors.limits import ProducerLimits, limits_of
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
@@ -22,7 +23,7 @@ class QuotaForm(forms.Form):
     """One quota of one key: over all streams, or for one. Only parses."""
 
     key = forms.ChoiceField(widget=forms.Select(attrs={"class": "in"}))
-    stream = forms.ChoiceField(required=False, widget=forms.Select(attrs={"class": "in"}))
+    stream = StreamName(required=False, label="Stream")
     events_per_second = forms.IntegerField(
         required=False,
         min_value=1,
@@ -40,11 +41,11 @@ class QuotaForm(forms.Form):
         self, found: ProducerLimits, streams: list[str], said: QueryDict | None = None
     ) -> None:
         super().__init__(said, initial={"revision": found.producer.revision})
-        keys, choices = self.fields["key"], self.fields["stream"]
+        keys, stream = self.fields["key"], self.fields["stream"]
         assert isinstance(keys, forms.ChoiceField)
-        assert isinstance(choices, forms.ChoiceField)
+        assert isinstance(stream, StreamName)
         keys.choices = [(row.key.pk, f"{row.key.name} ({row.key.pk})") for row in found.keys]
-        choices.choices = [("", "all streams"), *((name, name) for name in streams)]
+        stream.offer(streams, list_id="streams-to-limit")
 
 
 @require_http_methods(["GET", "POST"])
@@ -72,7 +73,7 @@ def producer_limits(request: HttpRequest, name: str) -> HttpResponse:
 def _streams(producer: Producer, actor: Actor) -> list[str]:
     """The streams that it may publish to by name and the actor may know of."""
     rows = visible_streams(actor).filter(permitted_producers__producer=producer)
-    return list(rows.order_by("name").values_list("name", flat=True)[:500])
+    return list(rows.order_by("name").values_list("name", flat=True)[:OFFERED])
 
 
 def _set(producer: Producer, form: QuotaForm, actor: Actor) -> str:

@@ -118,7 +118,7 @@ def stream_retention(request: HttpRequest, name: str) -> HttpResponse:
         if "since" in request.POST:
             return _restore(request, actor, stream)
         return _change(request, actor, stream)
-    return _shown(request, actor, stream, selectors.kept(stream), {})
+    return _shown(request, actor, stream, selectors.kept(stream, is_counted=False), {})
 
 
 def _change(request: HttpRequest, actor: Actor, stream: Stream) -> HttpResponse:

@@ -12,7 +12,13 @@ from catalog.types import Track
 from governance.middleware import request_actor
 from governance.services.jobs import may_steer
 from ingest.pages.synthetic_pages import RunForm, Sample, ShownRun, sample_of
-from ingest.selectors.synthetic_runs import get_run, jobs_of_runs, streams_to_fill, visible_runs
+from ingest.selectors.synthetic_runs import (
+    MAX_CHOICES,
+    get_run,
+    jobs_of_runs,
+    streams_to_fill,
+    visible_runs,
+)
 from ingest.services.synthetic_runs import preview, start_run
 from portal.http import parameters
 from portal.http.pagination import paginate
@@ -34,9 +40,14 @@ def synthetic(request: HttpRequest) -> HttpResponse:
     joins: list[str] = []
     refused = ""
     if said is not None:
-        # A stream that the form does not offer: missing, forbidden or not to be filled.
-        stream = get_stream(actor, said.get("stream", ""))
-        if form.is_valid():
+        stream = None
+        try:
+            stream = get_stream(actor, said.get("stream", ""))
+        except NotFoundError:
+            if not streams:  # the form was not offered at all
+                raise
+            refused = "There is no stream of this name that you may send to."
+        if stream is not None and form.is_valid():
             try:
                 further = [(get_stream(actor, name), ratio) for name, ratio in form.further()]
                 if said.get("do") == "start":
@@ -45,7 +56,7 @@ def synthetic(request: HttpRequest) -> HttpResponse:
                 made, joins = preview(stream, form.wanted(), actor=actor, further=further)
                 samples = [sample_of(one) for one in made]
             except NotFoundError:
-                raise
+                refused = "There is no stream of one of these names that you may send to."
             except PortalError as error:
                 refused = sentence(error)
     context = {
@@ -66,7 +77,8 @@ def synthetic(request: HttpRequest) -> HttpResponse:
     jobs = jobs_of_runs(page.items)
     context |= {
         "streams": streams,
-        "has_production": any(one.track == Track.PRODUCTION for one in streams),
+        "has_production": len(streams) == MAX_CHOICES
+        or any(one.track == Track.PRODUCTION for one in streams),
         "runs": [ShownRun(row, jobs.get(str(row.pk))) for row in page.items],
         "next": page.next,
     }

@@ -5,25 +5,31 @@ in them are shown, as of any dead letter of an unknown type, to whom of these ho
 fields there, and that leaves an audit row.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
+from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from catalog.models import Producer, Stream, StreamAlias
 from catalog.samples import Discovered, DiscoveredType
 from governance import audit
 from governance.types import ResourceRef
 from ingest.log.alive import letters_alive_since
-from ingest.models import DeadLetter, DiscoveredStream
+from ingest.models import DeadLetter, DiscoveredStream, LetterTotal
 from ingest.privacy import sealing
 from ingest.selectors import dead_letters
-from portal.kernel import strict_json
+from portal.kernel import sql, strict_json
 from portal.kernel.actor import Actor
 from portal.kernel.errors import BadRequestError
 
 MAX_LETTERS: Final = 200
 MAX_BYTES: Final = 5 * 1024 * 1024
+MAX_GROUPS: Final = 50
+_AT_A_TIME: Final = 50
+_NEWEST: Final = sql.load("ingest", "newest_of_type")
 
 
 def open_types() -> QuerySet[DiscoveredStream]:
@@ -60,19 +66,21 @@ def register_at(kind: str) -> str:
 
 def samples_of(actor: Actor, kind: str) -> Discovered:
     """The newest kept events of a type, MAX_LETTERS and MAX_BYTES at most."""
-    letters = DeadLetter.objects.filter(
-        type=kind, reason="unknown_stream", received_at__gte=letters_alive_since()
-    ).order_by("-received_at")
+    groups = LetterTotal.objects.filter(
+        type=kind, reason="unknown_stream", letters__gt=0, last_at__gte=letters_alive_since()
+    )
     if not _sees_all(actor):
-        letters = letters.filter(producer_id__in=_own_producers(actor))
-    total = letters.count()
-    senders = letters.order_by().values_list("producer_id", flat=True).distinct()
-    may_show = total > 0 and dead_letters.may_read_unknown(actor, kind, senders)
+        groups = groups.filter(producer_id__in=_own_producers(actor))
+    counted = groups.aggregate(
+        letters=Sum("letters"), senders=ArrayAgg("producer_id", distinct=True, default=[])
+    )
+    total = int(counted["letters"] or 0)
+    may_show = total > 0 and dead_letters.may_read_unknown(actor, kind, counted["senders"])
+    keys = groups.order_by("-last_at", "group_key").values_list("group_key", flat=True)
     events: list[Any] = []
     size = 0
-    kept = letters.values_list("id", "body")[:MAX_LETTERS]
-    for letter, body in kept.iterator(chunk_size=50):
-        raw = sealing.opened(bytes(body), letter)
+    for letter, body in _bodies(list(keys[:MAX_GROUPS])):
+        raw = sealing.opened(body, letter)
         size += len(raw)
         if size > MAX_BYTES:
             break
@@ -88,6 +96,23 @@ def samples_of(actor: Actor, kind: str) -> Discovered:
             after={"dead_letters": len(events)},
         )
     return Discovered(kind, events, total, may_show)
+
+
+def _bodies(keys: Sequence[str]) -> Iterator[tuple[UUID, bytes]]:
+    """The newest letters of some groups with their bytes, which are fetched some at a time."""
+    rows = sql.fetch_all(
+        _NEWEST, {"keys": keys, "alive_since": letters_alive_since(), "most": MAX_LETTERS}
+    )
+    for first in range(0, len(rows), _AT_A_TIME):
+        part = rows[first : first + _AT_A_TIME]
+        found = dict(
+            DeadLetter.objects.filter(
+                id__in=[row["id"] for row in part],
+                received_at__gte=part[-1]["received_at"],
+                received_at__lte=part[0]["received_at"],
+            ).values_list("id", "body")
+        )
+        yield from ((row["id"], bytes(found[row["id"]])) for row in part if row["id"] in found)
 
 
 def _sees_all(actor: Actor) -> bool:

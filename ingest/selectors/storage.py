@@ -127,7 +127,11 @@ def _storage() -> Storage:
         days=_summed(every, lambda day: day, today)[:DAYS_SHOWN],
         months=_summed(every, lambda day: day.replace(day=1), today),
         growth=sorted(growth.items()),
-        going=last.result.get("going", []) if last is not None else [],
+        going=[
+            one
+            for one in (last.result.get("going", []) if last is not None else [])
+            if one["on"] >= today.isoformat()
+        ],
         is_archive_possible=find_spec("pyarrow") is not None,
     )
 
@@ -232,11 +236,15 @@ class Kept:
         return self.going >= COUNTED
 
 
-def kept(stream: Stream, *, days: int | None = None) -> Kept:
-    """What a stream's life is, and what would go with another."""
+def kept(stream: Stream, *, days: int | None = None, is_counted: bool = True) -> Kept:
+    """What a stream's life is, and what would go with another; `going` is 0 where it is not counted,
+    which spares looking into each day of the log."""
     asked = days or stream.retention_days
     before = clock.now() - timedelta(days=asked)
-    row = sql.fetch_one(_COUNT_BEFORE, {"stream_id": stream.pk, "before": before, "bound": COUNTED})
+    row = None
+    if is_counted:
+        place = {"stream_id": stream.pk, "before": before, "bound": COUNTED}
+        row = sql.fetch_one(_COUNT_BEFORE, place)
     documents = list(
         stream.versions.filter(document__icontains="x-retention").values_list("document", flat=True)
     )

@@ -18,7 +18,7 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 RUN: Final = "synthetic.run"
-MAX_CHOICES: Final = 500
+MAX_CHOICES: Final = 100
 
 
 def visible_runs(actor: Actor) -> QuerySet[SyntheticRun]:
@@ -61,7 +61,7 @@ def jobs_of_runs(rows: Sequence[SyntheticRun]) -> dict[str, Job]:
 
 
 def streams_to_fill(actor: Actor) -> list[Stream]:
-    """Streams that the actor may publish to and that take events, by name."""
+    """The first streams by name that the actor may publish to and that take events."""
     rows = access.permitted(actor, Permission.PUBLISH, Stream.objects.all())
     rows = rows.filter(lifecycle__in=("active", "deprecated"), default_version__isnull=False)
     return list(rows.order_by("name")[:MAX_CHOICES])

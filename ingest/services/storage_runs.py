@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 LONGEST_SILENCE: Final = timedelta(minutes=2)
 KEPT: Final = timedelta(days=30)
 BUDGET_SECONDS: Final = 150.0
+_BEAT_SECONDS: Final = 1.0
 
 
 class BusyError(ConflictError):
@@ -37,6 +38,7 @@ class Run:
     def __init__(self, row_id: int, budget_seconds: float) -> None:
         self._id = row_id
         self._until = time.monotonic() + budget_seconds
+        self._beaten_at = float("-inf")
         self.result: dict[str, Any] = {}
 
     @property
@@ -44,7 +46,11 @@ class Run:
         return time.monotonic() < self._until
 
     def beat(self) -> None:
-        """Say that it lives. Raises BusyError when it was taken for dead and replaced."""
+        """Say that it lives, once a second at most, as each time is a commit. Raises BusyError when it
+        was taken for dead and replaced."""
+        if time.monotonic() - self._beaten_at < _BEAT_SECONDS:
+            return
+        self._beaten_at = time.monotonic()
         alive = StorageRun.objects.filter(pk=self._id, finished_at=None)
         if not alive.update(alive_at=Now(), result=self.result):
             raise BusyError("This run was taken for dead; another goes on.")

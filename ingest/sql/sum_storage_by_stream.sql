@@ -1,5 +1,6 @@
 -- Puts what the counted days say of each stream into one row a stream.
--- Parameters: none. Row: none. Locks: the rows of ingest_storagestream.
+-- Parameters: none. Row: none. Index: none; the counts of each stored day are gone through once.
+-- Locks: the rows of ingest_storagestream that change.
 WITH shares AS (
     SELECT each.key::bigint AS stream_id, leaf.day, each.value::bigint AS events,
            leaf.size_bytes * each.value::numeric
@@ -17,3 +18,5 @@ GROUP BY 1
 ON CONFLICT (stream_id) DO UPDATE SET
     events = excluded.events, size_bytes = excluded.size_bytes,
     oldest_on = excluded.oldest_on, newest_on = excluded.newest_on
+WHERE (kept.events, kept.size_bytes, kept.oldest_on, kept.newest_on)
+    IS DISTINCT FROM (excluded.events, excluded.size_bytes, excluded.oldest_on, excluded.newest_on)

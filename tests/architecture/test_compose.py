@@ -68,6 +68,14 @@ def test_postgres_logs_no_submitted_value_as_when_it_is_embedded(services: dict[
         assert f"{name}={postgres.SETTINGS[name]}" in command
 
 
+def test_postgres_is_set_for_a_full_year_of_days_as_when_it_is_embedded(
+    services: dict[str, Any],
+) -> None:
+    command = services["postgres"]["command"]
+    for name in ("max_locks_per_transaction", "random_page_cost", "track_commit_timestamp"):
+        assert f"{name}={postgres.SETTINGS[name]}" in command
+
+
 def test_the_example_names_every_value_that_must_be_filled_in() -> None:
     asked = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text()))
     example = (ROOT / ".env.example").read_text()

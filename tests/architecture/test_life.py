@@ -19,6 +19,7 @@ KEEPERS = {
     "delete_superseded": "compaction",
     "event_moments": "the moments of an event that was read before",
     "expire_events": "the sweep",
+    "expire_many": "the sweep",
     "has_events_of_day": "the sweep",
     "list_superseded": "compaction",
     "read_for_archive": "the archive",

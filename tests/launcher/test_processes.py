@@ -1,13 +1,16 @@
 """Children of the launcher: their logs, and what a killed launcher leaves."""
 
 import os
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from portal.launcher import processes
+from portal.launcher import postgres, processes
+from portal.launcher.errors import LauncherError
 from portal.launcher.processes import Child, end_leftover, pid_runs_in
 from tests.support.live import wait_until
 
@@ -63,3 +66,32 @@ def test_a_stopped_child_leaves_no_trace(tmp_path: Path) -> None:
     child.stop()
     assert not file.exists()
     assert child.exit_code() is not None
+
+
+def test_a_database_that_recovers_is_waited_for_and_one_that_is_silent_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time that it is given up its recovery would begin from the start."""
+    monkeypatch.setattr(postgres, "_ANSWERS_SECONDS", 0.3)
+    said = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    refusal = b"E" + (len(said) + 4).to_bytes(4) + said
+    answered: list[float] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while len(answered) < 4:
+            link, _ = listener.accept()
+            with link:
+                while int.from_bytes(link.recv(1024)[4:8]) in (80877103, 80877104):  # TLS, GSS
+                    link.sendall(b"N")
+                link.sendall(refusal)
+                answered.append(time.monotonic())
+        listener.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    server = postgres.Server(tmp_path, listener.getsockname()[1], "secret")
+    with pytest.raises(LauncherError, match="did not answer"):
+        postgres.wait_ready(server)
+    thread.join()
+    assert answered[-1] - answered[0] > 0.3, "longer than one that is silent"
