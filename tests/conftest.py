@@ -28,9 +28,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "explore", hypothesis.settings.get_profile("landing"), derandomize=False
 )
-hypothesis.settings.load_profile(
-    "explore" if os.environ.get("PORTAL_TEST_EXPLORE") else "landing"
-)
+hypothesis.settings.load_profile("explore" if os.environ.get("PORTAL_TEST_EXPLORE") else "landing")
 
 # So may the server of the tests' database: two seconds are for a portal that has others to ask.
 settings.DATABASES["default"]["OPTIONS"]["connect_timeout"] = 30

@@ -252,16 +252,19 @@ def test_a_stream_that_is_used_up_refuses_who_sends_only_there(world: World) -> 
 def test_what_mixed_keys_send_keeps_others_out_for_a_second_at_most(world: World) -> None:
     small, other = world.stream(events_per_second=100), world.stream()
     both = Sender(world)
-    for _ in range(3):
+    for number in range(10):  # a second is soon over where the machine has other work
         assert both.send(other, *[small] * 400).status == 202
-    bucket = quotas._streams[small.pk]
-    assert -101 <= bucket.tokens <= 0
+        tokens = quotas._streams[small.pk].tokens
+        if number >= 2 and -101 <= tokens <= 0:
+            return
+    raise AssertionError(tokens)
 
 
 def test_settling_takes_nothing_from_a_bucket_that_nobody_spent() -> None:
     """However long Redis hears nothing of it, and however long it takes to answer."""
     mine, shared = Quotas(Uses()), SharedBuckets(django_settings.REDIS_URL)
     sender = publisher(f"slow-{time.monotonic_ns()}", 1000)
+    answering = 0.0
     for spent in (300, 20):
         for _ in range(spent):
             mine.admit(sender)
@@ -271,13 +274,14 @@ def test_settling_takes_nothing_from_a_bucket_that_nobody_spent() -> None:
         assert count == spent
         asked_at = time.monotonic()
         (left,) = shared.settle(told, asked_at)
-        answered_at = time.monotonic()
+        answering += time.monotonic() - asked_at
         time.sleep(0.05)
-        before = bucket.tokens + (time.monotonic() - bucket.at) * bucket.rate
+        looked_at = time.monotonic()
+        before = bucket.tokens + (looked_at - bucket.at) * bucket.rate
         mine.settle(bucket, left, asked_at=asked_at)
-        after = before + (time.monotonic() - bucket.at) * bucket.rate
-        # What came by then is known but for the time that Redis took to answer.
-        apart = (answered_at - asked_at) * bucket.rate + 10
+        after = before + (time.monotonic() - looked_at) * bucket.rate
+        # When in its answering Redis looked at its clock is all that is not known.
+        apart = answering * bucket.rate + 5
         assert before - apart < bucket.tokens < after + apart
     shared.close()
 
