@@ -7,6 +7,7 @@ not for what another draw brings to light. PORTAL_TEST_EXPLORE=1 draws others, a
 import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -31,7 +32,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("explore" if os.environ.get("PORTAL_TEST_EXPLORE") else "landing")
 
 # So may the server of the tests' database: two seconds are for a portal that has others to ask.
-settings.DATABASES["default"]["OPTIONS"]["connect_timeout"] = 30
+_options: Any = settings.DATABASES["default"]["OPTIONS"]
+_options["connect_timeout"] = 30
 
 
 @pytest.hookimpl(trylast=True)

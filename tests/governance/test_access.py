@@ -152,7 +152,7 @@ def test_twenty_thousand_grants_are_judged_in_two_milliseconds() -> None:
     actor = actor_of(person)
     found = access.permitted(actor, Permission.READ_PAYLOAD, Stream.objects.filter(pk=stream.pk))
     statement, params = found.values("pk").query.sql_with_params()
-    medians = []
+    medians: list[float] = []
     while len(medians) < 5 and min(medians, default=1) >= 0.002:  # others may use the machine too
         times = []
         for _ in range(30):

@@ -32,6 +32,7 @@ from ingest.judging import admission
 from ingest.log import store
 from ingest.log.connection import connect
 from portal.kernel import clock
+from portal.launcher.instance import free_port
 from tests.ingest.conftest import Answer, World, post
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -324,9 +325,7 @@ class Server:
     """A web process of its own on the database of the tests."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         database = connection.settings_dict
         url = (
             f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}"

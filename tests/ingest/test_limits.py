@@ -97,12 +97,14 @@ class Process:
 @pytest.mark.alone
 def test_two_processes_keep_one_quota(url: str) -> None:
     """The best of three: tokens that come while the machine leaves a process out for long are lost."""
+    found = []
     for number in range(3):
         taken = _taken_by_two(url, f"twotwo{number}")
         # Half a second's worth was there at the start; each could be a round ahead of the other.
         if 3.0 * 400 <= sum(taken) <= 3.6 * 400 * 1.1 and min(taken) > 0.2 * sum(taken):
             return
-    raise AssertionError(f"{taken}: one quota for both, and each process has its part")
+        found.append(taken)
+    raise AssertionError(f"{found}: one quota for both, and each process has its part")
 
 
 def _taken_by_two(url: str, name: str) -> list[int]:
@@ -152,6 +154,7 @@ def test_a_redis_that_stops_costs_no_request_anything(own_redis: tuple[str, int]
     sender = publisher("stopstop", 200)
     send_for(process.quotas, sender, 0.2, each=0.002)
     wait_until(lambda: keys_in(url), 20.0)
+    found = []
     for _ in range(3):  # the best of three: the machine itself may hold one up
         os.kill(pid, signal.SIGSTOP)
         longest, taken, began = 0.0, 0, time.monotonic()
@@ -164,11 +167,11 @@ def test_a_redis_that_stops_costs_no_request_anything(own_redis: tuple[str, int]
         lasted = time.monotonic() - began
         os.kill(pid, signal.SIGCONT)
         wait_until(lambda: is_let_in(process.quotas, sender) and process.settler.is_shared, 20.0)
-        holds = 0.7 * 200 * lasted <= taken <= 200 * (lasted + 1.1)
-        if longest < 0.05 and holds:
-            break
-    assert longest < 0.05
-    assert holds, f"its own bucket holds meanwhile: {taken} in {lasted} s"
+        found.append((longest, 0.7 * 200 * lasted, taken, 200 * (lasted + 1.1)))
+        if longest < 0.05 and found[-1][1] <= taken <= found[-1][3]:
+            break  # its own bucket held meanwhile
+    else:
+        raise AssertionError(found)
     process.settler.close()
 
 
@@ -233,10 +236,10 @@ def test_a_stream_that_is_used_up_refuses_who_sends_only_there(world: World) -> 
     small, other = world.stream(events_per_second=20), world.stream()
     one, both = Sender(world), Sender(world)
     assert one.send(*[small] * 40).status == 202
-    for _ in range(10):  # it is in debt for a second, and the machine may take that long
-        refused = one.send(*[small] * 40)
-        if refused.status == 429:
-            break
+    refused = one.send(*[small] * 40)
+    for _ in range(9):  # it is in debt for a second, and the machine may take that long
+        if refused.status == 202:
+            refused = one.send(*[small] * 40)
     assert (refused.status, refused.json["code"]) == (429, "rate_limited")
     assert refused.json["stream"] == small.name
     assert f'"{small.name}";q=20;w=1' in refused.headers["ratelimit-policy"]
@@ -252,12 +255,11 @@ def test_a_stream_that_is_used_up_refuses_who_sends_only_there(world: World) -> 
 def test_what_mixed_keys_send_keeps_others_out_for_a_second_at_most(world: World) -> None:
     small, other = world.stream(events_per_second=100), world.stream()
     both = Sender(world)
-    for number in range(10):  # a second is soon over where the machine has other work
+    found = []
+    for _ in range(10):  # a second is soon over where the machine has other work
         assert both.send(other, *[small] * 400).status == 202
-        tokens = quotas._streams[small.pk].tokens
-        if number >= 2 and -101 <= tokens <= 0:
-            return
-    raise AssertionError(tokens)
+        found.append(quotas._streams[small.pk].tokens)
+    assert any(-101 <= tokens <= 0 for tokens in found[2:]), found
 
 
 def test_settling_takes_nothing_from_a_bucket_that_nobody_spent() -> None:

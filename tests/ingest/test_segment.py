@@ -325,7 +325,7 @@ def test_a_stream_registered_a_moment_ago_is_known(world: World, shop: Shop) -> 
 
 
 def test_no_look_up_is_made_for_names_that_are_known(shop: Shop) -> None:
-    counts = []
+    counts: list[int] = []
     while 0 not in counts and len(counts) < 5:  # the database may tell of what was made before
         assert_taken(shop.batch(shop.call(), shop.call(type="page", event=...)))
         with CaptureQueriesContext(connection) as seen:

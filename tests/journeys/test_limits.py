@@ -1,5 +1,6 @@
 """Limits of a running portal: refusals before the body, a loud neighbour, a Redis that stands still."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,26 +155,57 @@ def heads_only(portal: live.Portal, key: str, *lines: str, seconds: float = 20) 
 
 @pytest.mark.alone
 def test_limits_hold_while_everything_goes_on(portal: live.Portal) -> None:
-    quiet = Sender(portal.url, make_key(portal, "quiet"), pause_seconds=0.01)
-    loud_key = make_key(portal, "loud", per_second=200)
+    quiet_key = make_key(portal, "quiet")
     _refused_before_the_body(portal, make_key(portal, "greedy", per_second=100))
-    alone = Sender(portal.url, quiet.key, pause_seconds=0.01)
+    _a_loud_neighbour(portal, quiet_key, make_key(portal, "loud", per_second=200))
+    _shown(portal, "loud")
+    _who_is_slow_costs_nobody_anything(portal, quiet_key)
+    _redis_stands_still(portal, quiet_key)
+
+
+def once_in_three(measure: Callable[[], dict[str, tuple[float, float]]]) -> None:
+    """Each first number is below its second, once in three: others may use the machine too."""
+    found = []
+    for _ in range(3):
+        found.append(measure())
+        if all(took < most for took, most in found[-1].values()):
+            return
+    raise AssertionError(found)
+
+
+def sent_alone(portal: live.Portal, key: str) -> Sender:
+    """How long requests take by themselves, at this time on this machine."""
+    alone = Sender(portal.url, key, pause_seconds=0.01)
     with alone.sending():
         time.sleep(1.5)
-    loud = Sender(portal.url, loud_key, size=50, threads=4)
-    began = time.monotonic()
-    with loud.sending(), quiet.sending():
-        time.sleep(2.5)
-    lasted = time.monotonic() - began
-    assert set(alone.statuses) == set(quiet.statuses) == {202}
-    assert loud.statuses[429] > 5 * loud.statuses[202], "it was far over its quota"
-    assert loud.statuses[202] * 50 <= 200 * (lasted + 1) * 1.5
-    # On a machine that is slow for everybody, no slower than what one takes who is alone there.
-    assert percentile(loud.refused_seconds, 0.5) < max(0.05, 2 * percentile(alone.seconds, 0.5))
-    assert percentile(quiet.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
-    _shown(portal, "loud")
-    _who_is_slow_costs_nobody_anything(portal, quiet.key, alone)
-    _redis_stands_still(portal, quiet.key, alone)
+    assert set(alone.statuses) == {202}
+    return alone
+
+
+def _a_loud_neighbour(portal: live.Portal, quiet_key: str, loud_key: str) -> None:
+    def measure() -> dict[str, tuple[float, float]]:
+        alone = sent_alone(portal, quiet_key)
+        quiet = Sender(portal.url, quiet_key, pause_seconds=0.01)
+        loud = Sender(portal.url, loud_key, size=50, threads=4)
+        began = time.monotonic()
+        with loud.sending(), quiet.sending():
+            time.sleep(2.5)
+        lasted = time.monotonic() - began
+        assert set(quiet.statuses) == {202}
+        assert loud.statuses[429] > 5 * loud.statuses[202], "it was far over its quota"
+        assert loud.statuses[202] * 50 <= 200 * (lasted + 1) * 1.5
+        return {
+            # Where the machine is slow for everybody, as slow as for one who is alone there.
+            "refused": (
+                percentile(loud.refused_seconds, 0.5),
+                max(0.05, 2 * percentile(alone.seconds, 0.5)),
+            ),
+            "quiet": (
+                percentile(quiet.seconds, 0.95), percentile(alone.seconds, 0.95) * 2 + 0.1,
+            ),
+        }  # fmt: skip
+
+    once_in_three(measure)
 
 
 def _refused_before_the_body(portal: live.Portal, key: str) -> None:
@@ -201,7 +233,7 @@ def _refused_before_the_body(portal: live.Portal, key: str) -> None:
         assert wrong.startswith(b"HTTP/1.1 401"), "who it is comes first"
 
 
-def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str, alone: Sender) -> None:
+def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str) -> None:
     """Slow heads, slow bodies and idle connections (F32)."""
     name, _, port = portal.url.removeprefix("http://").partition(":")
     head = f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nX-Slow: "
@@ -209,23 +241,27 @@ def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str, alone: Sen
         f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: {MANY}\r\nContent-Length: 1000\r\n\r\n["
     )
-    links = []
-    healthy = Sender(portal.url, key, pause_seconds=0.01)
-    try:
-        for said in [head] * 200 + [body] * 100 + [""] * 300:
-            link = socket.create_connection((name, int(port)), timeout=20)
-            link.sendall(said.encode())
-            links.append(link)
-        with healthy.sending():
-            for _ in range(5):
-                time.sleep(0.25)
-                for link in links[:300]:
-                    link.sendall(b" ")
-    finally:
-        for link in links:
-            link.close()
-    assert set(healthy.statuses) == {202}
-    assert percentile(healthy.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
+
+    def measure() -> dict[str, tuple[float, float]]:
+        alone = sent_alone(portal, key)
+        healthy = Sender(portal.url, key, pause_seconds=0.01)
+        with contextlib.ExitStack() as links:
+            slow = []
+            for said in [head] * 200 + [body] * 100 + [""] * 300:
+                link = socket.create_connection((name, int(port)), timeout=20)
+                links.enter_context(link)
+                link.sendall(said.encode())
+                slow.append(link)
+            with healthy.sending():
+                for _ in range(5):
+                    time.sleep(0.25)
+                    for link in slow[:300]:
+                        link.sendall(b" ")
+        assert set(healthy.statuses) == {202}
+        most = percentile(alone.seconds, 0.95) * 2 + 0.1
+        return {"healthy": (percentile(healthy.seconds, 0.95), most)}
+
+    once_in_three(measure)
 
 
 def _shown(portal: live.Portal, name: str) -> None:
@@ -240,17 +276,21 @@ def _shown(portal: live.Portal, name: str) -> None:
     assert "loud" not in metrics
 
 
-def _redis_stands_still(portal: live.Portal, key: str, alone: Sender) -> None:
+def _redis_stands_still(portal: live.Portal, key: str) -> None:
     (redis,) = portal.pids("valkey-server")
-    sender = Sender(portal.url, key, size=5, pause_seconds=0.002, threads=2)
-    os.kill(redis, signal.SIGSTOP)
-    try:
-        with sender.sending():
-            time.sleep(2.5)
-    finally:
-        os.kill(redis, signal.SIGCONT)
-    assert set(sender.statuses) == {202}
-    assert percentile(sender.seconds, 0.99) <= max(0.3, 3 * percentile(alone.seconds, 0.99))
+
+    def measure() -> dict[str, tuple[float, float]]:
+        sender = Sender(portal.url, key, size=5, pause_seconds=0.002, threads=2)
+        os.kill(redis, signal.SIGSTOP)
+        try:
+            with sender.sending():
+                time.sleep(2.5)
+        finally:
+            os.kill(redis, signal.SIGCONT)
+        assert set(sender.statuses) == {202}
+        return {"99 of 100": (percentile(sender.seconds, 0.99), 0.3)}
+
+    once_in_three(measure)
     log = portal.data / "logs" / "web.log"
     assert "quotas are each process's own" in log.read_text()
     after = Sender(portal.url, key, size=1, pause_seconds=0.02)

@@ -24,6 +24,7 @@ from ingest.log import partitions
 from ingest.log.connection import connect
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
+from portal.launcher.instance import free_port
 from tests.ingest.shop import SCHEMA, Shop
 from tests.support.collector import Collector, Seen, collecting
 from tests.support.factories import make_person, make_stream, token_of
@@ -44,9 +45,7 @@ class Portal:
     """A web server and a worker on the database of the tests."""
 
     def __init__(self, place: Path, variables: dict[str, str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         found = connection.settings_dict
         url = (
             f"postgresql://{found['USER']}:{found['PASSWORD']}@{found['HOST']}"

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from portal.http.loop import PATIENCE_SECONDS, Board
+from portal.launcher.instance import free_port
 
 # Answers with its process's number.
 _APPLICATION = """
@@ -35,9 +36,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Two processes behind one socket."""
     place = tmp_path_factory.mktemp("loop")
     (place / "answering.py").write_text(_APPLICATION)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "answering:application", "--app-dir", str(place),
          "--port", str(port), "--workers", "2", "--loop", "portal.http.loop:Loop",
@@ -83,7 +82,7 @@ def pids(port: int, count: int) -> Counter[int]:
 def test_each_process_takes_its_share(port: int, count: int) -> None:
     """In two of three at least: one that the machine leaves out for some milliseconds is not waited
     for. Without a share the first to wake has nearly all of them each time."""
-    fair = 0
+    fair, shares = 0, []
     for _ in range(3):
         time.sleep(0.6)  # both have said by now that the connections before are gone
         shares = sorted(pids(port, count).values())
