@@ -79,8 +79,7 @@ class Envelope(msgspec.Struct, gc=False):
     data_bytes: bytes | None = None
     reason: Reason | None = None
     errors: tuple[FieldError, ...] = ()
-    head: Any = None  # the ingest.judging.heads.Head that was found for it
-    content: bytes | None = None  # its data as stored and compared, when that is known already
+    head: Any = None  # the ingest.protocols.heads.Head that was found for it
     is_treated: bool = False
     came_treated: bool = False
     kept: bytes | None = None
@@ -90,7 +89,7 @@ class Envelope(msgspec.Struct, gc=False):
         """Mark it as refused; its data, which may fill a hundred megabytes, is let go."""
         self.reason = reason
         self.errors = errors
-        self.data = self.content = None
+        self.data = None
         return self
 
 

@@ -17,7 +17,6 @@ from ingest.doors.by_path import BY_PATH
 from ingest.doors.door import Door, Head, Reply, Visit
 from ingest.doors.express import (
     DATABASE_SECONDS,
-    EVENT_BYTES,
     SCOPE_KEY,
     Call,
     database_gone,
@@ -32,6 +31,7 @@ from ingest.judging import admission
 from ingest.judging.admission import Publisher, StreamEntry, directory
 from ingest.judging.pipeline import Batch
 from ingest.log.store import writer
+from ingest.protocols.cloudevents import EVENT_BYTES, weight_of
 from portal.kernel import tracing
 from portal.kernel.errors import BadRequestError, PortalError
 from portal.kernel.failpoints import failpoint
@@ -242,10 +242,10 @@ async def _judge(visit: Visit, body: bytes) -> Batch:
     weight, most = 0, gate.slice_bytes
     if len(body) > most:
         await turns().wait()
-    for envelope in visit.envelopes(body):
-        receive(envelope)
-        weight += len(envelope.raw) + EVENT_BYTES
-        if weight > most:
+    for run in visit.runs(body, lambda: gate.slice_bytes):
+        receive(run)
+        weight += weight_of(run)
+        if weight >= most:
             weight, most = 0, gate.slice_bytes
             await turns().wait()
     if batch.waiting:

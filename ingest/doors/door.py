@@ -29,6 +29,7 @@ from ingest.judging import pipeline
 from ingest.judging.admission import Directory, Publisher, StreamEntry
 from ingest.log.group import Item, Submission
 from ingest.log.store import writer
+from ingest.protocols.cloudevents import Room, Run
 from ingest.types import Envelope
 from portal.http.addresses import is_our_host
 from portal.http.problem import MethodNotAllowedError
@@ -97,9 +98,9 @@ class Visit(ABC):
     is_rehearsal: bool
 
     @abstractmethod
-    def envelopes(self, body: bytes) -> Iterator[Envelope]:
-        """The events of an unpacked body; raises, possibly half-way, when it can't be read as a
-        whole."""
+    def runs(self, body: bytes, room: Room) -> Iterator[Run]:
+        """The events of an unpacked body in runs that fill the room there is for each; raises,
+        possibly half-way, when it can't be read as a whole."""
 
     def names_meant(self, envelopes: Sequence[Envelope]) -> set[str]:
         """Names and aliases of streams to be known before `settle_names`."""

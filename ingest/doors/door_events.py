@@ -14,8 +14,7 @@ from ingest.doors.limits import quotas
 from ingest.judging import pipeline
 from ingest.judging.admission import Publisher
 from ingest.protocols import cloudevents
-from ingest.protocols.cloudevents import Mode
-from ingest.types import Envelope
+from ingest.protocols.cloudevents import Mode, Room, Run
 from portal.http.problem import MEDIA_TYPE as PROBLEM_TYPE
 from portal.http.problem import document
 from portal.kernel.errors import BadRequestError, PortalError
@@ -35,14 +34,14 @@ class EventsVisit(Visit):
     name_all: bool
     ce_headers: tuple[tuple[str, str], ...]
 
-    def envelopes(self, body: bytes) -> Iterator[Envelope]:
+    def runs(self, body: bytes, room: Room) -> Iterator[Run]:
         if self.mode is Mode.BATCH:
-            return cloudevents.read_batch(body)
+            return cloudevents.runs_of_batch(body, room)
         if self.mode is Mode.NDJSON:
-            return cloudevents.read_lines(body)
+            return cloudevents.runs_of_lines(body, room)
         if self.mode is Mode.STRUCTURED:
-            return iter((cloudevents.read_structured(body),))
-        return iter((cloudevents.read_binary(self.ce_headers, self.content_type, body),))
+            return iter((cloudevents.run_of_structured(body),))
+        return iter(((cloudevents.read_binary(self.ce_headers, self.content_type, body),),))
 
     def reply(self, batch: pipeline.Batch) -> Reply:
         """A 202 with the outcome, or a 422: a problem document that carries the same fields.

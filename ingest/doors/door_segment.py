@@ -20,6 +20,7 @@ from ingest.doors.limits import quotas
 from ingest.judging import admission, pipeline
 from ingest.judging.admission import Directory, Publisher, StreamEntry
 from ingest.protocols import cloudevents, segment
+from ingest.protocols.cloudevents import Room, Run
 from ingest.protocols.segment import Call, Sender
 from ingest.types import Envelope, Reason
 from portal.kernel import inflate
@@ -44,14 +45,14 @@ _BESIDE_OVERSIZE: Final = FieldError(
 
 @dataclass(slots=True)
 class SegmentVisit(Visit):
-    """A request of one call or a batch of calls. `calls` fills up while `envelopes` runs."""
+    """A request of one call or a batch of calls. `calls` fills up while `runs` goes on."""
 
     settles_names: ClassVar[bool] = True
 
     kind: str
     calls: list[Call] = field(default_factory=list)
 
-    def envelopes(self, body: bytes) -> Iterator[Envelope]:
+    def runs(self, body: bytes, room: Room) -> Iterator[Run]:
         self.calls.clear()  # the short road may have begun with it
         publisher = self.publisher
         sender = Sender(
@@ -65,7 +66,7 @@ class SegmentVisit(Visit):
             calls = iter((segment.read_call(body, self.kind, sender),))
         for call in calls:
             self.calls.append(call)
-            yield call.envelope
+            yield (call.envelope,)
 
     @property
     def is_oversize(self) -> bool:

@@ -22,6 +22,7 @@ from ingest.doors.gate import gate
 from ingest.judging.admission import directory
 from ingest.judging.pipeline import Batch
 from ingest.log.store import writer
+from ingest.protocols.cloudevents import weight_of
 from portal.http.server import RefusedError
 from portal.kernel import tracing
 from portal.kernel.errors import PortalError, UnavailableError
@@ -33,8 +34,7 @@ logger = logging.getLogger(__name__)
 DATABASE_SECONDS: Final = 4.5
 SCOPE_KEY: Final = "ingest.call"
 MAX_BYTES: Final = 64 * 1024
-# An event counts as its bytes and 1 KiB; more of them hold the loop for too long.
-EVENT_BYTES: Final = 1024
+# As a run weighs; more holds the loop for too long.
 _MAX_WEIGHT: Final = 224 * 1024
 _LOOK_SECONDS: Final = 0.25
 _BY_PATH: Final = {path.encode("ascii"): found for path, found in BY_PATH.items()}
@@ -103,9 +103,9 @@ class Call:
         batch = door.batch_of(visit, directory)
         receive = batch.wait if visit.settles_names else batch.offer
         weight = 0
-        for envelope in visit.envelopes(body):
-            receive(envelope)
-            weight += len(envelope.raw) + EVENT_BYTES
+        for run in visit.runs(body, _room):
+            receive(run)
+            weight += weight_of(run)
             if weight > _MAX_WEIGHT:
                 return None
         if batch.waiting:
@@ -208,6 +208,10 @@ def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]])
         watching.tell(head, reply.status, request_id, began)
         raise RefusedError(reply) from error
     return Call(at, head, visit, began)
+
+
+def _room() -> int:
+    return _MAX_WEIGHT
 
 
 def _needs_nothing(visit: Visit, batch: Batch) -> bool:

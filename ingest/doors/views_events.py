@@ -16,6 +16,7 @@ from ingest.judging import admission
 from ingest.judging.admission import Publisher, directory
 from ingest.judging.pipeline import Batch
 from ingest.log.store import writer
+from ingest.protocols.cloudevents import envelopes_of, unbounded
 from ingest.types import AnswerDict, Envelope
 from portal.http import parameters
 from portal.http.operations import operation
@@ -107,7 +108,8 @@ def _answer(
 def _take(at: Door, visit: Visit, body: bytes) -> Reply:
     try:
         body = at.unpack(visit.encoding, body)
-        envelopes = list(visit.envelopes(body))
+        runs = visit.runs(body, unbounded)
+        envelopes = [envelope for run in runs for envelope in envelopes_of(run)]
     except BadRequestError as error:
         if not door.keeps_body(visit, error):
             raise

@@ -1,10 +1,11 @@
 """The road of a batch from envelopes to its answer, the same for every door.
 
-1. `names_to_load` and `contracts_to_load` say what the directory lacks; a door loads it where
-   blocking is allowed.
-2. `Batch.take` judges one envelope after the other (a door may pause in between): admission, time
+1. `Batch.offer` takes of a run of events those whose route is known. The others wait.
+2. `names_to_load` and `contracts_to_load` say what the directory lacks for those; a door loads it
+   where blocking is allowed.
+3. `Batch.take` judges one envelope after the other (a door may pause in between): admission, time
    window, version, contract; what passes is packed for the table.
-3. The writer stores the submission; `answer` and `status_of` put the outcome into words.
+4. The writer stores the submission; `answer` and `status_of` put the outcome into words.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,13 +21,14 @@ from ingest.judging import admission, routes
 from ingest.judging.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
 from ingest.judging.deprecations import VERSION, Ending, Use
-from ingest.judging.heads import Head
 from ingest.judging.routes import Route
 from ingest.log import rows
 from ingest.log.group import Item, Submission
 from ingest.log.store import writer
 from ingest.privacy import treating
-from ingest.protocols import cloudevents
+from ingest.protocols import cloudevents, heads
+from ingest.protocols.cloudevents import Calm, Run
+from ingest.protocols.heads import Head
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
     WAITING,
@@ -48,12 +50,12 @@ _NO_SCHEMA: Final = FieldError(
 
 
 # Stands in the items where an envelope waits.
-_PENDING: Final = Item(Envelope(b"", ""))
+_PENDING: Final = Item("", Envelope(b"", ""))
 
 
 class _Ready(msgspec.Struct, frozen=True, eq=False):
     """A route as it holds for one batch: the bounds of its window, both of which belong to it, the
-    cells of its rows, and the hash of contents up to the subject."""
+    cells of its rows, and what goes before and after the subject into the hash of contents."""
 
     stream: StreamEntry
     earliest_us: int
@@ -61,8 +63,19 @@ class _Ready(msgspec.Struct, frozen=True, eq=False):
     checks: tuple[Callable[[Any], bool], ...]
     ids: tuple[int, int] | None
     middle: bytes
+    source_cell: bytes
     cells: bytes
     hasher: "blake2b"
+    identity_after: bytes
+
+    def admits(self, us: int | None, data: Any) -> bool:
+        """Whether there is nothing about an event with this time and data."""
+        if us is None or not self.earliest_us <= us <= self.latest_us:
+            return False
+        for check in self.checks:  # noqa: SIM110  # all() would cost as much as a check
+            if not check(data):
+                return False
+        return True
 
 
 @dataclass(slots=True)
@@ -93,14 +106,31 @@ class Batch:
     # and its place in the table are of then; versions and permissions are of now.
     first_us: int | None = None
 
-    def offer(self, envelope: Envelope) -> None:
-        """Take an envelope at once if its route is known, while it is still at hand to the
-        processor; else it waits for `take_waiting`."""
-        if envelope.content is None or not self._take_known(envelope):
-            self.wait(envelope)
+    def offer(self, run: Run) -> None:
+        """Take the events of a run whose route is known, while they are still at hand to the
+        processor; the others wait for `take_waiting`."""
+        if not isinstance(run, Calm):
+            self.wait(run)
+            return
+        readies = self._ready
+        for event, raw in zip(run.events, run.texts, strict=True):
+            known = heads.find(event)
+            if known is not None:
+                head, name, us, subject, extensions, has_data = known
+                ready = readies.get(head) or self._made_ready(head)
+                if ready is not None and has_data and ready.admits(us, event["data"]):
+                    content = rows.dump(event["data"])
+                    if not (run.may_vary and strict_json.may_vary(content)):
+                        self._take_plain(ready, head, name, us, subject, extensions, content, raw)
+                        continue
+            self._wait(cloudevents.read_calm(event, raw))
 
-    def wait(self, envelope: Envelope) -> None:
-        """Keep an envelope's place until what it needs has been loaded."""
+    def wait(self, run: Run) -> None:
+        """Keep the places of a run's events until what they need has been loaded."""
+        for envelope in cloudevents.envelopes_of(run):
+            self._wait(envelope)
+
+    def _wait(self, envelope: Envelope) -> None:
         self.waiting.append((len(self.items), envelope))
         self.items.append(_PENDING)
 
@@ -203,7 +233,7 @@ class Batch:
         route = self.routes.get(envelope.head) if envelope.head is not None else None
         if route is None:
             stream = self.streams.get(envelope.type)
-        elif envelope.content is not None and self._take_known(envelope):
+        elif self._take_known(envelope):
             return
         else:
             stream = route.stream
@@ -212,6 +242,7 @@ class Batch:
             known = stream is not None and self.publisher.may_publish(stream)
             self.items.append(
                 Item(
+                    envelope.id,
                     envelope,
                     stream_id=stream.id if stream is not None and known else 0,
                     reason=envelope.reason,
@@ -254,31 +285,52 @@ class Batch:
         """Take an event whose route is known and that has nothing about it; gives whether it did."""
         head: Head = envelope.head
         ready = self._ready.get(head) or self._made_ready(head)
-        us = envelope.occurred_us
-        if ready is None or us is None or not ready.earliest_us <= us <= ready.latest_us:
+        if (
+            ready is None
+            or not envelope.has_data
+            or not ready.admits(envelope.occurred_us, envelope.data)
+        ):
             return False
-        data, content = envelope.data, envelope.content
-        assert content is not None
-        for check in ready.checks:
-            if not check(data):
-                return False
-        subject, subject_cell = rows.subject_forms(envelope.subject)
-        if envelope.extensions is head.extensions:
+        content = rows.dump(envelope.data)
+        if strict_json.may_vary(content):
+            return False
+        self._take_plain(
+            ready, head, envelope.id, envelope.occurred_us, envelope.subject, envelope.extensions,
+            content, envelope,
+        )  # fmt: skip
+        envelope.data = None  # thousands of small objects that nobody needs now
+        return True
+
+    def _take_plain(
+        self,
+        ready: "_Ready",
+        head: Head,
+        name: str,
+        us: int | None,
+        subject: str | None,
+        extensions: dict[str, str | int | bool],
+        content: bytes,
+        sent: Envelope | bytes,
+    ) -> None:
+        """Take an event that its route admits; `content` is its data as stored and compared."""
+        assert us is not None
+        spelled, subject_cell = rows.subject_forms(subject)
+        if extensions is head.extensions:
             cells = ready.cells
             hasher = ready.hasher.copy()
-            hasher.update(b"%b%b\x00%b" % (subject, head.identity_after, content))
+            hasher.update(spelled + ready.identity_after + content)
         else:
-            cells = routes.own_cells(head, rows.dump(rows.attributes_of(envelope)))
+            known = (head, name, us, subject, extensions, True)
+            envelope = heads.envelope_of(known, {}, b"", "")
+            cells = ready.source_cell + rows.jsonb_cell(rows.dump(rows.attributes_of(envelope)))
             hasher = self._hasher.copy()
             hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
         content_hash = hasher.digest()
         ids = ready.ids or (ready.stream.id, ready.stream.track_of(us))
         packed = rows.pack_plain_event(
-            ids, us, envelope.id.encode(), ready.middle, subject_cell, cells, content, content_hash
+            ids, us, name.encode(), ready.middle, subject_cell, cells, content, content_hash
         )
-        self.items.append(Item(envelope, ids[0], us, packed, content_hash, False, 0, ids[1]))
-        envelope.data = envelope.content = None  # thousands of small objects that nobody needs now
-        return True
+        self.items.append(Item(name, sent, ids[0], us, packed, content_hash, False, 0, ids[1]))
 
     def _made_ready(self, head: Head) -> "_Ready | None":
         """What events of a head have in common in this batch; None when its route is not known."""
@@ -288,7 +340,7 @@ class Batch:
         stream, received_us = route.stream, self.received_us
         self.streams[head.type] = stream
         hasher = self._hasher.copy()
-        hasher.update(head.identity_before)
+        hasher.update(route.identity_before)
         ready = self._ready[head] = _Ready(
             stream,
             received_us - stream.late_us,
@@ -296,8 +348,10 @@ class Batch:
             route.checks,
             route.ids,
             rows.middle_cells(received_us, self.publisher.id, route.version),
-            route.cells,
+            route.source_cell,
+            route.source_cell + route.attributes_cell,
             hasher,
+            route.identity_after + b"\x00",
         )
         return ready
 
@@ -321,6 +375,7 @@ class Batch:
         self._redact(envelope)
         self.items.append(
             Item(
+                envelope.id,
                 envelope,
                 stream_id=stream.id if stream is not None else 0,
                 reason=refusal.reason,
@@ -435,6 +490,7 @@ class Batch:
             marks |= Mark.DRIFT.value
         track = stream.track_of(occurred_us)
         return Item(
+            envelope.id,
             envelope,
             stream_id=stream.id,
             occurred_us=occurred_us,
@@ -516,7 +572,7 @@ def unparsable(
     """The one dead letter of a body that could not be read."""
     envelope = Envelope(body, content_type[:255])
     return Submission(
-        [Item(envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
+        [Item("", envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
     )
 
 
@@ -543,7 +599,7 @@ def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
             duplicate += 1
         else:
             dead += 1
-        result: ResultDict = {"index": index, "id": item.envelope.id, "status": status.value}
+        result: ResultDict = {"index": index, "id": item.id, "status": status.value}
         if status is Status.DEAD_LETTERED and item.reason is not None:
             result["reason"] = item.reason.value
             if item.dead_letter is not None:

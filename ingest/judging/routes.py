@@ -12,19 +12,28 @@ import msgspec
 
 from ingest.judging.admission import Publisher, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
-from ingest.judging.heads import Head
 from ingest.log import rows
 from ingest.privacy import treating
+from ingest.protocols.heads import Head
+from ingest.types import Envelope
 
 
 class Route(msgspec.Struct, frozen=True, eq=False):
-    """One stream and version for events of one head from one publisher."""
+    """One stream and version for events of one head from one publisher.
+
+    `source_cell` and `attributes_cell` are columns of their rows; `identity_before` and
+    `identity_after` stand around the subject in what they are compared by. The attributes and the
+    identity hold for an event whose extensions are those of the head.
+    """
 
     stream: StreamEntry
     version: int
     checks: tuple[Callable[[Any], bool], ...]
     ids: tuple[int, int] | None  # stream and track; None while the track depends on the time
-    cells: bytes
+    source_cell: bytes
+    attributes_cell: bytes
+    identity_before: bytes
+    identity_after: bytes
 
 
 def route_of(
@@ -44,15 +53,23 @@ def route_of(
     if not is_steady or not (publisher.sources or head.source in publisher.seen_sources):
         return None
     depends = stream.is_production and stream.production_since_us is not None
+    plain = envelope_of(head)
+    before, after = rows.identity_around_subject(plain)
     return Route(
         stream,
         contract.version,
         contract.is_plain,
         None if depends else (stream.id, stream.track_of(0)),
-        head.source_cell + head.attributes_cell,
+        rows.text_cell(head.source),
+        rows.jsonb_cell(rows.dump(rows.attributes_of(plain))),
+        before,
+        after,
     )
 
 
-def own_cells(head: Head, attributes: bytes) -> bytes:
-    """The source and the attributes of an event that has extensions of its own."""
-    return head.source_cell + rows.jsonb_cell(attributes)
+def envelope_of(head: Head) -> Envelope:
+    """An event with a head and nothing of its own."""
+    return Envelope(
+        b"", "", type=head.type, source=head.source, dataschema=head.dataschema,
+        datacontenttype=head.datacontenttype, extensions=head.extensions,
+    )  # fmt: skip

@@ -141,8 +141,10 @@ def _compile(step: object) -> Step:
 
 def _path(value: object, member: str) -> Path:
     """The parts of a pointer that a repair may touch."""
-    if not isinstance(value, str) or not value.startswith("/") or len(value) > MAX_POINTER:
+    if not isinstance(value, str) or len(value) > MAX_POINTER:
         raise _FaultError(member, f"must be a JSON Pointer of {MAX_POINTER} characters at most")
+    if not value.startswith("/"):
+        raise _FaultError(member, "must begin with /, as in /data/price")
     if not value.isprintable():
         raise _FaultError(member, "holds a character that no name has")
     parts = tuple(part.replace("~1", "/").replace("~0", "~") for part in value.split("/")[1:])

@@ -252,7 +252,7 @@ def _stored(items: Sequence[Item]) -> dict[Any, bytes]:
                 "tracks": [item.track for item in timed],
                 "streams": [item.stream_id for item in timed],
                 "times": [moment_of(item.occurred_us) for item in timed],
-                "ids": [item.envelope.id for item in timed],
+                "ids": [item.id for item in timed],
             },
         )
         for row in rows:
@@ -263,7 +263,7 @@ def _stored(items: Sequence[Item]) -> dict[Any, bytes]:
             _LEDGER,
             {
                 "streams": [item.stream_id for item in untimed],
-                "ids": [item.envelope.id for item in untimed],
+                "ids": [item.id for item in untimed],
             },
         )
         for row in rows:

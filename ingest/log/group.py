@@ -25,6 +25,7 @@ from ingest.judging.deprecations import Use
 from ingest.log import rows
 from ingest.log.connection import Connection
 from ingest.privacy import sealing, treating
+from ingest.protocols import cloudevents
 from ingest.times import moment_of
 from ingest.types import MAX_UNPARSABLE_BYTES, Envelope, Mark, Reason, Status
 from portal.kernel import sql
@@ -72,11 +73,13 @@ Key = tuple[int, int | None, str]
 class Item(msgspec.Struct, gc=False):
     """One event on its way in: refused already (`reason`), or packed for the table.
 
+    `sent` is how it came: its envelope, or the text of a structured event of which none was made.
     `stream_id` is 0 while the type is unknown to this producer. The writer fills in `status`,
     `dead_letter`, and for a conflict `reason` and `errors`.
     """
 
-    envelope: Envelope
+    id: str
+    sent: Envelope | bytes
     stream_id: int = 0
     occurred_us: int = 0
     packed: bytes = b""
@@ -93,8 +96,14 @@ class Item(msgspec.Struct, gc=False):
     dead_letter: UUID | None = None
 
     @property
+    def envelope(self) -> Envelope:
+        if isinstance(self.sent, bytes):
+            self.sent = cloudevents.read_structured(self.sent)
+        return self.sent
+
+    @property
     def key(self) -> Key:
-        return (self.stream_id, None if self.uses_ledger else self.occurred_us, self.envelope.id)
+        return (self.stream_id, None if self.uses_ledger else self.occurred_us, self.id)
 
 
 class Waiter(Protocol):
@@ -151,8 +160,7 @@ def write_group(
             if not item.packed:
                 item.status = Status.DEAD_LETTERED
     keys = [
-        (item.stream_id, None if item.uses_ledger else item.occurred_us, item.envelope.id)
-        for item in packed
+        (item.stream_id, None if item.uses_ledger else item.occurred_us, item.id) for item in packed
     ]
     firsts = dict(zip(reversed(keys), reversed(packed), strict=True))
     failpoint("ingest.before_ledger")
@@ -186,7 +194,7 @@ def write_group(
 
 
 # Code points order like the bytes of COLLATE "C".
-_sort_key: Final = attrgetter("stream_id", "occurred_us", "envelope.id")
+_sort_key: Final = attrgetter("stream_id", "occurred_us", "id")
 
 
 def _settle(item: Item, stored_hash: bytes) -> None:
@@ -235,7 +243,7 @@ def _claim_ledger(
         _CLAIM_LEDGER,
         {
             "streams": [item.stream_id for item in items],
-            "ids": [item.envelope.id for item in items],
+            "ids": [item.id for item in items],
             "times": [moment_of(item.occurred_us) for item in items],
             "hashes": [item.content_hash for item in items],
         },
@@ -285,7 +293,7 @@ def _refusal(item: Item, submission: Submission) -> Refusal:
         submission.producer_id,
         item.reason or "",
         envelope.type,
-        envelope.id,
+        item.id,
         envelope.occurred_us,
         keys.body_hash(envelope.raw),
     )

@@ -155,6 +155,8 @@ def pack_event(
     )
 
 
+_MANY: Final = 1024
+_LENGTHS: Final = tuple(_LENGTH.pack(length) for length in range(_MANY))
 # The length of an event's data with the mark of binary jsonb, and the columns after it.
 _DATA_HEAD: Final = Struct("!ib")
 _NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _LENGTH.pack(32)
@@ -166,9 +168,9 @@ def subject_forms(subject: str | None) -> tuple[bytes, bytes]:
     if subject is None:
         return b"null", _NULL
     written = orjson.dumps(subject)
-    if b"\\" in written:
+    if b"\\" in written or len(written) > _MANY:
         return written, _text(subject)
-    return written, _LENGTH.pack(len(written) - 2) + written[1:-1]
+    return written, _LENGTHS[len(written) - 2] + written[1:-1]
 
 
 def pack_plain_event(

@@ -13,7 +13,7 @@ from ingest.models.storage import (
     StorageRun,
     StorageStream,
 )
-from ingest.models.synthetic import SyntheticRun
+from ingest.models.synthetic import SyntheticPart, SyntheticRun
 
 __all__ = [
     "ArchivedPart",
@@ -39,5 +39,6 @@ __all__ = [
     "StorageLeaf",
     "StorageRun",
     "StorageStream",
+    "SyntheticPart",
     "SyntheticRun",
 ]

@@ -9,12 +9,12 @@ from portal.kernel.identifiers import uuid7
 
 
 class SyntheticRun(models.Model):
-    """One run onto one stream. How it stands (waiting, running, …) is what its job says.
+    """One run onto a stream, and onto those of its `parts`. How it stands (waiting, running, …) is what its job says.
 
     `plan` is what was asked for, in words and numbers; `learned` are the curve and the distributions
     that it goes by, kept while it lives, so that each place gives the same event in every step. The
-    run's key is derived: only its id stands here. `outcome` counts what was expected beside what was
-    seen; `misses` are the first twenty that differ.
+    run's key is derived: only its id stands here. `position` and `total` are of all streams together.
+    `outcome` counts what was expected beside what was seen; `misses` are the first twenty that differ.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -44,3 +44,19 @@ class SyntheticRun(models.Model):
     @property
     def ref(self) -> ResourceRef:
         return ResourceRef("synthetic_run", str(self.pk))
+
+
+class SyntheticPart(models.Model):
+    """A further stream of a run; the first stands in the run itself. `at` is its number, from 1."""
+
+    run = models.ForeignKey(SyntheticRun, on_delete=models.CASCADE, related_name="parts")
+    at = models.PositiveSmallIntegerField()
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="+")
+    learned = models.JSONField(default=dict)
+    position = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "at"], name="synthetic_part_once")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.at}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from ingest.selectors.event_life import Life, Stage, Step
@@ -93,7 +94,88 @@ def _budget(stage: Stage) -> str:
     return f"of {words.took(stage.budget_seconds)}" if stage.budget_seconds else ""
 
 
-def subs_of(event: StoredEvent, life: Life, track: str) -> dict[Step, str]:
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stage on the axis of the portal's own work: where it begins and how long it is, 0 to 1 of
+    the whole; `length` is None where nothing was measured."""
+
+    title: str
+    took: str
+    start: float
+    length: float | None
+    kind: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The work of the portal on one event, to scale, and the trace of its producer.
+
+    `before` is what lay between its own time and the portal; the ids are empty without a trace.
+    """
+
+    spans: list[Span]
+    total: str
+    before: str
+    trace_id: str
+    parent_id: str
+    is_sampled: bool
+
+
+def trace(event: StoredEvent, life: Life) -> Trace:
+    """What the page shows under "Trace"."""
+    told = _traceparent(event.attributes)
+    parts = told.split("-") if told else ["", "", "", "0"]
+    begun = life.stage(Step.REPLAYED) or life.stage(Step.RECEIVED)
+    zero = begun.at if begun is not None else None
+    measured = [life.stage(step) for step in (Step.COMMITTED, Step.READABLE)]
+    ends = [stage.at for stage in measured if stage is not None and stage.at is not None]
+    total = max(((at - zero).total_seconds() for at in ends), default=0.0) if zero else 0.0
+    received = life.stage(Step.RECEIVED)
+    before = "" if received is None or received.seconds is None else _before(received.seconds)
+    return Trace(
+        spans=[_span(stage, zero, total) for stage in life.stages if stage.step in _WORK],
+        total=words.took(total) if total else "",
+        before=before,
+        trace_id=parts[1],
+        parent_id=parts[2],
+        is_sampled=bool(int(parts[3], 16) & 1),
+    )
+
+
+_WORK: Final = (Step.JUDGED, Step.COMMITTED, Step.READABLE, Step.DELIVERED)
+
+
+def _before(seconds: float) -> str:
+    if seconds < 0:
+        return "The producer’s clock is ahead of the portal’s."
+    return f"It reached the portal {words.took(seconds)} after its own time; that is not drawn."
+
+
+def _span(stage: Stage, zero: datetime | None, total: float) -> Span:
+    """Judging and committing begin with the request; readable begins with the commit."""
+    title = _LOOKS[stage.step][2]
+    if stage.step is Step.JUDGED and stage.typical_seconds is not None and total:
+        took = f"about {words.took(stage.typical_seconds)}"
+        return _drawn(title, took, 0.0, stage.typical_seconds / total, "vA")
+    if stage.at is None or zero is None or stage.seconds is None:
+        said = _row(stage, "").took or "not measured"
+        return Span(title, said, 0.0, None, "", f"{title}: {said}")
+    begin = max(0.0, (stage.at - zero).total_seconds() - stage.seconds)
+    kind = "bad" if stage.is_late else "s1"
+    took = words.took(max(0.0, stage.seconds))
+    return _drawn(title, took, *_of(begin, stage.seconds, total), kind)
+
+
+def _of(begin: float, seconds: float, total: float) -> tuple[float, float]:
+    return (begin / total, max(0.0, seconds) / total) if total else (0.0, 0.0)
+
+
+def _drawn(title: str, took: str, start: float, length: float, kind: str) -> Span:
+    return Span(title, took, start, min(1.0, length), kind, f"{title}: {took}")
+
+
+def subs_of(event: StoredEvent, life: Life, track: str, treated: str = "") -> dict[Step, str]:
     """What stands below each stage of a stored event."""
     trace = trace_of(event.attributes)
     position = f"Position {life.position[0]}.{life.position[1]}" if life.position else ""
@@ -102,15 +184,16 @@ def subs_of(event: StoredEvent, life: Life, track: str) -> dict[Step, str]:
     if event.corrected_time is not None:
         wrong = "its clock was wrong, corrected by ours"
     checked = f"against version {event.version}" if event.version else "without a contract"
-    kept = "unknown fields kept aside" if event.extra else "no field unknown"
+    kept = "unknown fields kept aside" if event.has_extra else "no field unknown"
+    done = f"{checked}, {kept}{f'; {treated}' if treated else ''}"
     return {
-        Step.HAPPENED: f"says {event.source}",
+        Step.HAPPENED: f"as {event.source} says",
         Step.RECEIVED: " · ".join(
             part
             for part in (f"from {event.producer}", f"trace {trace}" if trace else "", wrong)
             if part
         ),
-        Step.JUDGED: f"{checked}, {kept}; what half of the stream’s took in that hour",
+        Step.JUDGED: f"{done}. Its time is the stream’s usual one of that hour",
         Step.COMMITTED: f"{position} · {track}, {day}, before the producer was answered",
         Step.READABLE: "Every earlier position is visible too" if life.is_readable else "",
         Step.DELIVERED: "Consumers are not followed yet",
@@ -119,11 +202,16 @@ def subs_of(event: StoredEvent, life: Life, track: str) -> dict[Step, str]:
 
 def trace_of(attributes: dict[str, Any]) -> str:
     """The trace of an event, shortened: 4bf9…36."""
-    told = attributes.get("traceparent")
-    if not isinstance(told, str) or not TRACEPARENT.fullmatch(told):
+    told = _traceparent(attributes)
+    if not told:
         return ""
     trace_id = told.split("-")[1]
     return f"{trace_id[:4]}…{trace_id[-4:]}"
+
+
+def _traceparent(attributes: dict[str, Any]) -> str:
+    told = attributes.get("traceparent")
+    return told if isinstance(told, str) and TRACEPARENT.fullmatch(told) else ""
 
 
 def sentence(event: StoredEvent, life: Life) -> tuple[str, str]:

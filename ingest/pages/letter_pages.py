@@ -1,5 +1,6 @@
 """What the pages of dead letters show of a group: ways to put it right, and what was done."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +16,7 @@ from ingest.services import letters as services
 from ingest.services.letter_jobs import RATES
 from portal.http import words
 from portal.kernel.actor import Actor
+from portal.kernel.errors import InvalidError
 
 # What went away or came since may let these through as they are.
 MAY_PASS: Final = frozenset(
@@ -45,6 +47,9 @@ STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "stopped": ("", "Stopped"),
     "failed": ("bad", "Failed"),
 }
+# What no event passed is not half done, and waits for nobody.
+NONE_PASSED: Final = ("bad", "No event passes")
+ICONS: Final = {"repair": "wand", "replay": "replay", "discard": "x"}
 NAMES: Final = {"repair": "Repair", "replay": "Replay", "discard": "Discard"}
 
 
@@ -65,6 +70,8 @@ class Shown:
     row: Repair
     job: Job | None
     kind: str
+    icon: str
+    standing: str
     css: str
     word: str
     said: list[str]
@@ -86,6 +93,18 @@ class Shown:
         if not self.passed:
             return "bad"
         return "ok" if self.passed * 20 >= self.checked * 19 else "warn"
+
+    @property
+    def ended(self) -> tuple[str, str, str] | None:
+        """How the work itself ended or where it stands still: kind, sentence, why; None before."""
+        if self.row.applied_at is None or self.is_live:
+            return None
+        return _ended(self)
+
+    @property
+    def steps_again(self) -> str:
+        """Its steps as they are written, to be changed."""
+        return written(self.row.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +128,79 @@ def shown(row: Repair, job: Job | None) -> Shown:
     standing = selectors.standing_of(row, job)
     css, word = STANDINGS[standing]
     counts = row.outcome or row.dry_run
+    passed = counts.get("accepted", 0) + counts.get("duplicate", 0)
+    if not passed and standing in ("waiting", "part_applied"):
+        css, word = NONE_PASSED
     return Shown(
         row=row,
         job=job,
         kind=NAMES[row.kind],
+        icon=ICONS[row.kind],
+        standing=standing,
         css=css,
         word=word,
         said=selectors.steps_of(row).said,
-        passed=counts.get("accepted", 0) + counts.get("duplicate", 0),
+        passed=passed,
         checked=counts.get("checked", 0),
         is_live=standing in ("checking", "applying"),
     )
+
+
+def _ended(one: Shown) -> tuple[str, str, str]:
+    counts, events = one.row.outcome, words.plural(one.checked, "event")
+    refused, again = counts.get("refused", 0), counts.get("duplicate", 0)
+    stay = f"{words.number(refused)} stay open in their group, with what they met."
+    stored = f"{words.number(again)} of them were stored already. " if again else ""
+    if one.standing in ("failed", "stopped", "paused"):
+        total = one.job.total if one.job is not None else None
+        far = f"{words.number(one.checked)} of {words.plural(total, 'event')}" if total else events
+        if one.standing == "stopped":
+            return "warn", f"Stopped after {far}.", "What was done stays; the others wait on."
+        if one.standing == "paused":
+            return "warn", f"Paused after {far}.", "Resume goes on where it stopped."
+        return "bad", f"Failed after {far}. Nothing is lost.", "Resume goes on where it failed."
+    if one.row.kind == "discard":
+        return "ok", f"{events} discarded.", f"Reason: {one.row.note}"
+    if not one.checked:
+        return "ok", "No event was left to replay.", "Somebody settled them meanwhile."
+    if not one.passed:
+        return "bad", f"None of {events} passed.", f"Nothing was stored. {words.capitalized(stay)}"
+    if refused:
+        return "warn", f"{words.number(one.passed)} of {events} replayed.", stored + stay
+    return "ok", f"{events} replayed.", f"{stored}Consumers see them as late events."
+
+
+def written(steps: Sequence[Any]) -> str:
+    """Steps as people write them: JSON, a step a line."""
+    lines = [json.dumps(step, ensure_ascii=False) for step in steps]
+    return "[" + ",\n ".join(lines) + "]" if lines else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What somebody sent from the form of a group that could not be taken, to be mended there.
+
+    `faults` are places (of a step, or empty) with what is wrong with each.
+    """
+
+    how: str
+    steps: str
+    reason: str
+    faults: list[tuple[str, str]]
+
+
+def tried(how: str, steps: str, reason: str, error: InvalidError) -> Tried:
+    places = [(_place(fault.pointer), fault.detail) for fault in error.errors]
+    found = [(place, detail) for place, detail in places if place] if how == "own" else []
+    return Tried(how, steps, reason, found[:10] or [("", error.detail)])
+
+
+def _place(pointer: str) -> str:
+    """`/steps/0/at` is "Step 1, at"."""
+    parts = pointer.split("/")[2:]
+    if not parts or not parts[0].isdigit():
+        return ""
+    return ", ".join([f"Step {int(parts[0]) + 1}", *parts[1:2]])
 
 
 def hands(actor: Actor, row: Repair) -> Hands:
@@ -138,20 +219,40 @@ def hands(actor: Actor, row: Repair) -> Hands:
 
 
 def put_right(
-    actor: Actor, group: Group, *, document: object = None, own_steps: str = ""
+    actor: Actor,
+    group: Group,
+    *,
+    document: object = None,
+    own_steps: str = "",
+    wrong: Tried | None = None,
 ) -> dict[str, Any]:
-    """The ways to put a group right, for its pane; `document` is the event that is shown."""
+    """The ways to put a group right, for its pane; `document` is the event that is shown.
+
+    `wrong` is what was sent and refused: its way stays chosen, and its text stays written.
+    """
     event = document if isinstance(document, Mapping) else None
     found = suggestions_for(actor, group, document=event)
+    plain_first = group.reason in MAY_PASS and not found
+    chosen = "own" if own_steps else "s0" if found else "plain" if plain_first else "own"
     return {
         "may_handle": services.may_handle(actor, services.stream_of(group)),
         "suggestions": found,
         "plain_says": PLAIN.get(group.reason, "Only helps when the contract changed since"),
-        "plain_first": group.reason in MAY_PASS and not found,
+        "chosen_way": wrong.how if wrong is not None else chosen,
+        "wrong": wrong,
         "rates": rate_choices(group.count),
         "default_rate": services.DEFAULT_RATE,
-        "own_steps": own_steps,
+        "own_steps": wrong.steps if wrong is not None else own_steps or _begun(group, found),
     }
+
+
+def _begun(group: Group, found: Sequence[Suggestion]) -> str:
+    """Steps to begin with: those of the first suggestion, else one at the place of the fault."""
+    if found:
+        return written(found[0].steps)
+    pointer = group.detail.partition(" ")[0]
+    place = pointer if pointer.startswith("/data/") else "/data/field"
+    return written([{"do": "cast", "at": place, "to": "integer"}])
 
 
 def rate_choices(letters: int) -> list[tuple[int, str, str]]:

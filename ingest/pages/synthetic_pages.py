@@ -14,13 +14,16 @@ from governance.models import Job
 from ingest.models import SyntheticRun
 from ingest.services.synthetic import Wanted
 from ingest.services.synthetic_runs import MAX_EVENTS
-from ingest.synthetic.breaking import ENVELOPE_RULES, KEYWORDS
-from ingest.synthetic.making import KINDS, Incident, Made, read_span
+from ingest.synthetic.curves import CURVES, KINDS, LEARNED, Incident, read_span
+from ingest.synthetic.joining import MAX_STREAMS
+from ingest.synthetic.kinds import ANY, ENVELOPE_RULES, KEYWORDS, TAKEN, is_expected
+from ingest.synthetic.making import Made
+from ingest.synthetic.plans import PlanBody, PlanStream, whole_plan
 from portal.kernel import clock, rfc3339
 from portal.kernel.errors import FieldError, InvalidError
 
 ROWS: Final = 3  # of incidents in the form; the API takes more
-ANY: Final = "schema_violation"
+SHARE_ROWS: Final = 6
 BROKEN: Final[Mapping[str, str]] = {
     "unparsable": "JSON that ends too early",
     "envelope_invalid": "another version of CloudEvents",
@@ -29,7 +32,11 @@ BROKEN: Final[Mapping[str, str]] = {
     "not_permitted": "a source that is not declared",
     "out_of_window": "a time ten years ago",
     "schema_unknown": "a version that does not exist",
+    "version_retired": "a version that is retired",
+    "privacy_refused": "a value that privacy can't treat",
     "id_conflict": "other content under a known id",
+    "late": "two hours late, and taken",
+    "duplicate": "the same event once more",
     ANY: "any one rule of the contract",
     "required": "a required field is missing",
     "type": "a value of another type",
@@ -50,14 +57,20 @@ BROKEN: Final[Mapping[str, str]] = {
     "additionalProperties": "a field that nobody declared",
 }
 STRIKES: Final[Mapping[str, str]] = {
-    "drop_out": "nothing comes",
+    "drop_out": "an outage, nothing comes",
     "spike": "many more come",
-    "volume_shift": "more or fewer come",
+    "volume_shift": "a dip or a rise",
     "late": "they are two hours late",
     "broken_field": "a field breaks its rule",
     "type_drift": "a field changes its type",
     "duplicate_storm": "each comes four times",
     "null_burst": "a field is null",
+}
+COURSES: Final[Mapping[str, str]] = {
+    "learned": "as in stored events",
+    "day": "a usual day",
+    "week": "a usual week, quieter at its end",
+    "flat": "flat",
 }
 STANDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "waiting": ("info", "Under way"),
@@ -122,6 +135,55 @@ class IncidentForm(forms.Form):
         )  # fmt: skip
 
 
+def _percent(**attrs: str) -> forms.TextInput:
+    return _text(inputmode="decimal", **attrs)
+
+
+class FurtherForm(forms.Form):
+    """One row: a further stream, and how many events it has of the first one's. Only parses."""
+
+    name = forms.ChoiceField(
+        required=False, label="Stream", widget=forms.Select(attrs={"class": "in"})
+    )
+    ratio = forms.FloatField(
+        required=False, min_value=0.01, max_value=10_000, label="In %",
+        localize=False, widget=_percent(placeholder="100"),
+    )  # fmt: skip
+
+    def __init__(self, names: Sequence[str], said: Any, prefix: str) -> None:
+        super().__init__(said, prefix=prefix)
+        field = self.fields["name"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "none"), *((name, name) for name in names)]
+
+    def further(self) -> tuple[str, float] | None:
+        said = self.cleaned_data
+        return (said["name"], (said["ratio"] or 100) / 100) if said["name"] else None
+
+
+class ShareForm(forms.Form):
+    """One row: a kind of event, and its own share. Only parses."""
+
+    kind = forms.ChoiceField(
+        required=False, label="Kind", widget=forms.Select(attrs={"class": "in"}),
+        choices=[
+            ("", "none"),
+            *((rule, said_of(rule)) for rule in (*TAKEN, ANY, *ENVELOPE_RULES,
+                                                 *(f"{ANY}:{word}" for word in KEYWORDS))),
+        ],
+    )  # fmt: skip
+    share = forms.FloatField(
+        required=False, min_value=0, max_value=100, label="In %", localize=False,
+        widget=_percent(placeholder="5"),
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        said = self.cleaned_data
+        if said.get("kind") and said.get("share") is None and "share" not in self.errors:
+            self.add_error("share", "Say how many in a hundred.")
+        return said
+
+
 class RunForm(forms.Form):
     """What to send: how many, when, how much of it broken. Only parses."""
 
@@ -144,7 +206,10 @@ class RunForm(forms.Form):
         choices=[(rule, said_of(rule)) for rule in
                  (ANY, *ENVELOPE_RULES, *(f"{ANY}:{word}" for word in KEYWORDS))],
     )  # fmt: skip
-    seasonal = forms.BooleanField(required=False)
+    curve = forms.ChoiceField(
+        required=False, choices=[(curve, COURSES[curve]) for curve in CURVES],
+        widget=forms.Select(attrs={"class": "in"}),
+    )  # fmt: skip
     learns = forms.BooleanField(required=False)
     production = forms.BooleanField(required=False)
 
@@ -152,11 +217,14 @@ class RunForm(forms.Form):
         super().__init__(
             said,
             initial={"stream": chosen, "events": 100, "rate": 10, "seed": 1, "broken": 0,
-                     "rules": [ANY], "seasonal": True, "learns": True},
+                     "rules": [ANY], "curve": LEARNED, "learns": True},
         )  # fmt: skip
+        names = [one.name for one in streams]
         field = self.fields["stream"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(one.name, one.name) for one in streams]
+        field.choices = [(name, name) for name in names]
+        self.others = [FurtherForm(names, said, f"further{at}") for at in range(1, MAX_STREAMS)]
+        self.shares = [ShareForm(said, prefix=f"share{at}") for at in range(SHARE_ROWS)]
         self.incidents = [IncidentForm(said, prefix=f"incident{at}") for at in range(ROWS)]
 
     @cached_property
@@ -167,8 +235,39 @@ class RunForm(forms.Form):
     def envelope_rules(self) -> list[forms.BoundField | Any]:
         return [box for box in self["rules"] if not str(box.data["value"]).startswith(ANY)]
 
+    @property
+    def rows(self) -> list[forms.Form]:
+        return [*self.others, *self.shares, *self.incidents]
+
+    @property
+    def has_others(self) -> bool:
+        return any(row["name"].value() or row.errors for row in self.others)
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether anything is said of what is broken."""
+        rows = any(row["kind"].value() or row.errors for row in self.shares)
+        return bool(self["broken"].value() or self["rules"].errors) or rows
+
+    @property
+    def has_incidents(self) -> bool:
+        return any(row["kind"].value() or row.errors for row in self.incidents)
+
     def is_valid(self) -> bool:
-        return super().is_valid() and all(row.is_valid() for row in self.incidents)
+        return super().is_valid() and all(row.is_valid() for row in self.rows)
+
+    def further(self) -> list[tuple[str, float]]:
+        """Names and ratios of the further streams of a valid form."""
+        found = (row.further() for row in self.others)
+        return [one for one in found if one is not None]
+
+    def _shares(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for row in self.shares:
+            kind, share = row.cleaned_data["kind"], row.cleaned_data["share"]
+            if kind and share:
+                found[kind] = found.get(kind, 0.0) + share / 100
+        return found
 
     def wanted(self) -> Wanted:
         """What a valid form asks for. Raises InvalidError for spans that are none."""
@@ -190,19 +289,23 @@ class RunForm(forms.Form):
         return Wanted(
             start=start, end=end, seed=said["seed"], events=said["events"], rate=rate,
             broken_ratio=(said["broken"] or 0) / 100, rules=tuple(said["rules"] or [ANY]),
-            incidents=tuple(one for one in found if one is not None),
-            is_seasonal=said["seasonal"], learns=said["learns"], production=said["production"],
+            shares=self._shares(), incidents=tuple(one for one in found if one is not None),
+            curve=said["curve"] or LEARNED, learns=said["learns"], production=said["production"],
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An event of the preview: its JSON, or its text where it is none, and what is broken where."""
+    """An event of the preview: its JSON, or its text where it is none, and what is broken where.
+
+    `is_taken`: the door should take it.
+    """
 
     made: Made
     document: Any
     text: str
     said: str
+    is_taken: bool
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -215,10 +318,35 @@ def sample_of(made: Made) -> Sample:
         document = orjson.loads(made.line)
     except orjson.JSONDecodeError:
         document = None
-    return Sample(made, document, text, said_of(made.rule) if made.rule else "")
+    is_taken = made.expected in ("accepted", "duplicate")
+    return Sample(made, document, text, said_of(made.rule) if made.rule else "", is_taken)
+
+
+def _is_expected(one: Mapping[str, Any]) -> bool:
+    return is_expected(one["expected"], one["seen"])
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A kind that a run was asked for, with its share of the places and what came of it."""
+
+    kind: str
+    share: float
+    rows: Sequence[Mapping[str, Any]]
+    streams: Sequence[PlanStream]
+
+    @property
+    def sent(self) -> int:
+        return sum(one["events"] for one in self.rows)
+
+    @property
+    def only_in(self) -> str:
+        """The streams that can have it, where others of the run can't."""
+        able = [one["stream"] for one in self.streams if self.kind in one["shares"]]
+        return ", ".join(able) if len(able) < len(self.streams) else ""
+
+
+@dataclass(frozen=True)
 class ShownRun:
     """One run in a list or on its page, with how it stands."""
 
@@ -257,13 +385,39 @@ class ShownRun:
     def ratio(self) -> float:
         return self.row.position / self.row.total if self.row.total else 1.0
 
+    @cached_property
+    def plan(self) -> PlanBody:
+        return whole_plan(self.row.plan, self.row.stream.name)
+
+    @property
+    def others(self) -> int:
+        """How many streams there are beside the first."""
+        return len(self.plan["streams"]) - 1
+
+    @property
+    def course(self) -> str:
+        return COURSES[self.plan["curve"]]
+
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What came, with rules in words, and whether it was expected."""
-        return [
-            {**one, "said": said_of(one["rule"]) if one["rule"] else "valid",
+        """What came, stream by stream, with rules in words, and whether it was expected."""
+        order = [one["stream"] for one in self.plan["streams"]]
+        found = [
+            {"stream": order[0], **one, "said": said_of(one["rule"]) if one["rule"] else "valid",
              "is_expected": _is_expected(one)}
             for one in self.row.outcome
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: order.index(one["stream"]))
+
+    @property
+    def kinds(self) -> list[Asked]:
+        """Each kind that was asked for: its share, and what came of it."""
+        return [
+            Asked(kind, share, [
+                one for one in self.row.outcome
+                if one["rule"] == kind or one["rule"].startswith(f"{kind}:")
+            ], self.plan["streams"])
+            for kind, share in self.plan["shares"].items()
         ]  # fmt: skip
 
     @property
@@ -275,12 +429,12 @@ class ShownRun:
         return sum(one["events"] for one in self.row.outcome if not _is_expected(one))
 
     @property
-    def refused(self) -> int:
-        """How many were refused as they should be."""
+    def known(self) -> int:
+        """How many good ones were there already: the run, or a step of it, was sent before."""
         return sum(
             one["events"]
             for one in self.row.outcome
-            if _is_expected(one) and one["expected"] not in ("accepted", "duplicate")
+            if (one["expected"], one["seen"]) == ("accepted", "duplicate")
         )
 
     @property
@@ -295,14 +449,8 @@ class ShownRun:
                 "A contract, a right or a window may have changed since the run began.",
             )  # fmt: skip
         if self.state == "done":
-            return "ok", "Every event came to what was expected of it.", ""
+            known = f"{self.known} were known already: the same seed and times were sent before."
+            return "ok", "Every event came to what was expected of it.", known if self.known else ""
         if self.state in ("paused", "stopped"):
             return "", f"It {'rests' if self.state == 'paused' else 'was stopped'}.", said
         return "info", "It is being sent.", said
-
-
-def _is_expected(one: Mapping[str, Any]) -> bool:
-    """A valid event that was known already was sent twice, after a step that died."""
-    return one["seen"] == one["expected"] or (one["expected"], one["seen"]) == (
-        "accepted", "duplicate",
-    )  # fmt: skip

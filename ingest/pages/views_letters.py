@@ -16,6 +16,7 @@ from governance.middleware import request_actor
 from governance.models import User
 from ingest.models import DeadLetter, Repair
 from ingest.pages.letter_pages import (
+    Tried,
     chosen_steps,
     done_about,
     hands,
@@ -23,6 +24,7 @@ from ingest.pages.letter_pages import (
     put_right,
     rate_choices,
     shown,
+    tried,
 )
 from ingest.selectors import dead_letters, discovered
 from ingest.selectors import repairs as selectors
@@ -168,6 +170,11 @@ def letter_reveal(request: HttpRequest, letter_id: UUID) -> HttpResponse:
 def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
     if request.method == "POST":
         return _decide(request, group)
+    return _group_page(request, group)
+
+
+def _group_page(request: HttpRequest, group: str, wrong: Tried | None = None) -> HttpResponse:
+    """The page of a group; with `wrong`, what was sent from its form stands there with its fault."""
     actor = request_actor(request)
     key = dead_letters.key_of(group)
     asked = parameters.read(
@@ -195,10 +202,15 @@ def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
             "is_one": looked_at is not None,
             **context,
             **put_right(
-                actor, found, document=context["document"], own_steps=asked.get("steps", "")
+                actor,
+                found,
+                document=context["document"],
+                own_steps=asked.get("steps", ""),
+                wrong=wrong,
             ),
             **done_about(actor, found),
         },
+        status=200 if wrong is None else 422,
     )
 
 
@@ -228,6 +240,10 @@ def _decide(request: HttpRequest, group: str) -> HttpResponse:
     how = request.POST.get("how", "")
     try:
         repair = _act(how, found, actor, request)
+    except InvalidError as error:
+        said = request.POST
+        wrong = tried(how, said.get("steps", ""), said.get("reason", ""), error)
+        return _group_page(request, group, wrong)
     except PortalError as error:
         messages.error(request, f"Not done: {sentence(error)}")
         return redirect("dead_letter_group", group=group)
@@ -350,6 +366,12 @@ def _step(request: HttpRequest, row: Repair, actor: Actor) -> HttpResponse:
             raise NotFoundError
     except NotFoundError:
         raise
+    except InvalidError as error:
+        if do != "decline":
+            messages.error(request, f"Not done: {sentence(error)}")
+            return redirect("replay", repair_id=row.pk)
+        context = {**_one(actor, row), "undecided": error.detail}
+        return render(request, "ingest/replay.html", context, status=422)
     except (PortalError, ValueError) as error:
         said = sentence(error) if isinstance(error, PortalError) else "This rate is not offered."
         messages.error(request, f"Not done: {said}")
@@ -389,7 +411,12 @@ def discovered_types(request: HttpRequest) -> HttpResponse:
     producers = Producer.objects.in_bulk([row.producer_id for row in page.items])
     rows = [(row, producers.get(row.producer_id)) for row in page.items]
     kind = asked.get("type") or (page.items[0].type if page.items else "")
-    context: dict[str, Any] = {"rows": rows, "next": page.next, "chosen": kind}
+    context: dict[str, Any] = {
+        "rows": rows,
+        "next": page.next,
+        "chosen": kind,
+        "sees_all": actor.is_admin or actor.has_role("on_call"),
+    }
     if kind and discovered.visible_types(actor).filter(type=kind).exists():
         context |= _preview(actor, kind, is_asked="type" in asked)
     return render(request, "ingest/discovered.html", context)

@@ -28,6 +28,10 @@ class QuotaForm(forms.Form):
         min_value=1,
         max_value=MAX_EVENTS_PER_SECOND,
         widget=forms.NumberInput(attrs={"class": "in", "inputmode": "numeric"}),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            f"Write a whole number from 1 to {MAX_EVENTS_PER_SECOND:,}.",
+        ),
         help_text="Empty takes the quota away: the key then has what every key has.",
     )
     revision = forms.IntegerField(widget=forms.HiddenInput)

@@ -86,6 +86,7 @@ def privacy_page(request: HttpRequest) -> HttpResponse:
         {
             "totals": found,
             "title": _title(found),
+            "waiting_said": _waiting(count),
             "treated_said": _said(found.treated, DID),
             "subjects_said": _subjects(found.subjects),
             "suggestion_count": count,
@@ -112,6 +113,14 @@ def _title(found: selectors.Totals) -> str:
             f" {'has' if found.untreated == 1 else 'have'} no treatment."
         )
     return f"All {words.plural(found.labelled, 'personal field')} are treated."
+
+
+def _waiting(count: int) -> str:
+    """That all is labelled is only half of it while suggestions wait."""
+    if not count:
+        return ""
+    verb = "waits" if count == 1 else "wait"
+    return f"{words.capitalized(words.counted(count, 'suggestion'))} {verb} for a decision."
 
 
 def _said(counts: Mapping[str, int], names: Mapping[str, str]) -> str:

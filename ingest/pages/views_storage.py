@@ -1,7 +1,7 @@
 """Pages of storage: what the log takes up and when what goes; how long a stream is kept."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +22,8 @@ from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import FieldError, InvalidError, NotPermittedError, PortalError
+
+_FIELDS: Final = ("retention_days", "archive", "is_state", "state_key")
 
 
 @require_GET
@@ -136,6 +138,9 @@ def _change(request: HttpRequest, actor: Actor, stream: Stream) -> HttpResponse:
             return _shown(request, actor, stream, found, wanted)
     try:
         change_stream(stream, changes, actor=actor)
+    except InvalidError as error:
+        stream.refresh_from_db()
+        return _refused(request, actor, stream, error, wanted)
     except PortalError as error:
         messages.error(request, words.capitalized(_faults(error)))
     else:
@@ -144,14 +149,27 @@ def _change(request: HttpRequest, actor: Actor, stream: Stream) -> HttpResponse:
 
 
 def _restore(request: HttpRequest, actor: Actor, stream: Stream) -> HttpResponse:
+    said = {name: request.POST.get(name, "") for name in ("since", "until")}
     try:
-        since, until = (archives.day_of(request.POST.get(name, "")) for name in ("since", "until"))
+        since, until = (archives.day_of(text) for text in said.values())
         archives.start_restore(stream, since=since, until=until, actor=actor)
+    except InvalidError as error:
+        return _refused(request, actor, stream, error, said)
     except PortalError as error:
         messages.error(request, words.capitalized(_faults(error)))
     else:
         messages.success(request, "It is loaded as soon as a worker is free.")
     return redirect("stream_retention", name=stream.name)
+
+
+def _refused(
+    request: HttpRequest, actor: Actor, stream: Stream, error: InvalidError, said: dict[str, Any]
+) -> HttpResponse:
+    """The page again with what was written, and each fault at its field."""
+    wrong = {fault.pointer.strip("/") or "until": fault.detail for fault in error.errors or ()}
+    if not wrong.keys() & {"retention_days", "state_key", "until"}:
+        messages.error(request, words.capitalized(_faults(error)))
+    return _shown(request, actor, stream, selectors.kept(stream), {}, said=said, wrong=wrong)
 
 
 def _faults(error: PortalError) -> str:
@@ -165,8 +183,12 @@ def _shown(
     stream: Stream,
     found: selectors.Kept,
     wanted: dict[str, Any],
+    *,
+    said: dict[str, Any] | None = None,
+    wrong: dict[str, str] | None = None,
 ) -> HttpResponse:
-    """The page; with `wanted` it asks whether that is meant."""
+    """The page; with `wanted` it asks whether that is meant, with `wrong` what `said` breaks."""
+    present = {name: getattr(stream, name) for name in _FIELDS}
     return render(
         request,
         "ingest/stream_retention.html",
@@ -174,10 +196,13 @@ def _shown(
             "stream": stream,
             "kept": found,
             "wanted": wanted,
+            "said": present | (said or {}),
+            "wrong": wrong or {},
             "going_said": f"more than {words.number(found.going)} events"
             if found.is_bounded
             else words.plural(found.going, "event"),
             "may_edit": access.may(actor, Permission.EDIT, stream),
             "restores": selectors.restores_of(stream),
         },
+        status=422 if wrong else 200,
     )

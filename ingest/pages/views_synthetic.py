@@ -31,24 +31,29 @@ def synthetic(request: HttpRequest) -> HttpResponse:
     said = request.POST if request.method == "POST" else None
     form = RunForm(streams, said, chosen=asked.get("stream", ""))
     samples: list[Sample] = []
+    joins: list[str] = []
     refused = ""
     if said is not None:
         # A stream that the form does not offer: missing, forbidden or not to be filled.
         stream = get_stream(actor, said.get("stream", ""))
         if form.is_valid():
             try:
+                further = [(get_stream(actor, name), ratio) for name, ratio in form.further()]
                 if said.get("do") == "start":
-                    run = start_run(stream, form.wanted(), actor=actor)
+                    run = start_run(stream, form.wanted(), actor=actor, further=further)
                     return redirect("synthetic_run", run_id=run.pk)
-                samples = [sample_of(one) for one in preview(stream, form.wanted(), actor=actor)]
+                made, joins = preview(stream, form.wanted(), actor=actor, further=further)
+                samples = [sample_of(one) for one in made]
             except NotFoundError:
                 raise
             except PortalError as error:
                 refused = sentence(error)
     context = {
-        "form": form, "samples": samples, "refused": refused, "was_asked": said is not None,
+        "form": form, "samples": samples, "joins": joins, "refused": refused,
+        "was_asked": said is not None, "has_further": bool(said is not None and form.is_valid()
+                                                          and form.further()),
         "faults": [
-            f"{name}: {fault}" for part in (form, *form.incidents)
+            f"{name}: {fault}" for part in (form, *form.rows)
             for name, faults in part.errors.items() for fault in faults
         ] if said is not None else [],
     }  # fmt: skip

@@ -38,7 +38,7 @@ from ingest.privacy.field_plan import (
     FieldPlan,
     Treatment,
 )
-from ingest.privacy.treatments import InapplicableError, bucket, truncate
+from ingest.privacy.treatments import InapplicableError, bucket, must_be_plain, truncate
 from ingest.times import moment_of
 from ingest.types import Envelope
 from portal.kernel import rfc3339, strict_json
@@ -253,8 +253,7 @@ class _Work:
             return self.seal(value, pointer)
 
     def token(self, value: Any, purpose: str) -> Any:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InapplicableError("must be a text or a number to be tokenized")
+        must_be_plain(value)
         if self.collects:
             self.secrets.want_token(purpose, value)
             return value

@@ -28,6 +28,12 @@ class InapplicableError(Exception):
     """The treatment does nothing for a value of this type; says in words what it needs."""
 
 
+def must_be_plain(value: Any) -> None:
+    """Raises InapplicableError for what no token can stand for."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InapplicableError("must be a text or a number to be tokenized")
+
+
 def truncate(value: Any, options: Mapping[str, Any]) -> Any:
     """A date, address of the internet, number or text with its fine part taken away.
 

@@ -2,24 +2,29 @@
 
 The mode follows from the media type alone, in the order of `interfaces.md` §2; parameters after it
 never matter for the choice. A fault of the body raises; a fault of one event is that event's.
+
+A body is read in *runs*: so many events as may be handled in one go, and as many as there is room
+for where none of their texts needs a closer look. Such a run is `Calm`; its events may be found by
+what they share with others (`ingest.protocols.heads`). Any other run holds envelopes.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 import orjson
 
-from ingest.judging import heads
-from ingest.log import rows
+from ingest.protocols import heads
 from ingest.times import TimeError, parse_us
 from ingest.types import MAX_EVENTS, Envelope, Reason
-from portal.kernel import strict_json
+from portal.kernel import bulk_json, strict_json
 from portal.kernel.errors import (
     BadRequestError,
     FieldError,
@@ -61,7 +66,24 @@ _URI_REFERENCE: Final = re.compile(
 )
 _JSON_MEDIA: Final = re.compile(r"[^/]+/(?:json|[^/]+\+json)", re.IGNORECASE)
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+")
-_SLICE_BYTES: Final = 64 * 1024
+# What an event weighs beyond its bytes in the room of a run.
+EVENT_BYTES: Final = 1024
+
+
+class Calm(msgspec.Struct, frozen=True):
+    """Events that are JSON objects free of any fault of the text or limit, and their texts.
+
+    `may_vary`: some of them may hold a number of which there is more than one canonical spelling.
+    """
+
+    events: list[dict[str, Any]]
+    texts: list[bytes]
+    may_vary: bool
+
+
+Run: TypeAlias = Calm | Sequence[Envelope]
+# Bytes that the next run may weigh: those of its events and `EVENT_BYTES` for each.
+Room: TypeAlias = Callable[[], int]
 
 
 class Mode(StrEnum):
@@ -114,16 +136,66 @@ def _charset(content_type: str) -> str:
     return ""
 
 
+def unbounded() -> int:
+    """The room for all of a body in one run."""
+    return sys.maxsize
+
+
+def weight_of(run: Run) -> int:
+    """What of its room a run takes, in bytes."""
+    texts = run.texts if isinstance(run, Calm) else [envelope.raw for envelope in run]
+    return sum(map(len, texts)) + EVENT_BYTES * len(texts)
+
+
+def envelopes_of(run: Run) -> Sequence[Envelope]:
+    """The envelopes of a run."""
+    if isinstance(run, Calm):
+        return [read_calm(event, raw) for event, raw in zip(run.events, run.texts, strict=True)]
+    return run
+
+
+def read_calm(event: dict[str, Any], raw: bytes) -> Envelope:
+    """The envelope of an event of a calm run: not read in full if its head is known, and teaching
+    its head if not."""
+    known = heads.find(event)
+    if known is not None:
+        return heads.envelope_of(known, event, raw, STRUCTURED)
+    envelope = _envelope(strict_json.Examined(event), raw)
+    if envelope.reason is None:
+        heads.learn(event, envelope)
+    return envelope
+
+
 def read_structured(body: bytes) -> Envelope:
     """One event in JSON; raises when the body is not JSON or not an object."""
+    return envelopes_of(run_of_structured(body))[0]
+
+
+def read_batch(body: bytes) -> Iterator[Envelope]:
+    """The events of an array, one at a time.
+
+    Any element that is not JSON raises, and then the whole body counts as unparsable.
+    """
+    for run in runs_of_batch(body, unbounded):
+        yield from envelopes_of(run)
+
+
+def read_lines(body: bytes) -> Iterator[Envelope]:
+    """One event a line; blank lines are skipped, a line that is not JSON is unparsable alone."""
+    for run in runs_of_lines(body, unbounded):
+        yield from envelopes_of(run)
+
+
+def run_of_structured(body: bytes) -> Run:
+    """As `read_structured`, as a run of one event."""
     raw = body.strip(b" \t\r\n")
-    calm = _read_calm([raw], STRUCTURED)
+    calm = _calm([raw])
     if calm is not None:
-        return calm[0]
+        return calm
     examined = _read(raw)
     if not isinstance(examined.value, dict):
         raise strict_json.refuse("shape")
-    return _envelope(examined, raw)
+    return [_envelope(examined, raw)]
 
 
 def _read(raw: bytes) -> strict_json.Examined:
@@ -133,84 +205,64 @@ def _read(raw: bytes) -> strict_json.Examined:
     return strict_json.read(raw, suspicious=strict_json.is_suspicious(raw))
 
 
-def read_batch(body: bytes) -> Iterator[Envelope]:
-    """The events of an array, one at a time so that a caller can pause in between.
-
-    Any element that is not JSON raises, and then the whole body counts as unparsable.
-    """
+def runs_of_batch(body: bytes, room: Room) -> Iterator[Run]:
+    """As `read_batch`, in runs, so that a caller can pause in between; asks for the room of each."""
     parts = strict_json.split_array(body)
     if len(parts) > MAX_EVENTS:
         raise TooLargeError("A batch may have at most 5,000 events.")
     suspicious: bool | None = None
-    for texts in _slices([bytes(part) for part in parts]):
-        calm = _read_calm(texts, STRUCTURED)
+    for texts in _in_runs([bytes(part) for part in parts], room):
+        calm = _calm(texts)
         if calm is not None:
-            yield from calm
+            yield calm
             continue
         if suspicious is None:
             suspicious = strict_json.is_suspicious(body)
         for raw in texts:
-            if len(raw) > strict_json.MAX_EVENT_BYTES:
-                yield _envelope(_read(raw), raw)
-            else:
-                yield _envelope(strict_json.read(raw, suspicious=suspicious, base_depth=1), raw)
+            yield [_read_element(raw, suspicious=suspicious)]
 
 
-def _slices(texts: list[bytes]) -> Iterator[list[bytes]]:
-    """Texts in runs of about 64 KiB, each small enough to be read in one go."""
+def _read_element(raw: bytes, *, suspicious: bool) -> Envelope:
+    if len(raw) > strict_json.MAX_EVENT_BYTES:
+        return _envelope(_read(raw), raw)
+    return _envelope(strict_json.read(raw, suspicious=suspicious, base_depth=1), raw)
+
+
+def _in_runs(texts: list[bytes], room: Room) -> Iterator[list[bytes]]:
+    """Texts in runs that fill the room there is for each, or go a little beyond."""
     weight = start = 0
+    most = room()
     for number, text in enumerate(texts):
-        weight += len(text)
-        if weight >= _SLICE_BYTES:
+        weight += len(text) + EVENT_BYTES
+        if weight >= most:
             yield texts[start : number + 1]
-            weight, start = 0, number + 1
+            weight, start, most = 0, number + 1, room()
     if start < len(texts):
         yield texts[start:]
 
 
-def _read_calm(texts: list[bytes], content_type: str) -> list[Envelope] | None:
-    """The events of several texts, when none of the texts needs a closer look.
-
-    Those whose head is known are not read in full; those that are teach theirs.
-    """
-    events = strict_json.read_many(texts)
-    if events is None or not all(type(event) is dict for event in events):
+def _calm(texts: list[bytes]) -> Calm | None:
+    """Several texts as a calm run, if they are one."""
+    found = bulk_json.read_many(texts)
+    if found is None or not all(type(event) is dict for event in found.values):
         return None
-    envelopes: list[Envelope] = []
-    known: list[Envelope] = []
-    for event, raw in zip(events, texts, strict=True):
-        envelope = heads.known_envelope(event, raw, content_type)
-        if envelope is None:
-            envelope = _envelope(strict_json.Examined(event), raw)
-            if envelope.reason is None:
-                heads.learn(event, envelope)
-        else:
-            known.append(envelope)
-        envelopes.append(envelope)
-    _add_contents(known)
-    return envelopes
+    return Calm(found.values, texts, found.may_vary)
 
 
-def _add_contents(known: list[Envelope]) -> None:
-    """Write the data of events down, where that is also the form they are compared by."""
-    carrying = [envelope for envelope in known if envelope.has_data]
-    contents = [rows.dump(envelope.data) for envelope in carrying]
-    varying = strict_json.varying(contents)
-    for number, (envelope, content) in enumerate(zip(carrying, contents, strict=True)):
-        if number not in varying:
-            envelope.content = content
-
-
-def read_lines(body: bytes) -> Iterator[Envelope]:
-    """One event a line; blank lines are skipped, a line that is not JSON is unparsable alone."""
+def runs_of_lines(body: bytes, room: Room) -> Iterator[Run]:
+    """As `read_lines`, in runs; see `runs_of_batch`."""
     lines = [line for line in (raw.strip(b" \t\r") for raw in body.split(b"\n")) if line]
     if not lines:
         raise strict_json.refuse("malformed_json")
     if len(lines) > MAX_EVENTS:
         raise TooLargeError("A batch may have at most 5,000 events.")
-    for texts in _slices(lines):
-        calm = _read_calm(texts, STRUCTURED)
-        yield from calm if calm is not None else map(_read_line, texts)
+    for texts in _in_runs(lines, room):
+        calm = _calm(texts)
+        if calm is not None:
+            yield calm
+        else:
+            for raw in texts:
+                yield [_read_line(raw)]
 
 
 def _read_line(raw: bytes) -> Envelope:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from catalog.classified import MASK, PERSONAL, is_personal, mask
 from catalog.models import Producer, Stream
@@ -37,6 +37,7 @@ class StoredEvent:
     """One accepted event as its reader may see it. `masked` names the paths held back.
 
     `is_replayed`: it was a dead letter first. `is_imported`: it came as history, by an import.
+    `has_extra`: it came with fields that its contract does not know, whoever may see them.
     """
 
     stream: str
@@ -54,6 +55,7 @@ class StoredEvent:
     masked: tuple[str, ...]
     is_replayed: bool = False
     is_imported: bool = False
+    has_extra: bool = False
     track: int = 0
 
     def as_cloudevent(self) -> dict[str, Any]:
@@ -127,6 +129,22 @@ def stored_event(
     if found is None:
         raise NotFoundError
     return _shown(actor, stream, [found])[0]
+
+
+def next_event(actor: Actor, stream: Stream, event: StoredEvent) -> tuple[str, datetime] | None:
+    """Id and time of the event that follows in the list of the stream, newest first; None at its
+    end. It reads no data, so it leaves no trace."""
+    rows = _readable(actor, stream).filter(
+        Q(occurred_at__lt=event.occurred_at) | Q(event_id__gt=event.id),
+        occurred_at__lte=event.occurred_at,
+        track=event.track,
+    )
+    return rows.order_by(*ORDER).values_list("event_id", "occurred_at").first()
+
+
+def contract_of(stream: Stream, event: StoredEvent) -> object:
+    """The contract that the event was judged by; None when there was none."""
+    return _documents(stream, {event.version}).get(event.version) if event.version else None
 
 
 def event_to_reveal(
@@ -229,6 +247,7 @@ def _described(
                 masked=() if in_clear else tuple(held),
                 is_replayed=bool(row.marks & Mark.REPLAYED),
                 is_imported=bool(row.marks & Mark.IMPORTED),
+                has_extra=bool(row.extra),
                 track=row.track,
             )
         )

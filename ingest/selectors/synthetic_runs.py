@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from catalog.models import Stream
 from governance import access
 from governance.models import Job
 from governance.types import Permission
-from ingest.models import SyntheticRun
+from ingest.models import SyntheticPart, SyntheticRun
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -22,8 +22,26 @@ MAX_CHOICES: Final = 500
 
 
 def visible_runs(actor: Actor) -> QuerySet[SyntheticRun]:
+    """Runs of which the actor may know every stream."""
     known = access.condition(actor, Permission.DISCOVER, Stream, via="stream")
-    return SyntheticRun.objects.filter(known).select_related("stream").defer("learned")
+    hidden = SyntheticPart.objects.filter(run=OuterRef("pk")).exclude(known)
+    return (
+        SyntheticRun.objects.filter(known, ~Exists(hidden))
+        .select_related("stream")
+        .defer("learned")
+    )
+
+
+def runs_to(rows: QuerySet[SyntheticRun], stream: Stream) -> QuerySet[SyntheticRun]:
+    """Those of the runs that send to a stream, as the first or a further one."""
+    further = SyntheticPart.objects.filter(stream=stream).values("run")
+    return rows.filter(Q(stream=stream) | Q(pk__in=further))
+
+
+def streams_of(run: SyntheticRun) -> list[Stream]:
+    """All streams of a run, the first in front."""
+    parts = run.parts.select_related("stream").order_by("at")
+    return [run.stream, *(part.stream for part in parts)]
 
 
 def get_run(actor: Actor, run_id: UUID) -> SyntheticRun:

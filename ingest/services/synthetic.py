@@ -1,7 +1,7 @@
 """Sending synthetic events through the portal's door, and counting what came of each.
 
-1. `plan_for` makes the plans of some streams: contract, curve, distributions. Onto a production
-   stream only who says so.
+1. `plans_for` makes the plans of some streams: contract, curve, distributions. Onto a production
+   stream only who says so. All go by the first one's curve, so that what follows comes later.
 2. `publisher_key` gives the producer `synthetic` (a test producer, which replays of changes leave
    out) a key for one run; it ends with the run, or by itself after a day.
 3. `Run.send` sends in batches as NDJSON, waits as 429 and 503 say, and compares each answer with
@@ -11,22 +11,26 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 import httpx2
+from django.db.models import Q
 
 from catalog.models import Producer, ProducerSource, Stream
 from catalog.services.producers import create_producer, permit
-from catalog.types import Enforcement, Track
+from catalog.types import Enforcement, Track, VersionState
 from governance.keys import ParsedKey
 from governance.models import Key
 from governance.services.keys import create_key
 from ingest.selectors.synthetic import learn, week_of
-from ingest.synthetic.making import SOURCE, Incident, Made, Maker, Plan, merged
+from ingest.synthetic.curves import LEARNED, Incident, declared
+from ingest.synthetic.kinds import check_shares, even_shares, is_expected
+from ingest.synthetic.making import SOURCE, Made, Maker, Plan
+from ingest.synthetic.several import fitted, merged
 from ingest.types import Reason, Status
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
@@ -37,12 +41,18 @@ BATCH: Final = 500
 TRIES: Final = 20
 KEY_LIFE: Final = timedelta(days=1)
 MAX_WAIT_SECONDS: Final = 30.0
+MAX_MISSES: Final = 20
+_POINTED: Final = (Reason.SCHEMA_VIOLATION.value, Reason.PRIVACY_REFUSED.value)
 Sleep = Callable[[float], None]
+_Sent = tuple[str, Made]  # with the name of the stream that it was made for
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody asked for. `events` are of each stream; without them `rate` and span decide."""
+    """What somebody asked for. `events` are of the first stream; without them `rate` and span decide.
+
+    `shares` by kind, or one `broken_ratio` that the `rules` share evenly.
+    """
 
     start: datetime
     end: datetime
@@ -51,14 +61,38 @@ class Wanted:
     rate: float = 10.0
     broken_ratio: float = 0.0
     rules: tuple[str, ...] = (Reason.SCHEMA_VIOLATION.value,)
+    shares: Mapping[str, float] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
-    is_seasonal: bool = True
+    curve: str = LEARNED
     learns: bool = True
     production: bool = False
 
+    def kinds(self) -> dict[str, float]:
+        """The share of each kind. Raises InvalidError."""
+        if self.shares and self.broken_ratio:
+            raise InvalidError(
+                "Say one share for all that is broken, or one for each kind.", code="share"
+            )
+        return check_shares(self.shares or even_shares(self.broken_ratio, self.rules))
 
-def plan_for(stream: Stream, wanted: Wanted, *, actor: Actor) -> Plan:
-    """The plan of one stream. Raises InvalidError for a production stream that was not meant."""
+
+# Streams of one run, each with how many events it has for one of the first.
+Streams = Sequence[tuple[Stream, float]]
+
+
+def plans_for(streams: Streams, wanted: Wanted, *, actor: Actor) -> list[Plan]:
+    """The plans of a run. Raises InvalidError for a production stream that was not meant, a contract
+    that rules out everything, and for what none of the streams can have."""
+    first, _ = streams[0]
+    curve = week_of(first) if wanted.curve == LEARNED else declared(wanted.curve)
+    return fitted([
+        _plan_for(stream, wanted, ratio, curve, actor=actor) for stream, ratio in streams
+    ])  # fmt: skip
+
+
+def _plan_for(
+    stream: Stream, wanted: Wanted, ratio: float, curve: tuple[float, ...], *, actor: Actor
+) -> Plan:
     if stream.track == Track.PRODUCTION and not wanted.production:
         raise InvalidError(
             f"{stream.name} is a production stream: consumers and dashboards would take synthetic "
@@ -75,21 +109,30 @@ def plan_for(stream: Stream, wanted: Wanted, *, actor: Actor) -> Plan:
         seed=wanted.seed,
         start=wanted.start,
         end=wanted.end,
-        events=wanted.events or 0,
-        broken_ratio=wanted.broken_ratio,
-        rules=wanted.rules if wanted.broken_ratio else (),
+        events=max(1, round((wanted.events or 0) * ratio)),
+        shares=tuple(wanted.kinds().items()),
         incidents=wanted.incidents,
-        curve=week_of(stream) if wanted.is_seasonal else (),
+        curve=curve,
         sets_aside=stream.compatibility_policy == "reader_writer",
         enforces=stream.enforcement == Enforcement.ENFORCE,
+        retired_version=_retired_version(stream),
     )
     if wanted.learns:
         profile, subjects = learn(actor, stream, version.document)
         plan = replace(plan, profile=profile, subjects=subjects)
     if wanted.events is None:
-        usual = wanted.rate * (wanted.end - wanted.start).total_seconds()
+        usual = wanted.rate * ratio * (wanted.end - wanted.start).total_seconds()
         plan = replace(plan, events=round(usual * Maker(replace(plan, events=1)).volume_ratio()))
     return plan
+
+
+def _retired_version(stream: Stream) -> int | None:
+    """The newest version that the door refuses by its age."""
+    is_over = Q(state=VersionState.RETIRED) | Q(
+        state__in=(VersionState.ACTIVE, VersionState.DEPRECATED), sunset_at__lte=clock.now()
+    )
+    found = stream.versions.filter(is_over).order_by("-version").first()
+    return found.version if found is not None else None
 
 
 def publisher_key(
@@ -124,31 +167,35 @@ def publisher_key(
 
 @dataclass(slots=True)
 class Run:
-    """A run under way. `outcome` counts (expected, seen) pairs; `position` is where it goes on."""
+    """A run under way. `outcome` counts (stream, rule, expected, seen); `positions` say where each
+    maker goes on."""
 
     makers: Sequence[Maker]
     url: str = ""
     key: str = ""
-    position: int = 0
+    positions: list[int] = field(default_factory=list)
     rate: float | None = None
     sleep: Sleep = time.sleep
-    outcome: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    outcome: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     misses: list[dict[str, str]] = field(default_factory=list)
     sent: int = 0
     waited: int = 0
     at_once: int | None = None  # places a batch; None: what the rate allows
     timeout_seconds: float = 30.0
 
+    def __post_init__(self) -> None:
+        self.positions = list(self.positions) or [0] * len(self.makers)
+
+    @property
+    def position(self) -> int:
+        return sum(self.positions)
+
     @property
     def total(self) -> int:
         return sum(maker.count for maker in self.makers)
 
     def places(self) -> Iterator[tuple[datetime, Maker, int]]:
-        if len(self.makers) == 1:  # needs not pass over what is done
-            (maker,) = self.makers
-            places = range(self.position, maker.count)
-            return ((maker.time_of(place), maker, place) for place in places)
-        return islice(merged(self.makers), self.position, None)
+        return merged(self.makers, self.positions)
 
     def send(self, *, tell: Callable[["Run"], None]) -> None:
         """Send all that is left. Raises PortalError when the door refuses the whole of it."""
@@ -159,10 +206,15 @@ class Run:
             began, done = time.monotonic(), 0
             while batch := list(islice(places, size)):
                 self._await_turn(batch[-1][0], began, done)
-                made = [one for _, maker, place in batch for one in maker.events(place)]
+                made = [
+                    (maker.plan.stream, one)
+                    for _, maker, place in batch
+                    for one in maker.events(place)
+                ]
                 for start in range(0, len(made), BATCH):
                     self._post(client, made[start : start + BATCH])
-                self.position += len(batch)
+                for _, maker, place in batch:
+                    self.positions[self.makers.index(maker)] = place + 1
                 done += len(batch)
                 tell(self)
 
@@ -174,9 +226,9 @@ class Run:
         if pause > 0:
             self.sleep(pause)
 
-    def _post(self, client: httpx2.Client, made: list[Made]) -> None:
+    def _post(self, client: httpx2.Client, made: list[_Sent]) -> None:
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/x-ndjson"}
-        body = b"".join(one.line if one.line.endswith(b"\n") else one.line + b"\n" for one in made)
+        body = b"".join(one.line.removesuffix(b"\n") + b"\n" for _, one in made)
         for _ in range(TRIES):
             try:
                 answer = client.post("/v1/events", content=body, headers=headers)
@@ -196,25 +248,28 @@ class Run:
         self.waited += 1
         self.sleep(min(max(seconds, 0.1), MAX_WAIT_SECONDS))
 
-    def _count(self, made: list[Made], answer: dict[str, Any]) -> None:
+    def _count(self, made: list[_Sent], answer: dict[str, Any]) -> None:
         named = {one["index"]: one for one in answer["results"]}
         self.sent += len(made)
-        for index, one in enumerate(made):
+        for index, (stream, one) in enumerate(made):
             result = named.get(index, {"status": Status.ACCEPTED})
             seen = result.get("reason") or result["status"]
             pointers = {fault["pointer"] for fault in result.get("errors", ())}
-            self.outcome[one.rule, one.expected, seen] += 1
-            is_repeat = seen == Status.DUPLICATE and one.expected == Status.ACCEPTED
-            if seen != one.expected and not is_repeat and len(self.misses) < 20:
-                self.misses.append({"rule": one.rule, "expected": one.expected, "seen": seen})
-            elif seen == Reason.SCHEMA_VIOLATION and one.pointer not in pointers:
-                self.misses.append({"rule": one.rule, "expected": one.pointer, "seen": "elsewhere"})
+            self.outcome[stream, one.rule, one.expected, seen] += 1
+            if not is_expected(one.expected, seen):
+                self._miss(stream, one.rule, one.expected, seen)
+            elif seen in _POINTED and one.rule.startswith(seen) and one.pointer not in pointers:
+                self._miss(stream, one.rule, one.pointer, "elsewhere")
+
+    def _miss(self, stream: str, rule: str, expected: str, seen: str) -> None:
+        if len(self.misses) < MAX_MISSES:
+            self.misses.append({"stream": stream, "rule": rule, "expected": expected, "seen": seen})
 
     def rows(self) -> list[dict[str, Any]]:
-        """Expected beside seen: one row for each pair that came."""
+        """Expected beside seen: one row for each stream, kind and pair that came."""
         return [
-            {"rule": rule, "expected": expected, "seen": seen, "events": count}
-            for (rule, expected, seen), count in sorted(self.outcome.items())
+            {"stream": stream, "rule": rule, "expected": expected, "seen": seen, "events": count}
+            for (stream, rule, expected, seen), count in sorted(self.outcome.items())
         ]
 
 

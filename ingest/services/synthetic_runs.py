@@ -1,6 +1,6 @@
 """Runs of synthetic events that people start on the page or by the API, and workers send.
 
-1. `start_run` asks for the right to publish, learns what the starter may read, tries the contract,
+1. `start_run` asks for the right to publish, learns what the starter may read, tries the contracts,
    gives the run a key of the test producer and starts a job.
 2. A step sends for a second through the real door, over HTTP, and keeps its place. It never sleeps:
    where the door says wait, or the next event's time is still to come, it gives the worker back.
@@ -12,6 +12,7 @@ A step that dies is done again: what the door had taken then is a duplicate, by 
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -29,12 +30,21 @@ from governance.selectors.people import actor_of
 from governance.services.jobs import start_job
 from governance.services.keys import revoke_key
 from governance.types import Permission
-from ingest.models import SyntheticRun
-from ingest.selectors.synthetic_runs import RUN
-from ingest.services.synthetic import BATCH, Run, Wanted, plan_for, publisher_key
-from ingest.synthetic.breaking import check_rule
-from ingest.synthetic.making import Made, Maker, Plan, read_incident
-from ingest.synthetic.plans import PlanBody, read_plan, say_incident, say_learned, say_time
+from ingest.models import SyntheticPart, SyntheticRun
+from ingest.selectors.synthetic_runs import RUN, streams_of
+from ingest.services.synthetic import BATCH, Run, Streams, Wanted, plans_for, publisher_key
+from ingest.synthetic.curves import FLAT
+from ingest.synthetic.joining import MAX_STREAMS
+from ingest.synthetic.making import LATE_BY, Made, Maker, Plan
+from ingest.synthetic.plans import (
+    PlanBody,
+    read_plan,
+    say_incident,
+    say_learned,
+    say_time,
+    whole_plan,
+)
+from ingest.synthetic.several import joined_fields, makers_of
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import (
@@ -56,58 +66,95 @@ LEAST_REST_SECONDS: Final = 0.5
 SHOWN: Final = 5
 
 
-def start_run(stream: Stream, wanted: Wanted, *, actor: Actor) -> SyntheticRun:
-    """Begin to send synthetic events to a stream; workers do it.
+def start_run(
+    stream: Stream, wanted: Wanted, *, actor: Actor, further: Streams = ()
+) -> SyntheticRun:
+    """Begin to send synthetic events to a stream, and to further ones; workers do it.
 
-    Raises NotPermittedError without the right to publish, InvalidError for a plan that cannot be,
-    for a contract that rules out everything, a rule that it cannot be broken by alone, and for a
+    Raises NotPermittedError without the right to publish to each, InvalidError for a plan that cannot
+    be, for a contract that rules out everything, a kind that no stream can have, and for a
     production stream that was not meant.
     """
-    plan = _planned(stream, wanted, actor=actor)
-    maker = Maker(plan)
-    maker.check()
+    streams = [(stream, 1.0), *further]
+    plans = _planned(streams, wanted, actor=actor)
+    makers = makers_of(plans)
     run = SyntheticRun(
-        stream=stream, plan=_said(plan, wanted), learned=say_learned(plan),
-        is_learned=bool(plan.profile), total=maker.count, started_by=actor.label,
+        stream=stream, plan=_said(streams, plans, wanted, makers), learned=say_learned(plans[0]),
+        is_learned=any(plan.profile for plan in plans),
+        total=sum(maker.count for maker in makers), started_by=actor.label,
         started_by_user=actor.id if actor.is_person else 0,
     )  # fmt: skip
     forget_learned()
     with transaction.atomic():
         made = keys.derive("prod", run.ref.key, settings.SECRET_KEY)
-        key, _ = publisher_key([stream], made=made, lasts=KEY_LIFE)
+        key, _ = publisher_key([one for one, _ in streams], made=made, lasts=KEY_LIFE)
         run.key_id = key.pk
         run.save(force_insert=True)
-        start_job(
-            RUN, run.ref, actor=actor, title=f"Synthetic events to {stream.name}"[:200],
-            owner_team_id=stream.owner_team_id,
-        )  # fmt: skip
-        audit.record(
-            actor, "stream.filled", stream.ref,
-            summary=f"sends synthetic events to {stream.name}",
-            after={"run": str(run.pk), "events": run.total, **run.plan},
-        )  # fmt: skip
+        SyntheticPart.objects.bulk_create(
+            SyntheticPart(run=run, at=at, stream=one, learned=say_learned(plans[at]))
+            for at, (one, _) in enumerate(streams)
+            if at
+        )
+        title = f"Synthetic events to {stream.name}" + _and_others(len(further))
+        start_job(RUN, run.ref, actor=actor, title=title[:200], owner_team_id=stream.owner_team_id)
+        for one, _ in streams:
+            audit.record(
+                actor, "stream.filled", one.ref, summary=f"sends synthetic events to {one.name}",
+                after={"run": str(run.pk), **run.plan, "events": run.total},
+            )  # fmt: skip
     return run
 
 
-def preview(stream: Stream, wanted: Wanted, *, actor: Actor) -> list[Made]:
-    """Five events of a run: over its whole time, from its incidents, and two of those that break.
+def _and_others(count: int) -> str:
+    return f" and {count} other{'s' if count > 1 else ''}" if count else ""
 
-    The places are the run's own, so that the same event comes when it is sent; only where a break
-    is shown, the run may break another place. Sends nothing.
+
+def preview(
+    stream: Stream, wanted: Wanted, *, actor: Actor, further: Streams = ()
+) -> tuple[list[Made], list[str]]:
+    """Five events of a run, and the fields by which those of several streams join.
+
+    Of one stream: over its whole time, from its incidents, and two of those that break. Of several:
+    one journey through them, as far as it goes, then some that break. The places are the run's own,
+    so that the same event comes when it is sent; only where a break is shown, the run may break
+    another place. Sends nothing.
     """
-    plan = _planned(stream, replace(wanted, production=True), actor=actor)  # nothing is sent
-    whole = Maker(replace(plan, broken_ratio=0.0))
-    if not whole.count:
-        return []
-    rules = list(plan.rules[:3]) if len(plan.rules) != 1 else [plan.rules[0]] * 2
-    places = [whole.count * (2 * at + 1) // (2 * SHOWN) for at in range(SHOWN)]
-    struck = [_place_in(whole, one.at + one.lasts / 2) for one in plan.incidents]
-    usual = list(dict.fromkeys([*struck, *places]))[: SHOWN - len(rules)]
-    found = [whole.events(place)[0] for place in usual]
-    for place, rule in zip(reversed(places), rules, strict=False):
-        broken = Maker(replace(plan, broken_ratio=1.0, rules=(rule,), incidents=()))
-        found.append(broken.events(place)[-1])  # the last of two that conflict
-    return found
+    plans = _planned(
+        [(stream, 1.0), *further], replace(wanted, production=True), actor=actor
+    )  # nothing is sent
+    whole = makers_of([replace(plan, shares=()) for plan in plans])
+    first = whole[0]
+    if not first.count:
+        return [], []
+    kinds = list(dict.fromkeys(kind for plan in plans for kind, _ in plan.shares))
+    shown = kinds[:3] if len(kinds) != 1 else kinds * 2
+    places = [first.count * (2 * at + 1) // (2 * SHOWN) for at in range(SHOWN)]
+    if len(whole) > 1:
+        found = _one_journey(whole)[: SHOWN - min(len(shown), 2)]
+    else:
+        struck = [_place_in(first, one.at + one.lasts / 2) for one in plans[0].incidents]
+        usual = list(dict.fromkeys([*struck, *places]))[: SHOWN - len(shown)]
+        found = [first.events(place)[0] for place in usual]
+    for place, kind in list(zip(reversed(places), shown, strict=False))[: SHOWN - len(found)]:
+        at = next(at for at, one in enumerate(plans) if kind in dict(one.shares))
+        broken = makers_of([
+            replace(plan, shares=((kind, 1.0),) if at == step else (), incidents=())
+            for step, plan in enumerate(plans)
+        ])[at]  # fmt: skip
+        found.append(broken.events(min(place, broken.count - 1))[-1])  # the last of two
+    return found, joined_fields(whole)
+
+
+def _one_journey(makers: Sequence[Maker]) -> list[Made]:
+    """The events of the journey that the middle of the rarest stream goes on with."""
+    rarest = min((maker for maker in makers if maker.count), key=lambda maker: maker.count)
+    journey = rarest.journey_of(rarest.count // 2)
+    places = [maker.place_of(journey) for maker in makers]
+    return [
+        maker.events(place)[0]
+        for maker, place in zip(makers, places, strict=True)
+        if place is not None
+    ]
 
 
 def _place_in(maker: Maker, after: timedelta) -> int:
@@ -119,48 +166,71 @@ def _place_in(maker: Maker, after: timedelta) -> int:
     return low
 
 
-def _planned(stream: Stream, wanted: Wanted, *, actor: Actor) -> Plan:
-    access.require(actor, Permission.PUBLISH, stream)
-    for rule in wanted.rules:
-        check_rule(rule)
+def _planned(streams: Streams, wanted: Wanted, *, actor: Actor) -> list[Plan]:
+    for stream, _ in streams:
+        access.require(actor, Permission.PUBLISH, stream)
+    kinds = wanted.kinds()
     now = clock.now()
     faults = []
+    if len({stream.pk for stream, _ in streams}) < len(streams):
+        faults.append(FieldError("/streams", "repeated", "names a stream twice"))
+    if len(streams) > MAX_STREAMS:
+        faults.append(FieldError("/streams", "range", f"a run has {MAX_STREAMS} streams at most"))
     if wanted.end <= wanted.start:
         faults.append(FieldError("/until", "order", "lies after the beginning"))
-    if wanted.start < now - timedelta(seconds=stream.late_seconds):
-        days = stream.late_seconds / 86_400
-        faults.append(
-            FieldError("/since", "window", f"the stream takes events of the last {days:g} days")
-        )
+    is_late = "late" in kinds or any(one.kind == "late" for one in wanted.incidents)
+    earliest = wanted.start - (LATE_BY if is_late else timedelta())
+    window = min(stream.late_seconds for stream, _ in streams)
+    if earliest < now - timedelta(seconds=window):
+        days = f"the stream takes events of the last {window / 86_400:g} days"
+        late = ", and late ones lie two hours before" if is_late else ""
+        faults.append(FieldError("/since", "window", days + late))
     if wanted.end > now + MAX_AHEAD:
         faults.append(FieldError("/until", "range", f"lies {MAX_AHEAD.days} days ahead at most"))
     usual = wanted.events or wanted.rate * (wanted.end - wanted.start).total_seconds()
-    if usual > MAX_EVENTS:
+    if usual * sum(ratio for _, ratio in streams) > MAX_EVENTS:
         faults.append(FieldError("/events", "range", f"a run has {MAX_EVENTS} events at most"))
     if faults:
         said = "; ".join(f"{fault.pointer.strip('/')} {fault.detail}" for fault in faults)
         raise InvalidError(f"That cannot be sent: {said}.", errors=faults)
-    plan = plan_for(stream, wanted, actor=actor)
-    if plan.events > MAX_EVENTS:
+    plans = plans_for(streams, wanted, actor=actor)
+    if sum(plan.events for plan in plans) > MAX_EVENTS:
         raise InvalidError(
             f"With its incidents the run has more than {MAX_EVENTS} events.", code="too_many"
         )
-    return plan
+    return plans
 
 
-def _said(plan: Plan, wanted: Wanted) -> PlanBody:
+def _said(
+    streams: Streams, plans: Sequence[Plan], wanted: Wanted, makers: Sequence[Maker]
+) -> PlanBody:
+    kinds = wanted.kinds()
     return {
-        "version": plan.version,
-        "since": say_time(plan.start),
-        "until": say_time(plan.end),
-        "events": plan.events,
+        "version": plans[0].version,
+        "since": say_time(wanted.start),
+        "until": say_time(wanted.end),
+        "events": sum(plan.events for plan in plans),
         "rate": wanted.rate if wanted.events is None else None,
-        "seed": plan.seed,
-        "broken_ratio": plan.broken_ratio,
-        "rules": list(plan.rules),
-        "incidents": [say_incident(one) for one in plan.incidents],
-        "seasonal": wanted.is_seasonal,
+        "seed": wanted.seed,
+        "broken_ratio": min(sum(kinds.values()), 1.0),
+        "rules": list(kinds),
+        "shares": kinds,
+        "incidents": [say_incident(one) for one in wanted.incidents],
+        "curve": wanted.curve,
+        "seasonal": wanted.curve != FLAT,
         "learns": wanted.learns,
+        "streams": [
+            {
+                "stream": plan.stream,
+                "version": plan.version,
+                "events": plan.events,
+                "ratio": ratio,
+                "shares": dict(plan.shares),
+                "incidents": [say_incident(one) for one in plan.incidents],
+            }
+            for plan, (_, ratio) in zip(plans, streams, strict=True)
+        ],
+        "joins": joined_fields(makers),
     }
 
 
@@ -171,6 +241,8 @@ def run_step(job: Job) -> Step:
         raise InvalidStateError("The run is gone.")
     if not run.learned:
         raise InvalidStateError("What this run went by is forgotten by now; start another.")
+    if run.parts.count() + 1 < len(run.plan.get("streams", ())):
+        raise InvalidStateError("A stream of this run is gone; start another.")
     if _renew_key(run):  # only now the door knows of it, so that the next step sends
         return Step(job.cursor, run.position, run.total, "begins", rest_seconds=LEAST_REST_SECONDS)
     sending = _Sending(run)
@@ -205,16 +277,20 @@ class _Sending:
     """One step's sending. Only whole batches are kept, so that none is counted twice."""
 
     def __init__(self, run: SyntheticRun) -> None:
-        maker = _maker(run.pk)
+        makers = _makers(run.pk)
+        self.parts = list(run.parts.order_by("at"))
+        further = [part.position for part in self.parts]
+        positions = [run.position - sum(further), *further]
         text, _ = keys.derive("prod", run.ref.key, settings.SECRET_KEY)
         self.row = run
         self.run = Run(
-            [maker], settings.PUBLIC_URL, text, run.position, sleep=_rest, sent=run.sent,
-            misses=list(run.misses), at_once=_at_once(maker, run.position),
+            makers, settings.PUBLIC_URL, text, positions, sleep=_rest, sent=run.sent,
+            misses=list(run.misses), at_once=_at_once(makers, positions),
             timeout_seconds=POST_SECONDS,
         )  # fmt: skip
         for one in run.outcome:
-            self.run.outcome[one["rule"], one["expected"], one["seen"]] = one["events"]
+            stream = one.get("stream", run.stream.name)
+            self.run.outcome[stream, one["rule"], one["expected"], one["seen"]] = one["events"]
         self._until = time.monotonic() + BUDGET_SECONDS
         self._keep_place(self.run)
 
@@ -245,24 +321,41 @@ class _Sending:
         row.position, row.sent = self.run.position, self._sent
         row.outcome, row.misses = self.run.rows(), self._misses
         row.save(update_fields=["position", "sent", "outcome", "misses"])
+        for part, position in zip(self.parts, self.run.positions[1:], strict=True):
+            part.position = position
+        SyntheticPart.objects.bulk_update(self.parts, ["position"])
 
 
 @lru_cache(maxsize=8)
-def _maker(run_id: UUID) -> Maker:
-    """The maker of a run, compiled once in each worker: neither plan nor contract ever change."""
+def _makers(run_id: UUID) -> tuple[Maker, ...]:
+    """The makers of a run, compiled once in each worker: neither plan nor contract ever change."""
     run = SyntheticRun.objects.select_related("stream").get(pk=run_id)
-    version = SchemaVersion.objects.get(stream_id=run.stream_id, version=run.plan["version"])
-    incidents = [read_incident(one) for one in run.plan["incidents"]]
-    return Maker(read_plan(run.stream.name, version.document, run.plan, run.learned, incidents))
+    parts = [(run.stream_id, run.learned)]
+    parts += run.parts.order_by("at").values_list("stream_id", "learned")
+    said = whole_plan(run.plan, run.stream.name)
+    plans = []
+    for at, (stream_id, learned) in enumerate(parts):
+        version = SchemaVersion.objects.get(
+            stream_id=stream_id, version=said["streams"][at]["version"]
+        )
+        plans.append(read_plan(said, at, version.document, learned))
+    return tuple(makers_of(plans))
 
 
-def _at_once(maker: Maker, position: int) -> int:
+def _at_once(makers: Sequence[Maker], positions: Sequence[int]) -> int:
     """How many places make a batch: what is past goes in large ones, what comes by the second."""
-    ahead = min(position + BATCH, maker.count) - 1
-    if ahead < 0 or maker.time_of(ahead) <= clock.now():
+    now = clock.now()
+    ahead = [
+        maker.time_of(min(position + BATCH, maker.count) - 1)
+        for maker, position in zip(makers, positions, strict=True)
+        if maker.count
+    ]
+    if all(moment <= now for moment in ahead):
         return BATCH
-    seconds = (maker.plan.end - maker.plan.start).total_seconds()
-    return max(1, min(BATCH, round(maker.count / max(seconds, 1.0))))
+    plan = makers[0].plan
+    seconds = (plan.end - plan.start).total_seconds()
+    total = sum(maker.count for maker in makers)
+    return max(1, min(BATCH, round(total / max(seconds, 1.0))))
 
 
 def _stuck_since(job: Job, sending: _Sending) -> str | None:
@@ -290,10 +383,12 @@ def _renew_key(run: SyntheticRun) -> bool:
         return False
     if run.started_by_user:
         user = User.objects.filter(pk=run.started_by_user, is_active=True).first()
-        if user is None or not access.may(actor_of(user), Permission.PUBLISH, run.stream):
-            raise NotPermittedError(
-                f"{run.started_by} may not publish to this stream any more.", code="not_permitted"
-            )
+        for stream in streams_of(run):
+            if user is None or not access.may(actor_of(user), Permission.PUBLISH, stream):
+                raise NotPermittedError(
+                    f"{run.started_by} may not publish to {stream.name} any more.",
+                    code="not_permitted",
+                )
     Key.objects.filter(pk=key.pk).update(expires_at=clock.now() + KEY_LIFE)
     return True
 
@@ -302,6 +397,7 @@ def _finish(run: SyntheticRun) -> None:
     revoke_key(run.key_id, actor=SYSTEM)
     run.learned = {}
     run.save(update_fields=["learned"])
+    run.parts.update(learned={})
 
 
 def forget_learned(*, before: timedelta = timedelta(days=7)) -> int:
@@ -310,4 +406,5 @@ def forget_learned(*, before: timedelta = timedelta(days=7)) -> int:
         kind=RUN, state__in=("stopped", "failed"), finished_at__lt=clock.now() - before
     )
     numbers = [UUID(one) for one in ended.values_list("object_key", flat=True)]
+    SyntheticPart.objects.filter(run__in=numbers).exclude(learned={}).update(learned={})
     return SyntheticRun.objects.filter(pk__in=numbers).exclude(learned={}).update(learned={})

@@ -1,8 +1,8 @@
-"""Events broken on purpose: each says which rule it breaks, and is proved to break that one alone.
+"""Data broken on purpose: it says which rule it breaks, and is proved to break that one alone.
 
-A rule is a reason of refusal, or `schema_violation:<keyword>`. What breaks the contract is found by
-trying: places of valid data are changed one at a time, the door's own contract judges, and only
-a change whose whole list of faults is one fault of the wanted keyword at that place counts.
+What breaks the contract is found by trying: places of valid data are changed one at a time, the
+door's own contract judges, and only a change whose whole list of faults is one fault of the wanted
+keyword at that place counts. What the privacy plan can do nothing for is found in the same way.
 """
 
 import copy
@@ -13,25 +13,12 @@ from typing import Any, Final
 
 from catalog.applying import Gatherer, of_item, of_property
 from ingest.judging.contract import Contract
-from ingest.types import Reason
-from portal.kernel.errors import FieldError, InvalidError
+from ingest.privacy.field_plan import BUCKET, TOKENIZE, TRUNCATE, Treatment
+from ingest.privacy.treatments import InapplicableError, bucket, must_be_plain, truncate
+from portal.kernel.errors import FieldError
 from portal.kernel.strict_json import pointer_part
 
 MAX_PLACES: Final = 200
-ENVELOPE_RULES: Final = (
-    Reason.UNPARSABLE, Reason.ENVELOPE_INVALID, Reason.LIMIT_EXCEEDED, Reason.UNKNOWN_STREAM,
-    Reason.NOT_PERMITTED, Reason.OUT_OF_WINDOW, Reason.SCHEMA_UNKNOWN, Reason.ID_CONFLICT,
-)  # fmt: skip
-KEYWORDS: Final = (
-    "required", "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "format", "minItems",
-    "maxItems", "uniqueItems", "additionalProperties",
-)  # fmt: skip
-RULES: Final = (
-    *(reason.value for reason in ENVELOPE_RULES),
-    Reason.SCHEMA_VIOLATION.value,
-    *(f"{Reason.SCHEMA_VIOLATION}:{word}" for word in KEYWORDS),
-)
 _WRONG: Final[Mapping[str, tuple[Any, ...]]] = {
     "pattern": ("~", "", "not this shape"),
     "format": ("not of this format",),
@@ -39,6 +26,7 @@ _WRONG: Final[Mapping[str, tuple[Any, ...]]] = {
     "const": ("not this", -987_654),
 }
 _TYPES: Final[tuple[Any, ...]] = ("no such type", 7, True, {}, [], None, 0.5)
+_UNTREATABLE: Final[tuple[Any, ...]] = (True, [], {}, "not a date", {"a": 1}, ["a"], 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +43,6 @@ class _Try:
     word: str
     value: Any = None
     removes: bool = False
-
-
-def check_rule(rule: str) -> str:
-    """The rule, when there is such a one. Raises InvalidError."""
-    if rule not in RULES:
-        raise InvalidError(
-            f"No rule is named {rule[:60]}. Rules are {', '.join(RULES[:9])}, and "
-            "schema_violation:KEYWORD.",
-            code="unknown_rule",
-        )
-    return rule
 
 
 def break_data(
@@ -98,6 +75,84 @@ def break_data(
         ):
             return Broken(broken, faults[0])
     return None
+
+
+def break_privacy(contract: Contract, data: Any, rng: Random, *, enforces: bool) -> Broken | None:
+    """The data with one value that its privacy plan can do nothing for; None where there is none.
+
+    Where the stream enforces, the contract takes it all the same: a violation would be named first.
+    """
+    tries = [
+        _Try(path, "privacy", value)
+        for path in _treated(contract, data, with_holders=not enforces)
+        for value in _UNTREATABLE
+    ]
+    rng.shuffle(tries)
+    for one in tries:
+        broken = _changed(data, one)
+        is_odd = bool(contract.check_data(broken))
+        if is_odd and enforces:
+            continue
+        faults = privacy_faults(contract, broken, is_odd=is_odd)
+        if [fault.pointer for fault in faults] == [_pointer(one.path, "/data")]:
+            return Broken(broken, faults[0])
+    return None
+
+
+def privacy_faults(contract: Contract, data: Any, *, is_odd: bool = False) -> list[FieldError]:
+    """What of the data the privacy plan can do nothing for; `is_odd` when it breaks the contract.
+
+    As `ingest.privacy.treating` judges, of events whose subject's key lives.
+    """
+    found: list[FieldError] = []
+
+    def look(treatment: Treatment | None, value: Any, pointer: str) -> Any:
+        if is_odd if treatment is None else not _is_treatable(treatment, value):
+            found.append(FieldError(pointer, "privacy", "can't be treated"))
+        return value
+
+    if contract.privacy is not None:
+        contract.privacy.walk(data, look)
+    return found
+
+
+def _is_treatable(treatment: Treatment, value: Any) -> bool:
+    try:
+        if treatment.word == TRUNCATE:
+            truncate(value, treatment.options)
+        elif treatment.word == BUCKET:
+            bucket(value, treatment.options)
+        elif treatment.word == TOKENIZE:
+            must_be_plain(value)
+    except InapplicableError:
+        return False
+    return True
+
+
+def _treated(contract: Contract, data: Any, *, with_holders: bool) -> list[tuple[str | int, ...]]:
+    """The places of the data that are treated, with what holds them where that is asked for."""
+    pointers: list[str] = []
+
+    def note(treatment: Treatment | None, value: Any, pointer: str) -> Any:
+        if treatment is not None:
+            pointers.append(pointer)
+        return value
+
+    if contract.privacy is not None:
+        contract.privacy.walk(data, note)
+    paths = [_path(pointer, data) for pointer in pointers]
+    if with_holders:
+        paths += [path[:length] for path in paths for length in range(len(path))]
+    return list(dict.fromkeys(paths))
+
+
+def _path(pointer: str, data: Any) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    for part in pointer.split("/")[2:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        steps.append(int(key) if isinstance(data, list) else key)
+        data = data[steps[-1]]
+    return tuple(steps)
 
 
 def _pointer(path: tuple[str | int, ...], start: str) -> str:

@@ -5,16 +5,17 @@
    plans give equal times, and place n is found without making what is before it.
 2. Event n has a random state of its own, made of the seed, the stream and n: ids, times and data are
    the same bytes in every run, wherever it was cut.
-3. Each event carries the extension `synthetic` with the value "true", and one that is broken says in
+3. Plans of one run share a cast (`ingest.synthetic.joining`): who does something, and the fields by
+   which their events join.
+4. Each event carries the extension `synthetic` with the value "true", and one that is broken says in
    `syntheticbreaks` which rule. What is expected of it at the door stands beside it.
 """
 
 import hashlib
 import json
-import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from random import Random
@@ -22,7 +23,10 @@ from typing import Any, Final
 
 from catalog.generation import Generator, Profile
 from ingest.judging.contract import Contract
-from ingest.synthetic.breaking import break_data
+from ingest.synthetic.breaking import break_data, break_privacy, privacy_faults
+from ingest.synthetic.curves import FIELD_FAULTS, Incident
+from ingest.synthetic.joining import Cast, Journey, Path, put, say
+from ingest.synthetic.kinds import DUPLICATE, LATE
 from ingest.types import Reason, Status
 from portal.kernel.errors import FieldError, InvalidError
 
@@ -31,32 +35,7 @@ SOURCE: Final = "/synthetic"
 MARK: Final = "synthetic"
 MAX_EVENTS: Final = 50_000_000
 STORM: Final = 3  # how often more each event of a duplicate storm is sent
-VOLUME: Final = {"drop_out": 0.0, "spike": 5.0, "volume_shift": 0.5}
-KINDS: Final = (*VOLUME, "late", "broken_field", "type_drift", "duplicate_storm", "null_burst")
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LATE: Final = timedelta(hours=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that goes wrong from `at` after the start, `lasts` long.
-
-    `by` is the factor of a spike or shift; `place` the field (`/data/amount`) of a fault.
-    """
-
-    kind: str
-    at: timedelta
-    lasts: timedelta
-    by: float | None = None
-    place: str = ""
-
-    def holds(self, after: timedelta) -> bool:
-        return self.at <= after < self.at + self.lasts
-
-    @property
-    def factor(self) -> float:
-        return self.by if self.by is not None else VOLUME.get(self.kind, 1.0)
+LATE_BY: Final = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +48,11 @@ class Subjects:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be sent to one stream. `curve` weighs the 168 hours of a week from Monday, UTC."""
+    """What is to be sent to one stream.
+
+    `shares` are the ratios of what is not plain, by kind. `curve` weighs the 168 hours of a week
+    from Monday, UTC. `retired_version` is one that the door refuses, where there is one.
+    """
 
     stream: str
     version: int
@@ -78,14 +61,14 @@ class Plan:
     start: datetime
     end: datetime
     events: int
-    broken_ratio: float = 0.0
-    rules: tuple[str, ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
     incidents: tuple[Incident, ...] = ()
     curve: tuple[float, ...] = ()
     profile: Profile = field(default_factory=dict)
     subjects: Subjects = field(default_factory=Subjects)
     sets_aside: bool = False
     enforces: bool = True
+    retired_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +83,6 @@ class Made:
     expected: str
     rule: str = ""
     pointer: str = ""
-
-
-def read_span(text: str) -> timedelta:
-    """`90s`, `10m`, `2h30m`, `1d`. Raises InvalidError."""
-    parts = _SPAN.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InvalidError(f"{text[:40]} is no span; say 90s, 10m or 2h30m.", code="span")
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-
-
-def read_incident(text: str) -> Incident:
-    """`KIND@AT+FOR`, as `spike@10m+5m`, with `x3` for a factor or `:/data/amount` for a field."""
-    match = re.fullmatch(
-        r"([a-z_]+)@([0-9.smhd]+)\+([0-9.smhd]+)(?:x(\d+(?:\.\d+)?))?(?::(/.*))?", text
-    )
-    if match is None or match[1] not in KINDS:
-        raise InvalidError(
-            f"{text[:60]} is no incident. Say KIND@AT+FOR, as spike@10m+5mx3 or "
-            f"broken_field@10m+5m:/data/amount; kinds are {', '.join(KINDS)}.",
-            code="incident",
-        )
-    return Incident(
-        match[1], read_span(match[2]), read_span(match[3]),
-        float(match[4]) if match[4] else None, match[5] or "",
-    )  # fmt: skip
 
 
 class Maker:
@@ -143,6 +101,36 @@ class Maker:
         self._id = hashlib.sha256(f"{plan.seed}:{plan.stream}:{plan.start}".encode()).hexdigest()[
             :8
         ]
+        self._cast: Cast | None = None
+        self._step = 0
+
+    def join(self, cast: Cast, step: int) -> None:
+        """Make this the run's stream number `step` (from 0), whose events join those of the others."""
+        self._cast, self._step = cast, step
+
+    def place_of(self, journey: Journey) -> int | None:
+        """The first place that belongs to a journey of the cast; None where none does."""
+        cast, step = self._cast, self._step
+        assert cast is not None
+
+        def order(place: int) -> tuple[int, int]:
+            at, first = cast.journey(step, place)
+            return -at, first
+
+        wanted = (-journey[0], journey[1])
+        found = bisect_left(range(self.count), wanted, key=order)
+        return found if found < self.count and order(found) == wanted else None
+
+    def journey_of(self, place: int) -> Journey:
+        assert self._cast is not None
+        return self._cast.journey(self._step, place)
+
+    def joined(self) -> set[str]:
+        """The fields that the contract takes from the cast; by one event, made for that."""
+        if self._cast is None:
+            return set()
+        data = self._generator.value(self._rng(0, "joined"))
+        return {key for key, _ in self._put_shared(data, (0, 0))}
 
     def _weights(self) -> Iterator[float]:
         plan = self.plan
@@ -158,19 +146,26 @@ class Maker:
 
     def volume_ratio(self) -> float:
         """What incidents make of the volume: the weight with them over that without."""
-        quiet = Plan(**{
-            name: getattr(self.plan, name) for name in Plan.__dataclass_fields__
-        } | {"incidents": ()})  # fmt: skip
+        quiet = replace(self.plan, incidents=())
         return self._ends[-1] / (sum(Maker(quiet)._weights()) or 1.0)
 
     def check(self) -> None:
-        """Find out before anything is sent whether the contract can be met, and each rule broken."""
+        """Find out before anything is sent whether the contract can be met."""
+        self._generator.value(self._rng(0, "check"))
+
+    def check_kind(self, kind: str) -> None:
+        """Find out whether an event can be made of a kind. Raises InvalidError."""
         rng = self._rng(0, "check")
         data = self._generator.value(rng)
-        for rule in self.plan.rules:
-            reason, _, keyword = rule.partition(":")
-            if reason == Reason.SCHEMA_VIOLATION:
-                self._violating(self._envelope(0, self.plan.start, rng), data, rng, keyword, "")
+        self._broken(kind, self._envelope(0, self.plan.start, rng), data, rng)
+
+    def check_incident(self, incident: Incident) -> None:
+        """Find out whether a fault of an incident can be made. Raises InvalidError."""
+        if incident.kind in FIELD_FAULTS:
+            rng = self._rng(0, "check")
+            data = self._generator.value(rng)
+            event = self._envelope(0, self.plan.start, rng)
+            self._of_incident(event, data, {incident.kind: incident}, rng)
 
     def time_of(self, place: int) -> datetime:
         """When event `place` happens; never before the one in front of it."""
@@ -189,17 +184,54 @@ class Maker:
         now = [one for one in plan.incidents if one.holds(at - plan.start)]
         kinds = {one.kind: one for one in now}
         data = self._generator.value(rng)
-        event = self._envelope(place, at - _LATE if "late" in kinds else at, rng)
-        if "broken_field" in kinds or "type_drift" in kinds or "null_burst" in kinds:
+        event = self._envelope(place, at - LATE_BY if "late" in kinds else at, rng)
+        self._take_part(place, event, data)
+        kind = ""
+        if any(fault in kinds for fault in FIELD_FAULTS):
             made = [self._of_incident(event, data, kinds, rng)]
-        elif plan.rules and rng.random() < plan.broken_ratio:
-            made = self._broken(event, data, rng)
+        elif plan.shares and (kind := self._drawn(rng)):
+            made = self._broken(kind, event, data, rng)
         else:
-            made = [_made(event, data, Status.ACCEPTED)]
-        if "duplicate_storm" in kinds and made[0].expected == Status.ACCEPTED:
-            first = made[0]
-            made += [Made(first.line, first.occurred_at, Status.DUPLICATE)] * STORM
+            made = [self._plain(event, data)]
+        if "duplicate_storm" in kinds and not kind and made[0].expected == Status.ACCEPTED:
+            made += [self._again(made[0])] * STORM
         return made
+
+    def _drawn(self, rng: Random) -> str:
+        """A kind by its share; none for what is left over."""
+        left = rng.random()
+        for kind, share in self.plan.shares:
+            left -= share
+            if left < 0:
+                return kind
+        return ""
+
+    def _take_part(self, place: int, event: dict[str, Any], data: Any) -> None:
+        """Make the event one of its journey: subject, correlation and shared fields."""
+        cast = self._cast
+        if cast is None:
+            return
+        journey = cast.journey(self._step, place)
+        event["correlationid"] = f"synthetic-{cast.tag}-{say(journey)}"
+        subject = cast.subject(journey)
+        if subject is None:
+            event.pop("subject", None)
+        else:
+            event["subject"] = subject
+        self._put_shared(data, journey)
+
+    def _put_shared(self, data: Any, journey: Journey) -> list[tuple[str, Path]]:
+        """Those shared values that the contract takes, put into the data."""
+        assert self._cast is not None
+        taken = []
+        for key, path, value in self._cast.values(self._step, journey):
+            undo = put(data, path, value)
+            if undo is not None:
+                if self._contract.check_data(data):
+                    undo()
+                else:
+                    taken.append((key, path))
+        return taken
 
     def _rng(self, place: int, what: str) -> Random:
         text = f"{self.plan.seed}:{self.plan.stream}:{place}:{what}"
@@ -237,24 +269,51 @@ class Maker:
             data = {key: None if not incident.place or key == name else value
                     for key, value in data.items()}  # fmt: skip
         faults = self._contract.check_data(data)
-        if not faults:
-            return _made(event, data, Status.ACCEPTED)
-        return self._refused(event, data, faults[0])
+        return self._refused(event, data, faults[0]) if faults else self._plain(event, data)
 
-    def _broken(self, event: dict[str, Any], data: Any, rng: Random) -> list[Made]:
-        rule = self.plan.rules[rng.randrange(len(self.plan.rules))]
-        reason, _, keyword = rule.partition(":")
+    def _plain(self, event: Mapping[str, Any], data: Any, kind: str = "", at: str = "") -> Made:
+        """What the contract takes; its privacy plan may still be able to do nothing for it."""
+        faults = privacy_faults(self._contract, data)
+        if faults:
+            return _made(event, data, Reason.PRIVACY_REFUSED, kind, at or faults[0].pointer)
+        return _made(event, data, Status.ACCEPTED, kind, at)
+
+    def _again(self, made: Made) -> Made:
+        """The same bytes once more."""
+        expected = DUPLICATE if made.expected == Status.ACCEPTED else made.expected
+        return Made(made.line, made.occurred_at, expected, DUPLICATE, "/id")
+
+    def _broken(self, kind: str, event: dict[str, Any], data: Any, rng: Random) -> list[Made]:
+        """What is sent for a kind: one event, or a good one and what doesn't go with it."""
+        reason, _, keyword = kind.partition(":")
         if reason == Reason.SCHEMA_VIOLATION:
             return [self._violating(event, data, rng, keyword, "")]
+        if reason == Reason.PRIVACY_REFUSED:
+            return [self._untreatable(event, data, rng)]
+        if reason == LATE:
+            late = event | {"time": _text(_moment(event["time"]) - LATE_BY)}
+            return [self._plain(late, data, LATE, "/time")]
+        if reason == DUPLICATE:
+            first = self._plain(event, data)
+            return [first, self._again(first)]
         if reason == Reason.ID_CONFLICT:
             other = event | {"subject": f"{event.get('subject', '')}-other"}
-            return [_made(event, data, Status.ACCEPTED), _made(other, data, reason, rule, "/id")]
+            first = self._plain(event, data)
+            expected = reason if first.expected == Status.ACCEPTED else first.expected
+            return [first, _made(other, data, expected, kind, "/id")]
+        if reason == Reason.VERSION_RETIRED:
+            if self.plan.retired_version is None:
+                raise InvalidError(
+                    f"{self.plan.stream} has no version that is retired.", code="rule_unbreakable"
+                )
+            old = event | {"dataschema": str(self.plan.retired_version)}
+            return [_made(old, data, reason, kind, "/dataschema")]
         changed, pointer = _BROKEN_ENVELOPES[reason](event)
-        made = _made(changed, data, reason, rule, pointer)
+        made = _made(changed, data, reason, kind, pointer)
         if reason == Reason.UNPARSABLE:
-            return [Made(made.line[:-2], made.occurred_at, made.expected, rule)]
+            return [Made(made.line[:-2], made.occurred_at, made.expected, kind)]
         if reason == Reason.LIMIT_EXCEEDED:
-            return [_made(changed, {"too_deep": _nested()}, reason, rule, "/data/too_deep")]
+            return [_made(changed, {"too_deep": _nested()}, reason, kind, "/data/too_deep")]
         return [made]
 
     def _violating(
@@ -274,9 +333,27 @@ class Maker:
             code="rule_unbreakable",
         )
 
+    def _untreatable(self, event: dict[str, Any], data: Any, rng: Random) -> Made:
+        """Data for which the privacy plan can do nothing, and that is not refused before."""
+        for _ in range(8):
+            broken = break_privacy(self._contract, data, rng, enforces=self.plan.enforces)
+            if broken is not None:
+                reason = Reason.PRIVACY_REFUSED
+                return _made(event, broken.data, reason, reason.value, broken.fault.pointer)
+            data = self._generator.value(rng)
+        raise InvalidError(
+            f"No event of {self.plan.stream} is refused by its privacy plan"
+            f"{' alone' if self._contract.privacy is not None else ': it has none'}.",
+            code="rule_unbreakable",
+        )
+
     def _refused(self, event: dict[str, Any], data: Any, fault: FieldError) -> Made:
+        """Data that breaks the contract: refused, or where it is not enforced, what privacy says."""
         rule = f"{Reason.SCHEMA_VIOLATION}:{fault.code}"
-        expected = Reason.SCHEMA_VIOLATION if self.plan.enforces else Status.ACCEPTED
+        expected = Reason.SCHEMA_VIOLATION.value
+        if not self.plan.enforces:
+            odd = privacy_faults(self._contract, data, is_odd=True)
+            expected = Reason.PRIVACY_REFUSED if odd else Status.ACCEPTED
         return _made(event, data, expected, rule, fault.pointer)
 
 
@@ -323,14 +400,3 @@ _BROKEN_ENVELOPES: Final[Mapping[str, Any]] = {
     ),
     Reason.SCHEMA_UNKNOWN: lambda event: (event | {"dataschema": "999999"}, "/dataschema"),
 }  # fmt: skip
-
-
-def merged(makers: Sequence[Maker]) -> Iterator[tuple[datetime, Maker, int]]:
-    """The places of several plans in the order of their times; makes no data."""
-    waiting = [(maker.time_of(0), at, 0) for at, maker in enumerate(makers) if maker.count]
-    while waiting:
-        moment, at, place = min(waiting)
-        waiting.remove((moment, at, place))
-        yield moment, makers[at], place
-        if place + 1 < makers[at].count:
-            waiting.append((makers[at].time_of(place + 1), at, place + 1))

@@ -5,13 +5,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 from catalog.generation import Learned, Profile
-from ingest.synthetic.making import Incident, Plan, Subjects
+from ingest.synthetic.curves import FLAT, LEARNED, Incident, read_incident
+from ingest.synthetic.kinds import even_shares
+from ingest.synthetic.making import Plan, Subjects
 from portal.kernel import rfc3339
 
 
+class PlanStream(TypedDict):
+    """One stream of a run. `ratio` is how many events it has for one of the first; `shares` and
+    `incidents` are those that its contract can have."""
+
+    stream: str
+    version: int
+    events: int
+    ratio: float
+    shares: dict[str, float]
+    incidents: list[str]
+
+
 class PlanBody(TypedDict):
-    """`events` are those without what incidents make of them where `rate` is given. `seasonal` and
-    `learns` are wishes: there may have been nothing to learn from."""
+    """`events` are those of all streams, without what incidents make of them where `rate` is given.
+    `shares` are of what is not plain, by kind; `broken_ratio` is their sum and `rules` their kinds.
+    `curve` and `learns` are wishes: there may have been nothing to learn from. `joins` are the
+    fields that events of several streams have in common."""
 
     version: int
     since: str
@@ -21,9 +37,29 @@ class PlanBody(TypedDict):
     seed: int
     broken_ratio: float
     rules: list[str]
+    shares: dict[str, float]
     incidents: list[str]
+    curve: str
     seasonal: bool
     learns: bool
+    streams: list[PlanStream]
+    joins: list[str]
+
+
+def whole_plan(said: Any, stream: str) -> PlanBody:
+    """A kept plan with what one of an earlier release lacks: it was of one stream alone."""
+    shares = said.get("shares", even_shares(said["broken_ratio"], said["rules"]))
+    one: PlanStream = {
+        "stream": stream, "version": said["version"], "events": said["events"], "ratio": 1.0,
+        "shares": shares, "incidents": said["incidents"],
+    }  # fmt: skip
+    plan: PlanBody = {
+        "shares": shares,
+        "curve": LEARNED if said["seasonal"] else FLAT,
+        "streams": [one],
+        "joins": [],
+    } | said
+    return plan
 
 
 def say_incident(incident: Incident) -> str:
@@ -49,29 +85,29 @@ def say_learned(plan: Plan) -> dict[str, Any]:
         "subjects": asdict(plan.subjects),
         "sets_aside": plan.sets_aside,
         "enforces": plan.enforces,
+        "retired_version": plan.retired_version,
     }
 
 
-def read_plan(
-    stream: str, document: Any, said: PlanBody, learned: dict[str, Any], incidents: list[Incident]
-) -> Plan:
-    """The plan of a kept run, equal to the one that it was started with."""
+def read_plan(said: PlanBody, at: int, document: Any, learned: dict[str, Any]) -> Plan:
+    """The plan of stream number `at` of a kept run, equal to the one that it was started with."""
+    one = said["streams"][at]
     return Plan(
-        stream=stream,
-        version=said["version"],
+        stream=one["stream"],
+        version=one["version"],
         document=document,
         seed=said["seed"],
         start=rfc3339.parse(said["since"]),
         end=rfc3339.parse(said["until"]),
-        events=said["events"],
-        broken_ratio=said["broken_ratio"],
-        rules=tuple(said["rules"]),
-        incidents=tuple(incidents),
+        events=one["events"],
+        shares=tuple(sorted(one["shares"].items())),
+        incidents=tuple(read_incident(text) for text in one["incidents"]),
         curve=tuple(learned["curve"]),
         profile=_profile(learned["profile"]),
         subjects=Subjects(**learned["subjects"]),
         sets_aside=learned["sets_aside"],
         enforces=learned["enforces"],
+        retired_version=learned.get("retired_version"),
     )
 
 

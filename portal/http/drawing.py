@@ -105,14 +105,22 @@ def trust_pip(state: str, x: float = 0) -> SafeString:
     )
 
 
-def gauge(ratio: float, label: str, kind: str = "s1") -> SafeString:
-    """One share of one whole, 0 to 1, never shown without its number beside it."""
-    width = max(0.0, min(1.0, ratio)) * 100
+def gauge(ratio: float, label: str, kind: str = "s1", start: float = 0.0) -> SafeString:
+    """One share of one whole, 0 to 1, never shown without its number beside it.
+
+    With `start` (0 to 1) the share begins there: a span on an axis, a hairline wide at least.
+    """
+    begin = max(0.0, min(1.0, start)) * 100
+    width = min(max(0.0, min(1.0, ratio)) * 100, 100 - begin)
+    if start:
+        width = max(width, 0.8)
+        begin = min(begin, 100 - width)
     return format_html(
         '<svg class="gauge" viewBox="0 0 100 6" preserveAspectRatio="none" role="img"'
         ' aria-label="{}"><rect class="bg" width="100" height="6" rx="3"/>'
-        '<rect class="{}" width="{}" height="6" rx="3"/></svg>',
+        '<rect class="{}"{} width="{}" height="6" rx="3"/></svg>',
         label,
         kind,
+        format_html(' x="{}"', f"{begin:.1f}") if start else "",
         f"{width:.1f}",
     )

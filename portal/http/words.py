@@ -118,9 +118,10 @@ def listed(names: Sequence[str]) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that reads best: "812 kB", "1.4 GB"."""
+    """Bytes in the unit that reads best: 812 kB, 1.4 GB."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+            digits = 0 if count >= 9.95 or unit == "B" else 1
+            return f"{count:.{digits}f}{NBSP}{unit}"
         count /= 1000
     raise AssertionError

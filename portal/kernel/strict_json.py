@@ -1,7 +1,7 @@
 """The one decoder behind every door that takes JSON. What it lets through, the rest may trust.
 
-1. Many texts at once are read by orjson, three times as fast, when it can be shown that nothing in
-   them needs a closer look (`read_many`). All others go on with 2.
+1. Many texts at once are read three times as fast, when it can be shown that nothing in them needs
+   a closer look (`portal.kernel.bulk_json`). All others go on with 2.
 2. jiter reads the bytes in one native pass: UTF-8 without a mark, duplicate keys (also spelled by
    escapes), `NaN`, raw control characters, nesting beyond 200 and trailing data are refused.
 3. Byte tests, far cheaper than a second look at each value, tell whether a body may hold what
@@ -16,14 +16,12 @@ limits of one event) are findings with a JSON Pointer: a batch goes on without t
 
 import math
 import re
-from collections.abc import Sequence
 from hashlib import sha256
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # untyped
 from typing import Any, Final
 
 import jiter
 import msgspec
-import numpy as np
 import orjson
 
 from portal.kernel.errors import BadRequestError, FieldError
@@ -53,14 +51,7 @@ _UNSTORABLE: Final = "must not hold NUL characters or lone surrogates"
 _FOLDED: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _LONG_RUN: Final = b"0" * 18
 _LONG_EXPONENTS: Final = (b"0e000", b"0e-000", b"0e+000")
-_SMALL_BYTES: Final = 6 * MAX_KEYS  # an object of 1,001 keys is longer
-_FEW_TEXTS: Final = 8  # below, whole passes cost more than they save
-_COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS, _PLUS = (
-    np.uint8(ord(char)) for char in ':"0{e.-+'
-)
-# A NUL, and colons that a count of colons would miss.
-_TELLING_ESCAPES: Final = (b"\\u0000", b"\\u003a", b"\\u003A")
-_AFTER_A_NUMBER: Final = tuple(np.uint8(ord(char)) for char in ",}]\n")
+SMALL_BYTES: Final = 6 * MAX_KEYS  # an object of 1,001 keys is longer
 _BEFORE_A_NUMBER: Final = b"[:, \t\r\n"
 _LITERALS: Final = re.compile(rb"(?:^|[\[:,\s])(-?[0-9][0-9.eE+\-]{4,})")
 
@@ -164,92 +155,6 @@ def read(raw: bytes, *, suspicious: bool, base_depth: int = 0) -> Examined:
     return Examined(value)
 
 
-def read_many(texts: Sequence[bytes]) -> list[Any] | None:
-    """The values of several texts if none needs a closer look; None means: `read` each by itself.
-
-    orjson keeps all rules of step 2 but the one on duplicate keys, of which it takes the last. What
-    it writes of the values tells what it dropped or bent:
-
-    - The very same bytes, with no whole number beyond 53 bits: nothing. A pair that was dropped
-      would be missing, a number out of range would be spelled otherwise.
-    - Fewer colons: a pair was dropped. Each had one, strings keep theirs, and none can come in,
-      since no text may hold an escaped colon. Byte tests then look for what else steps 3 and 4 do.
-
-    Either way, byte tests on the whole rule out any limit of a single event.
-    """
-    joined = b"[%b]" % b",".join(texts)
-    if b"\\" in joined and any(escape in joined for escape in _TELLING_ESCAPES):
-        return None
-    try:
-        values: list[Any] = orjson.loads(joined)
-        written, is_same = _written_again(values, joined)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the latter: nested beyond 254
-        return None
-    if len(values) != len(texts):
-        return None
-    if len(texts) < _FEW_TEXTS:
-        if not is_same and (joined.count(b":") != written.count(b":") or is_suspicious(joined)):
-            return None
-        are_calm = all(_is_small_and_flat(text) for text in texts)
-    else:
-        octets = np.frombuffer(joined, np.uint8)
-        if not is_same:
-            colons = np.count_nonzero(np.frombuffer(written, np.uint8) == _COLON)
-            if np.count_nonzero(octets == _COLON) != colons or any(
-                _is_in_number(joined, place) for place in _odd_numbers(octets)
-            ):
-                return None
-        are_calm = _are_small_and_flat(octets, texts)
-    return values if are_calm else None
-
-
-def _written_again(values: list[Any], text: bytes) -> tuple[bytes, bool]:
-    """What orjson writes of values, and whether these are the very bytes that they were read from,
-    with no whole number beyond 53 bits."""
-    try:
-        written = orjson.dumps(values, option=orjson.OPT_STRICT_INTEGER)
-    except orjson.JSONEncodeError:
-        return orjson.dumps(values), False
-    return written, written == text
-
-
-def _is_small_and_flat(text: bytes) -> bool:
-    """Whether a text is too short, too flat and too often quoted to break a limit of one event."""
-    return len(text) <= _SMALL_BYTES and not _may_be_deep(text) and not _has_long_text(text)
-
-
-def _are_small_and_flat(
-    octets: "np.ndarray[Any, np.dtype[np.uint8]]", texts: Sequence[bytes]
-) -> bool:
-    """The same of all texts that stand in `octets`, each after one byte, in a few passes."""
-    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-    if sizes.max() > _SMALL_BYTES:
-        return False
-    opening = ((octets | 0x20) == _BRACE).view(np.int8)  # a bracket differs from a brace by it
-    starts = np.cumsum(sizes + 1) - sizes
-    if np.add.reduceat(opening, starts, dtype=np.int32).max() > MAX_EVENT_DEPTH:
-        return False
-    quotes = np.flatnonzero(octets == _QUOTE)
-    return len(quotes) > 0 and int(np.diff(quotes).max(initial=0)) <= MAX_KEY_BYTES
-
-
-def _odd_numbers(octets: "np.ndarray[Any, np.dtype[np.uint8]]") -> list[int]:
-    """Where 18 digits follow one another, or three an exponent's sign, in numbers or in texts."""
-    digits = (octets - _ZERO) < 10  # unsigned: what is below zero wraps far above
-    run = digits[1:] & digits[:-1]
-    threes = run[1:] & run[:-1]
-    fours = run[2:] & run[:-2]
-    eights = fours[4:] & fours[:-4]
-    sixteens = eights[8:] & eights[:-8]
-    long_runs = np.flatnonzero(sixteens[: len(run) - 16] & run[16:])
-    marks = np.flatnonzero((octets[1:-5] | 0x20) == _E) + 1
-    marks = marks[digits[marks - 1]]
-    after = octets[marks + 1]
-    signed = marks + 1 + ((after == _MINUS) | (after == _PLUS))
-    found: list[int] = np.concatenate((long_runs, marks[threes[signed]])).tolist()
-    return found
-
-
 def _refusal_of(error: ValueError) -> BadRequestError | None:
     """What jiter's error means; None where only the exact scan can say whether it is JSON."""
     message = str(error)
@@ -342,13 +247,13 @@ def _stands_as_number(folded: bytes, pattern: bytes) -> bool:
     """Whether `pattern` occurs where a number can begin, not inside a text such as a UUID."""
     position = folded.find(pattern)
     while position >= 0:
-        if _is_in_number(folded, position):
+        if is_in_number(folded, position):
             return True
         position = folded.find(pattern, position + len(pattern))
     return False
 
 
-def _is_in_number(raw: bytes, position: int) -> bool:
+def is_in_number(raw: bytes, position: int) -> bool:
     """Whether what stands before a place is as before or within a number."""
     before = position - 1
     while before >= 0 and raw[before] in b"0123456789.-+":
@@ -534,24 +439,25 @@ def depth_of(value: Any) -> int:
     return depth
 
 
-def _may_be_deep(raw: bytes) -> bool:
+def may_be_deep(raw: bytes) -> bool:
+    """Whether an event has so many brackets that it could be nested too deep."""
     return raw.count(b"{") + raw.count(b"[") > MAX_EVENT_DEPTH
 
 
 def find_limit_breaks(value: Any, raw: bytes) -> tuple[FieldError, ...]:
     """The limits of one event that it breaks; mostly decided from its bytes without a walk."""
     if len(raw) <= MAX_KEY_BYTES:
-        if _may_be_deep(raw):
+        if may_be_deep(raw):
             return _walk_limits(value)
         return ()
     if len(raw) > MAX_EVENT_BYTES:
         return (FieldError("", "too_large", "An event may have at most 256 KiB."),)
-    if len(raw) > _SMALL_BYTES or _has_long_text(raw) or _may_be_deep(raw):
+    if len(raw) > SMALL_BYTES or has_long_text(raw) or may_be_deep(raw):
         return _walk_limits(value)
     return ()
 
 
-def _has_long_text(raw: bytes) -> bool:
+def has_long_text(raw: bytes) -> bool:
     """Whether 256 bytes follow one another without a quote: only then a key may be too long."""
     position, last = 0, len(raw) - MAX_KEY_BYTES
     while position < last:
@@ -610,32 +516,8 @@ def may_vary(dumped: bytes) -> bool:
         return True
     folded = dumped.translate(_FOLDED)
     return b"0e" in folded and (
-        _stands_as_number(folded, b"0e0") or _stands_as_number(folded, b"0e-0")
+        _stands_as_number(folded, b"0e0") or _stands_as_number(folded, b"0e+")
     )
-
-
-def varying(dumps: Sequence[bytes]) -> set[int]:
-    """Which of several sorted dumps may vary, found in a few passes over all of them."""
-    if len(dumps) < _FEW_TEXTS:
-        return {number for number, dump in enumerate(dumps) if may_vary(dump)}
-    joined = b"\n".join((*dumps, b"00"))
-    octets = np.frombuffer(joined, np.uint8)
-    points = np.flatnonzero(octets == _POINT) + 1
-    points = points[octets[points] == _ZERO]
-    after = octets[points + 1]
-    ended = np.zeros(len(points), np.bool_)
-    for end in _AFTER_A_NUMBER:
-        ended |= after == end
-    marks = np.flatnonzero(octets[1:-1] == _E) + 1
-    marks = marks[(octets[marks - 1] - _ZERO) < 10]
-    after = octets[marks + 1]
-    marks = marks[((after - _ZERO) < 10) | (after == _MINUS)]
-    places = points[ended].tolist()
-    places += [mark for mark in marks.tolist() if _is_in_number(joined, mark)]
-    if not places:
-        return set()
-    ends = np.cumsum(np.fromiter(map(len, dumps), np.int64, len(dumps)) + 1)
-    return set(np.searchsorted(ends, places, side="right").tolist())
 
 
 def _with_whole_numbers(value: Any) -> Any:

@@ -19,7 +19,7 @@ PAGES = [
     "/domains/checkout/", "/ingest/", "/ingest/storage/", "/ingest/storage/?list=archives",
     "/ingest/synthetic/", "/ingest/synthetic/?stream=checkout.order_placed",
     "/streams/checkout.order_placed/retention/", "/dead-letters/", "/discovered/", "/replays/",
-    "/ingest/find/", "/ingest/find/?id=zzzqqq",
+    "/ingest/find/", "/ingest/find/?id=zzzqqq", "/producers/web-shop/limits/", "/privacy/",
     "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",

@@ -1,7 +1,9 @@
 """One event's life by the times of commits that the server keeps, and where an id is found."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
+from catalog.services.changes import publish_schema
 from governance.types import Permission
 from ingest.judging.admission import directory, publisher_of
 from ingest.judging.pipeline import accept_events
@@ -22,7 +25,7 @@ from ingest.services import letters
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.kernel.identifiers import uuid7
-from tests.ingest.shop import CAST, Shop, run
+from tests.ingest.shop import CAST, SCHEMA, Shop, run
 from tests.support.factories import make_actor, make_grant, make_person, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,6 +150,42 @@ def test_of_a_dead_letter_it_tells_its_refusal_repair_and_replay(shop: Shop) -> 
     assert "Refused" in page
     assert "It breaks the contract" in page
     assert "not measured" in page
+
+
+VIEWS = ("", "?life=trace", "?view=fields", "?view=raw", "?view=fields&life=trace")
+
+
+def test_each_view_of_an_event_holds_back_what_its_reader_may_not_see(shop: Shop) -> None:
+    private = {**SCHEMA, "properties": {**SCHEMA["properties"], "note": {
+        "type": "string", "x-classification": "personal", "x-privacy": "truncate"}}}  # fmt: skip
+    publish_schema(shop.stream, private, actor=SYSTEM)
+    directory.forget_all()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    shop.send({"n": 1, "note": "anna of the canary", "odd": "canary too"},
+              {"n": 2, "note": "ben"}, traceparent=f"00-{trace}-00f067aa0ba902b7-01")  # fmt: skip
+    place = f"/streams/{shop.stream.name}/events/e0/"
+    reader, boss, stranger = Client(), Client(), Client()
+    reader.force_login(_owner(shop))
+    person = _owner(shop)
+    make_grant(shop.stream, person, Permission.READ_PERSONAL)
+    boss.force_login(person)
+    stranger.force_login(make_person())
+    for view in VIEWS:
+        page = reader.get(place + view).content.decode()
+        assert "canary" not in page, view
+        assert "kept beside the event, for who may see personal fields" in page, view
+        assert stranger.get(place + view).status_code == 403, view
+    fields = boss.get(f"{place}?view=fields").content.decode()
+    assert "Not in the contract" in fields
+    assert "canary too" in fields
+    assert "You see one personal field in clear" in fields
+    assert trace in boss.get(f"{place}?life=trace").content.decode()
+    assert boss.get(f"{place}?view=sideways").status_code == 400
+    follows = re.search(r'<a class="btn" href="([^"]+)" data-key="j"', fields)
+    assert follows is not None
+    assert "/events/e1/" in follows[1]
+    last = boss.get(unescape(follows[1])).content.decode()
+    assert 'data-key="j"' not in last
 
 
 def _owner(shop: Shop) -> Any:

@@ -163,7 +163,13 @@ def test_a_group_is_sampled_and_stands_for_all_of_it() -> None:
 
     def submission(n: int, **fields: Any) -> Submission:
         items = [
-            Item(Envelope(b"", ""), stream_id=7, occurred_us=us - 1_000_000, status=Status.ACCEPTED)
+            Item(
+                "",
+                Envelope(b"", ""),
+                stream_id=7,
+                occurred_us=us - 1_000_000,
+                status=Status.ACCEPTED,
+            )
             for _ in range(n)
         ]
         return Submission(items, 1, us - 2000, queued_us=us - 1500, **fields)

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ingest.judging import heads
 from ingest.judging.admission import Directory, Publisher, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
 from ingest.judging.pipeline import Batch
 from ingest.log.group import Item
-from ingest.protocols import cloudevents
+from ingest.protocols import cloudevents, heads
 from ingest.times import TimeError, parse_recent_us, parse_us
 from ingest.types import Envelope
 from portal.kernel import strict_json
@@ -70,7 +69,7 @@ def in_full(event: dict[str, Any]) -> Envelope:
 
 
 def without_help(envelope: Envelope) -> Envelope:
-    return msgspec.structs.replace(envelope, head=None, content=None)
+    return msgspec.structs.replace(envelope, head=None)
 
 
 @settings(max_examples=500, deadline=None)
@@ -81,18 +80,18 @@ def test_an_event_with_a_known_head_is_read_as_in_full(
     for event in (EVENT, first, second, first, second):
         raw = orjson.dumps(event)
         assert without_help(cloudevents.read_structured(raw)) == in_full(event)
-        known = heads.known_envelope(orjson.loads(raw), raw, cloudevents.STRUCTURED)
+        sent = orjson.loads(raw)
+        known = heads.find(sent)
         if known is not None:
-            assert without_help(known) == in_full(event)
+            found = heads.envelope_of(known, sent, raw, cloudevents.STRUCTURED)
+            assert without_help(found) == in_full(event)
 
 
 def test_the_second_event_of_a_kind_is_known() -> None:
     cloudevents.read_structured(orjson.dumps(EVENT))
     event = EVENT | {"id": "two", "time": "2026-11-26T06:00:00Z", "data": {"n": 2}}
-    raw = orjson.dumps(event)
-    assert heads.known_envelope(event, raw, cloudevents.STRUCTURED) is not None
-    other = event | {"source": "/elsewhere"}
-    assert heads.known_envelope(other, orjson.dumps(other), cloudevents.STRUCTURED) is None
+    assert heads.find(event) is not None
+    assert heads.find(event | {"source": "/elsewhere"}) is None
 
 
 @given(
@@ -141,6 +140,16 @@ def judged(envelope: Envelope, publisher: Publisher, directory: Directory) -> tu
     return batch.items[0], batch
 
 
+def offered(texts: list[bytes], publisher: Publisher, directory: Directory) -> list[Item]:
+    """The outcome of a body of lines, each event by the shortest way there is for it."""
+    batch = Batch(publisher, NOW_US, directory)
+    for run in cloudevents.runs_of_lines(b"\n".join(texts), cloudevents.unbounded):
+        batch.offer(run)
+    for _ in batch.take_waiting():
+        pass
+    return batch.items
+
+
 _DATA: st.SearchStrategy[Any] = st.one_of(
     st.fixed_dictionaries(
         {},
@@ -183,13 +192,15 @@ def test_both_ways_store_the_same_row(
     known = cloudevents.read_structured(raw)
     assume(known.head is not None)  # not so for numbers that need the exact scan
     assert known.head in directory.routes_of(publisher)
-    short, _ = judged(known, publisher, directory)
+    waited, _ = judged(known, publisher, directory)
     full, _ = judged(in_full(event), publisher, directory)
-    assert short.packed == full.packed
-    assert short.content_hash == full.content_hash
-    assert (short.reason, short.errors, short.marks, short.track, short.key) == (
-        full.reason, full.errors, full.marks, full.track, full.key,
-    )  # fmt: skip
+    for short in (waited, *offered([raw] * 2 + [orjson.dumps(sure)] * 8, publisher, directory)[:2]):
+        assert short.packed == full.packed
+        assert short.content_hash == full.content_hash
+        assert (short.reason, short.errors, short.marks, short.track, short.key) == (
+            full.reason, full.errors, full.marks, full.track, full.key,
+        )  # fmt: skip
+        assert without_help(short.envelope).raw == raw
 
 
 @pytest.mark.parametrize("change", ["forget", "later"])

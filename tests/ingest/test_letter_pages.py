@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from catalog.models import ProducerStream, Stream
 from catalog.services.changes import publish_schema
@@ -118,11 +119,14 @@ def test_steps_of_ones_own_are_read_and_refused_with_their_place(shop: Shop) -> 
     for steps, said in (
         ("[", "not JSON"),
         ("{}", "a JSON list"),
-        ('[{"do": "cast", "at": "/id", "to": "string"}]', "/steps/0/at: id is part of"),
+        ('[{"do": "cast", "at": "/id", "to": "string"}]', "<b>Step 1, at</b>: id is part of"),
         ("[]", "Declare one step"),
     ):
-        answer = ada.post(place, {"how": "own", "steps": steps}, follow=True)
+        answer = ada.post(place, {"how": "own", "steps": steps})
+        assert answer.status_code == 422
         assert said in text(answer), steps
+        assert f"{escape(steps)}</textarea>" in text(answer), "what was written stays"
+        assert 'value="own" checked' in text(answer)
     ada.post(place, {"how": "own", "steps": json.dumps(CAST)})
     assert Repair.objects.get().steps == CAST
 

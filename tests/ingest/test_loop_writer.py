@@ -164,7 +164,7 @@ def reconnected(desk: Desk, backend: int | None) -> None:
 
 def test_a_group_is_bounded_and_what_stands_alone_does() -> None:
     def one(size: int, *, is_rehearsal: bool = False) -> Submission:
-        items = [Item(Envelope(b"", ""))] * size
+        items = [Item("", Envelope(b"", ""))] * size
         return Submission(items, 1, 0, is_rehearsal=is_rehearsal)
 
     queue = deque([one(1500), one(500), one(1), one(1, is_rehearsal=True), one(5000), one(2)])

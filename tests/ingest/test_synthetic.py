@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -11,7 +12,11 @@ import pytest
 from catalog.generation import Generator
 from ingest.judging.contract import Contract
 from ingest.selectors.synthetic import profile_of
-from ingest.synthetic.making import Incident, Made, Maker, Plan, merged, read_incident, read_span
+from ingest.synthetic.curves import Incident, declared, read_incident, read_span
+from ingest.synthetic.kinds import RULES, UNPROVOKED, check_rule, check_shares, even_shares
+from ingest.synthetic.making import Made, Maker, Plan
+from ingest.synthetic.several import fitted, joined_fields, makers_of, merged
+from ingest.types import Reason
 from portal.kernel.errors import InvalidError
 from tests.support import live
 
@@ -49,7 +54,10 @@ ALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def plan(document: Any = ORDER, **more: Any) -> Plan:
+def plan(
+    document: Any = ORDER, *, broken_ratio: float = 0.0, rules: tuple[str, ...] = (), **more: Any
+) -> Plan:
+    more = {"shares": tuple(even_shares(broken_ratio, rules).items()), **more}
     values = {"events": 200, "seed": 7, "start": START, "end": START + 24 * HOUR, **more}
     return Plan("shop.order_paid", 1, document, **values)
 
@@ -57,6 +65,11 @@ def plan(document: Any = ORDER, **more: Any) -> Plan:
 def made_by(wanted: Plan) -> list[Made]:
     maker = Maker(wanted)
     return [one for place in range(maker.count) for one in maker.events(place)]
+
+
+def times_of(wanted: Plan) -> list[datetime]:
+    maker = Maker(wanted)
+    return [maker.time_of(place) for place in range(maker.count)]
 
 
 def lines(wanted: Plan) -> bytes:
@@ -117,7 +130,7 @@ def test_what_cannot_be_made_is_said() -> None:
             Random(1)
         )
     with pytest.raises(InvalidError, match="can break uniqueItems"):
-        Maker(plan(broken_ratio=0.01, rules=("schema_violation:uniqueItems",))).check()
+        fitted([plan(broken_ratio=0.01, rules=("schema_violation:uniqueItems",))])
 
 
 def test_values_follow_what_was_stored_and_personal_ones_never_come_from_it() -> None:
@@ -137,13 +150,13 @@ def test_values_follow_what_was_stored_and_personal_ones_never_come_from_it() ->
 
 def test_times_follow_the_curve_and_the_incidents() -> None:
     day = tuple(3.0 if hour % 24 in range(8, 20) else 1.0 for hour in range(168))
-    found = Counter(one.occurred_at.hour for one in made_by(plan(events=4_800, curve=day)))
+    found = Counter(moment.hour for moment in times_of(plan(events=4_800, curve=day)))
     assert all(280 <= found[hour] <= 320 for hour in range(8, 20))
     assert all(90 <= found[hour] <= 110 for hour in (*range(1, 7), *range(21, 24)))
     spike = plan(
         events=1_000, incidents=(read_incident("spike@6h+1hx9"), read_incident("drop_out@12h+2h"))
     )
-    found = Counter(one.occurred_at.hour for one in made_by(spike))
+    found = Counter(moment.hour for moment in times_of(spike))
     assert (found[12], found[13]) == (0, 0)
     assert found[6] == pytest.approx(9 * found[5], rel=0.1)
     assert Maker(spike).volume_ratio() == pytest.approx((21 + 9) / 24, rel=0.01)
@@ -184,3 +197,117 @@ def test_spans_and_incidents_are_read_or_refused() -> None:
     for text in ("flood@1m+1m", "spike@1m", "spike"):
         with pytest.raises(InvalidError):
             read_incident(text)
+    assert read_incident("outage@1m+1m").factor == 0
+    assert read_incident("dip@1m+1mx0.3").factor == 0.3
+
+
+def test_every_reason_is_a_kind_or_it_is_said_why_not() -> None:
+    reasons = {rule.partition(":")[0] for rule in RULES} - {"late", "duplicate"}
+    assert reasons == {reason.value for reason in Reason if reason not in UNPROVOKED}
+    with pytest.raises(InvalidError, match="No event can be quarantined: nothing"):
+        check_rule("quarantined")
+    assert check_shares({"wrong_type": 0.02, "late": 0.03, "missing_field": 0.0}) == {
+        "late": 0.03, "schema_violation:type": 0.02,
+    }  # fmt: skip
+
+
+def test_each_kind_has_its_own_share() -> None:
+    asked = {"missing_field": 0.1, "wrong_type": 0.02, "late": 0.05, "duplicate": 0.2}
+    made = made_by(plan(events=1_000, shares=tuple(check_shares(asked).items())))
+    found = Counter(one.rule for one in made)
+    assert found["schema_violation:required"] == pytest.approx(100, abs=30)
+    assert found["schema_violation:type"] == pytest.approx(20, abs=14)
+    assert found["late"] == pytest.approx(50, abs=22)
+    assert found["duplicate"] == pytest.approx(200, abs=40)
+    assert len(made) == 1_000 + found["duplicate"]
+    assert {one.expected for one in made if one.rule == "duplicate"} == {"duplicate"}
+    for wrong in ({"late": 0.7, "duplicate": 0.4}, {"late": -0.1}, {"never": 0.1}):
+        with pytest.raises(InvalidError):
+            check_shares(wrong)
+
+
+def test_a_declared_week_has_a_night_and_a_weekend() -> None:
+    week = times_of(plan(events=8_000, curve=declared("week"), end=START + 168 * HOUR))
+    days = Counter(moment.weekday() for moment in week)
+    hours = Counter(moment.hour for moment in week)
+    assert days[5] == pytest.approx(days[2] / 2, rel=0.1)
+    assert hours[15] > 6 * hours[3]
+    strikes = ("dip@12h+2hx0.5", "outage@14h+2h", "spike@16h+2hx4")
+    flat = plan(events=2_000, incidents=tuple(read_incident(one) for one in strikes))
+    found = Counter(moment.hour for moment in times_of(flat))
+    assert found[14] == found[15] == 0
+    assert found[12] == pytest.approx(found[10] / 2, abs=5)
+    assert found[16] == pytest.approx(found[10] * 4, rel=0.1)
+
+
+VISIT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "session_id": {"type": "string", "format": "uuid"}, "userId": {"type": "string"},
+        "id": {"type": "string"}, "page_number": {"type": "integer", "maximum": 9},
+    },
+    "required": ["session_id", "userId", "id", "page_number"],
+}  # fmt: skip
+PAID: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "order": {"$ref": "#/$defs/order"}, "session_id": {"type": "string"},
+        "user_id": {"type": "string"}, "id": {"type": "string"},
+    },
+    "required": ["order", "session_id", "user_id", "id"],
+    "$defs": {"order": {"type": "object", "properties": {"id": {"$ref": "#/$defs/number"}},
+                        "required": ["id"]},
+              "number": {"type": "string", "pattern": "^O-[0-9]{8}$"}},
+}  # fmt: skip
+SHIPPED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"order_id": {"type": "string"}, "page_number": {"type": "string"}},
+    "required": ["order_id", "page_number"],
+}
+
+
+def test_events_of_several_streams_go_on_from_each_other_and_join() -> None:
+    steps = [("shop.visited", VISIT, 400), ("shop.paid", PAID, 100), ("shop.shipped", SHIPPED, 60),
+             ("shop.seen", VISIT, 900)]  # fmt: skip
+    span: dict[str, Any] = {
+        "start": START,
+        "end": START + 24 * HOUR,
+        "seed": 3,
+        "curve": declared("day"),
+    }
+    plans = [Plan(name, 1, document, events=events, **span) for name, document, events in steps]
+    makers = makers_of(plans)
+    assert joined_fields(makers) == ["order_id", "page_number", "session_id", "user_id"]
+    visits, paid, shipped, seen = (
+        [json.loads(one.line) for place in range(maker.count) for one in maker.events(place)]
+        for maker in makers
+    )
+    by_session = {one["data"]["session_id"]: one for one in visits}
+    assert len(by_session) == 400
+    assert "order_id" not in visits[0]["data"]
+    assert len({one["data"]["id"] for one in (*visits, *paid)}) == 500, "a bare id is its stream's"
+    for one in paid[1:]:  # the first of a follower goes on from nothing
+        visit = by_session[one["data"]["session_id"]]
+        assert visit["subject"] == one["subject"]
+        assert visit["correlationid"] == one["correlationid"]
+        assert visit["data"]["userId"] == one["data"]["user_id"]
+        assert visit["time"] < one["time"]
+    assert len({one["data"]["session_id"] for one in paid[1:]}) == 99
+    orders = {one["data"]["order"]["id"]: one for one in paid}
+    assert all(orders[one["data"]["order_id"]]["time"] < one["time"] for one in shipped[1:])
+    per_visit = Counter(one["data"]["session_id"] for one in seen[3:])
+    assert max(per_visit.values()) == 3
+    assert len(per_visit) > 390
+    assert per_visit.keys() <= by_session.keys()
+    names = Counter((one["subject"], one["data"]["userId"]) for one in visits)
+    assert len(names) == len({one["subject"] for one in visits}) > 100
+    again = makers_of(plans)
+    assert again[1].events(50) == makers[1].events(50), "by seed, in whatever order it is asked for"
+    assert Maker(plans[0]).count == 400
+    with pytest.raises(InvalidError, match="can break multipleOf"):
+        fitted([replace(one, shares=(("schema_violation:multipleOf", 0.1),)) for one in plans])
+    only = fitted([replace(one, shares=(("schema_violation:maximum", 0.1),)) for one in plans])
+    assert [bool(one.shares) for one in only] == [True, False, False, True]
+    nowhere = read_incident("broken_field@1h+1h:/data/nowhere")
+    with pytest.raises(InvalidError, match="at /data/nowhere"):
+        fitted([replace(one, incidents=(nowhere,)) for one in plans])

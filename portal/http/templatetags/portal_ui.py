@@ -223,8 +223,8 @@ def quality_grid(states: Sequence[str], label: str) -> SafeString:
 
 
 @register.simple_tag
-def gauge(ratio: float, label: str, kind: str = "s1") -> SafeString:
-    return drawing.gauge(ratio, label, kind)
+def gauge(ratio: float, label: str, kind: str = "s1", start: float = 0.0) -> SafeString:
+    return drawing.gauge(ratio, label, kind, start)
 
 
 @register.filter
@@ -309,13 +309,18 @@ def get(mapping: Mapping[Any, Any], key: Any) -> Any:
 
 
 @register.simple_tag
-def json_code(value: object, faults: Iterable[str] = (), masked: str = "") -> SafeString:
+def json_code(
+    value: object, faults: Iterable[str] = (), masked: str = "", css: str = ""
+) -> SafeString:
     """JSON as a code block, coloured by class.
 
-    Values at the JSON Pointers of `faults` are marked as wrong, those that are the mask as personal.
+    Values at the JSON Pointers of `faults` are marked as wrong, or with `css="good"` as put right;
+    those that are the mask as personal.
     """
     return format_html(
-        '<pre class="code" tabindex="0">{}</pre>', _json(value, "", 0, frozenset(faults), masked)
+        '<pre class="code{}" tabindex="0">{}</pre>',
+        f" {css}" if css else "",
+        _json(value, "", 0, frozenset(faults), masked),
     )
 
 
