@@ -1,9 +1,17 @@
-"""Fixtures that every test may use. `manage.py test` provides the servers and the variables."""
+"""Fixtures that every test may use. `manage.py test` provides the servers and the variables.
+
+Examples of Hypothesis are the same in each run, so that a landing is refused for what it changes and
+not for what another draw brings to light. PORTAL_TEST_EXPLORE=1 draws others, and keeps what fails.
+"""
 
 import gc
+import os
 from collections.abc import Iterator
+from typing import Any
 
+import hypothesis
 import pytest
+from django.conf import settings
 
 from governance.privacy import vault
 from tests.support.database import empty_raw_tables, flush_by_deleting
@@ -12,6 +20,20 @@ from tests.support.database import empty_raw_tables, flush_by_deleting
 LONG = ("tests/browser/", "tests/launcher/", "tests/journeys/", "tests/catalog/registry/")
 
 flush_by_deleting()
+
+# No example has a time to keep: the machine may have other work.
+hypothesis.settings.register_profile(
+    "landing", deadline=None, derandomize=True, print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)  # fmt: skip
+hypothesis.settings.register_profile(
+    "explore", hypothesis.settings.get_profile("landing"), derandomize=False
+)
+hypothesis.settings.load_profile("explore" if os.environ.get("PORTAL_TEST_EXPLORE") else "landing")
+
+# So may the server of the tests' database: two seconds are for a portal that has others to ask.
+_options: Any = settings.DATABASES["default"]["OPTIONS"]
+_options["connect_timeout"] = 30
 
 
 @pytest.hookimpl(trylast=True)

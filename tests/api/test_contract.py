@@ -15,6 +15,7 @@ from governance.types import Permission, Role
 from ingest.protocols.segment import WORDS
 from portal.checks import served_methods
 from portal.http.operations import operation_of
+from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.openapi import Served, served
 from tests.api.conftest import ARGUMENTS, NAME, Secret, addresses
@@ -90,17 +91,18 @@ def test_every_list_has_items_and_next_and_pages_without_gaps(secret: Secret) ->
         operation = operation_of(view, "GET")
         if operation is None or "cursor" not in operation.takes or not path.startswith("/api/"):
             continue
-        whole = client.get(f"{path}?limit=500").json()
-        assert whole["next"] is None
-        found, cursor = [], ""
-        while cursor is not None:
-            page = client.get(path, {"limit": 1} | ({"cursor": cursor} if cursor else {}))
-            assert page.status_code == 200, (path, page.content)
-            assert len(page.json()["items"]) <= 1
-            found += page.json()["items"]
-            cursor = page.json()["next"]
-            if "audit" in path and len(found) > 3:
-                break
+        with clock.at(clock.now()):  # what is counted up to now is counted up to one moment
+            whole = client.get(f"{path}?limit=500").json()
+            assert whole["next"] is None
+            found, cursor = [], ""
+            while cursor is not None:
+                page = client.get(path, {"limit": 1} | ({"cursor": cursor} if cursor else {}))
+                assert page.status_code == 200, (path, page.content)
+                assert len(page.json()["items"]) <= 1
+                found += page.json()["items"]
+                cursor = page.json()["next"]
+                if "audit" in path and len(found) > 3:
+                    break
         if "audit" not in path:
             assert len(found) == len(whole["items"]), path
             assert found == whole["items"], path
@@ -193,14 +195,17 @@ def test_every_resource_has_an_etag_and_every_time_is_spelled_one_way(secret: Se
     for path, view in addresses(secret):
         if "GET" not in served_methods(view) or not path.startswith("/api/v1/"):
             continue
-        answer = client.get(f"{path}?{NEEDED.get(path, '')}", headers={"traceparent": TRACE})
         if "export" in path or "keys/" in path:
             continue
+        with clock.at(clock.now()):  # what is counted up to now is counted up to one moment
+            answer, again = (
+                client.get(f"{path}?{NEEDED.get(path, '')}", headers=headers)
+                for headers in ({"traceparent": TRACE}, {})
+            )
         assert answer.status_code == 200, path
         assert re.fullmatch(r'"[!#-~]+"', answer["ETag"]), path
         assert answer["X-Request-Id"]
         assert answer["traceparent"] == TRACE
-        again = client.get(f"{path}?{NEEDED.get(path, '')}")
         if "rollups" not in path:
             assert again["ETag"] == answer["ETag"], path
         is_json = answer["Content-Type"].startswith("application/json")

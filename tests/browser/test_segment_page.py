@@ -75,10 +75,15 @@ def key_for(portal: Portal, *origins: str) -> str:
     """A key of the producer `web-shop` for pages of these origins."""
     head = {"Authorization": f"Bearer {portal.said['admin_token']}"}
     producers = f"{portal.url}/api/v1/producers"
-    made = httpx2.post(producers, json={"name": "web-shop", "globs": ["*"]}, headers=head)
+    made = httpx2.post(
+        producers, json={"name": "web-shop", "globs": ["*"]}, headers=head, timeout=30
+    )
     assert made.status_code in (201, 409), made.text
     answer = httpx2.post(
-        f"{producers}/web-shop/keys", json={"browser_origins": list(origins)}, headers=head
+        f"{producers}/web-shop/keys",
+        json={"browser_origins": list(origins)},
+        headers=head,
+        timeout=30,
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["key"])

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, transaction
 
@@ -136,7 +138,7 @@ def test_a_stream_is_promoted_and_deprecated_once() -> None:
     assert stream.track == "production"
     with pytest.raises(InvalidStateError):
         promote_stream(stream, actor=SYSTEM)
-    ahead = clock.now().replace(year=clock.now().year + 1)
+    ahead = clock.now() + timedelta(days=365)
     deprecate_stream(stream, actor=SYSTEM, sunset_at=ahead)
     with pytest.raises(InvalidStateError):
         deprecate_stream(stream, actor=SYSTEM, sunset_at=ahead)

@@ -206,10 +206,10 @@ def test_a_contract_of_two_thousand_fields_is_judged_in_time() -> None:
     around = Neighbours(
         fields={f"customer_field_{n}": FieldUse("number", 3, "a.b") for n in range(3_000)}
     )
-    started = time.perf_counter()
+    started = time.thread_time()  # its own work, whoever else uses the machine
     found = lint(fields_of(document), document, neighbours=around)
     assert len(found) == MAX_FINDINGS
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 _parts = st.recursive(

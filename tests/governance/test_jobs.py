@@ -43,6 +43,12 @@ def fresh(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
+def do_little(job: Job) -> None:
+    """A step, and not all of them: a budget may be over before the first begins."""
+    while not fresh(job).done:
+        assert jobs.run_due_jobs(budget_seconds=0.0001) == 0
+
+
 @pytest.mark.django_db
 def test_work_is_done_step_by_step_until_it_is_finished() -> None:
     job = begin()
@@ -57,7 +63,7 @@ def test_work_is_done_step_by_step_until_it_is_finished() -> None:
 @pytest.mark.django_db
 def test_a_worker_whose_time_is_over_leaves_the_rest_to_the_next() -> None:
     job = begin()
-    assert jobs.run_due_jobs(budget_seconds=0.0001) == 0
+    do_little(job)
     waiting = fresh(job)
     assert waiting.state == JobState.WAITING
     assert 0 < waiting.done < GOAL
@@ -77,7 +83,7 @@ def test_the_same_work_on_the_same_thing_is_started_once() -> None:
 def test_paused_work_rests_and_goes_on_where_it_was() -> None:
     ada = make_actor(Role.ENGINEER)
     job = begin(ada)
-    jobs.run_due_jobs(budget_seconds=0.0001)
+    do_little(job)
     before = fresh(job).done
     jobs.pause_job(job, actor=ada)
     assert jobs.run_due_jobs() == 0
@@ -169,8 +175,11 @@ def test_many_workers_do_each_step_once() -> None:
         jobs.start_job(KIND, ResourceRef("stream", name), actor=SYSTEM, title=name)
 
     def work(_: int) -> int:
+        ended = 0
         try:
-            return sum(jobs.run_due_jobs(budget_seconds=0.01) for _ in range(20))
+            while Job.objects.exclude(state=JobState.DONE).exists():
+                ended += jobs.run_due_jobs(budget_seconds=0.01)
+            return ended
         finally:
             connection.close()
 

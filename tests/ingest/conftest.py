@@ -19,6 +19,7 @@ from governance.models import Key
 from governance.privacy import vault
 from governance.services.keys import create_key
 from ingest.doors import asgi, settling
+from ingest.doors.gate import START_LIMIT, gate
 from ingest.doors.limits import quotas
 from ingest.judging import admission
 from ingest.log import partitions, store
@@ -239,6 +240,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
 def world(transactional_db: None) -> Iterator[World]:
     admission.directory.forget_all()
     quotas.clear()
+    gate.limit = START_LIMIT  # as in a new process: slow answers of others have lowered it
     world = World(Domain.objects.create(slug=f"world{next(_counter)}", name="World"))
     yield world
     store.close_writer()

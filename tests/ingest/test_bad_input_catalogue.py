@@ -93,7 +93,7 @@ class Desk:
             f"Authorization: Bearer {key or self.key}", f"Content-Type: {ONE}", *head.split("\n"),
             "", "",
         ]  # fmt: skip
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
             client.sendall("\r\n".join(lines).encode("latin-1") + body)
             said = b""
             with contextlib.suppress(ConnectionError):
@@ -204,13 +204,13 @@ def too_deep_at_once(depth: int) -> Try:
 
     def attempt(desk: Desk) -> None:
         body = desk.raw_event("[" * depth + "]" * depth)
-        took = []
-        for _ in range(5):  # the machine may be busy: the best of five counts
+        took: list[float] = []
+        while len(took) < 20 and min(took, default=1) >= 0.05:  # the machine may be busy
             began = time.perf_counter()
             answer = desk.send(body)
             took.append(time.perf_counter() - began)
             assert (answer.status, answer.code) == (400, "too_deep")
-        assert min(took) < 0.05
+        assert min(took) < 0.05, took
         assert desk.send(desk.event()).status == 202
 
     return attempt
@@ -271,8 +271,13 @@ def a_late_event(desk: Desk) -> None:
 
 def the_bounds_themselves(desk: Desk) -> None:
     """30 days back and 24 h ahead are inside; the request takes a moment, hence the second."""
-    early, late = ago(days=30, seconds=-1), ago(hours=-24, seconds=1)
-    assert desk.send([desk.event(time=early), desk.event(time=late)], MANY).json["accepted"] == 2
+
+    def accepted() -> int:
+        early, late = ago(days=30, seconds=-1), ago(hours=-24, seconds=1)
+        events = [desk.event(time=early), desk.event(time=late)]
+        return int(desk.send(events, MANY).json["accepted"])
+
+    assert 2 in (accepted() for _ in range(10)), "or longer, where the machine has other work"
 
 
 def retired_version(desk: Desk) -> None:

@@ -1,7 +1,8 @@
 """What is on its way out: headers on the wire, counts of who still uses it, days that come."""
 
 import time
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from ingest.types import Mark
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.ingest.conftest import ORDER_SCHEMA, Answer, World, post
+from tests.support.live import wait_until
 
 MANY = "application/cloudevents-batch+json"
 STRICTER: dict[str, Any] = {
@@ -153,30 +155,54 @@ def test_a_rehearsal_is_told_and_counts_nothing(world: World, sender: tuple[Prod
 # --- brownouts and the day itself ---
 
 
+def in_time(
+    attempt: Callable[[int], tuple[datetime, Stream, Answer]],
+) -> tuple[datetime, Stream, Answer]:
+    """The first attempt that was over before the moment it names, so many seconds from its begin:
+    the machine may take longer than one for a request."""
+    seconds = 1
+    while True:
+        found = attempt(seconds)
+        if clock.now() < found[0] or seconds >= 16:
+            return found
+        seconds *= 4
+
+
 @pytest.mark.parametrize("road", ["raw", "view"])
 def test_in_a_brownout_the_version_is_refused_and_taken_again_after_it(
     world: World, sender: tuple[Producer, str], road: str
 ) -> None:
-    stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
-    now = clock.now()
-    window = (now - timedelta(seconds=1), now + timedelta(seconds=1))
-    deprecate(stream, 1, brownouts=[window])
-    refused = send(sender, event(stream, dataschema="1"), road=road)
+
+    def attempt(seconds: int) -> tuple[datetime, Stream, Answer]:
+        stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
+        now = clock.now()
+        window = (now - timedelta(seconds=1), now + timedelta(seconds=seconds))
+        deprecate(stream, 1, brownouts=[window])
+        return window[1], stream, send(sender, event(stream, dataschema="1"), road=road)
+
+    ends, stream, refused = in_time(attempt)
     assert refused.status == 422
     assert refused.json["results"][0]["reason"] == "version_retired"
     assert "sunset" in refused.headers, "and is told what it is"
     assert send(sender, event(stream), road=road).json["accepted"] == 1
-    time.sleep(max((window[1] - clock.now()).total_seconds(), 0))
+    time.sleep(max((ends - clock.now()).total_seconds(), 0))
     assert send(sender, event(stream, dataschema="1"), road=road).json["accepted"] == 1
 
 
 def test_on_its_day_a_version_is_refused_before_any_job_ran_and_then_retired_once(
     world: World, sender: tuple[Producer, str]
 ) -> None:
-    stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
-    deprecate(stream, 1, days=1 / 86_400)
-    assert send(sender, event(stream, dataschema="1")).json["accepted"] == 1
-    time.sleep(1)
+
+    def attempt(seconds: int) -> tuple[datetime, Stream, Answer]:
+        stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
+        deprecate(stream, 1, days=seconds / 86_400)
+        ends = version_of(stream, 1).sunset_at
+        assert ends is not None
+        return ends, stream, send(sender, event(stream, dataschema="1"))
+
+    ends, stream, taken = in_time(attempt)
+    assert taken.json["accepted"] == 1
+    time.sleep(max((ends - clock.now()).total_seconds(), 0))
     refused = send(sender, event(stream, dataschema="1")).json
     assert refused["results"][0]["reason"] == "version_retired"
     assert version_of(stream, 1).state == "deprecated"
@@ -189,35 +215,39 @@ def test_on_its_day_a_version_is_refused_before_any_job_ran_and_then_retired_onc
 
 
 def test_other_processes_learn_of_it_within_the_lifetime_of_what_they_remember(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A directory with a listener of its own is what another process has."""
     stream = versions_of(world, ORDER_SCHEMA, ORDER_SCHEMA)
-    other = Directory()
-    listener = Listener(other)
+    other, listener = listening(monkeypatch)
     try:
-        time.sleep(0.3)  # it listens
         now_us = deprecations.start_of(date(2030, 1, 1))
 
         def is_retired() -> bool:
             if other.missing({stream.name}):
                 other.load_streams({stream.name})
-            found = other.stream(stream.name)
-            assert found is not None
-            return found.versions[1].is_retired(now_us)
+            found = other.stream(stream.name)  # None when it was told of a change while it loaded
+            return found is not None and found.versions[1].is_retired(now_us)
 
         assert not is_retired()
         deprecate_version(
             version_of(stream, 1), actor=SYSTEM, sunset_at=clock.now() + timedelta(days=1),
             migration="Send 2.",
         )  # fmt: skip
-        began = time.monotonic()
-        while not is_retired():
-            assert time.monotonic() - began < admission.LIFETIME_SECONDS
-            time.sleep(0.02)
-        assert time.monotonic() - began < 1.0, "the database tells of it"
+        wait_until(is_retired, "what the database tells")
     finally:
         listener.close()
+
+
+def listening(monkeypatch: pytest.MonkeyPatch) -> tuple[Directory, Listener]:
+    """A directory that learns of changes from the database alone, and its listener, which listens."""
+    monkeypatch.setattr(admission, "LIFETIME_SECONDS", 3600.0)
+    other = Directory()
+    before = other._generation
+    listener = Listener(other)
+    # What may have changed before is forgotten as soon as it listens.
+    wait_until(lambda: other._generation != before, "the listener")
+    return other, listener
 
 
 # --- corrections ---
@@ -345,21 +375,18 @@ def test_a_day_to_come_an_approved_extension_and_a_required_field_refuse_nothing
     assert send(sender, event(ended, data=carrying)).json["dead_lettered"] == 1
 
 
-def test_other_processes_learn_of_an_extension(world: World) -> None:
+def test_other_processes_learn_of_an_extension(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream = versions_of(world, with_old_field("2026-01-01"))
-    other = Directory()
-    listener = Listener(other)
+    other, listener = listening(monkeypatch)
     try:
-        time.sleep(0.3)
         other.load_streams({stream.name})
         FieldExtension.objects.create(
             stream=stream, path="coupon", until_on=date(2030, 1, 1), reason="Why.",
             approved_by="ada@test.example",
         )  # fmt: skip
-        began = time.monotonic()
-        while not other.missing({stream.name}):
-            assert time.monotonic() - began < 1.0
-            time.sleep(0.02)
+        wait_until(lambda: bool(other.missing({stream.name})), "what the database tells")
         found = other.load_streams({stream.name})[stream.name]
         assert found.extended_us == {"coupon": deprecations.start_of(date(2030, 1, 1))}
     finally:

@@ -51,7 +51,7 @@ def test_an_event_is_followed_from_its_sender_to_its_readers(shop: Shop) -> None
         Step.HAPPENED, Step.RECEIVED, Step.JUDGED, Step.COMMITTED, Step.READABLE, Step.DELIVERED,
     ]  # fmt: skip
     happened, received, judged, committed, readable, delivered = found.stages
-    assert received.seconds == pytest.approx(300, abs=5)
+    assert received.seconds == pytest.approx(300, abs=60)
     assert happened.at is not None
     assert received.at is not None
     assert committed.at is not None
@@ -77,7 +77,7 @@ def test_history_that_was_taken_in_later_is_measured_against_no_budget(shop: Sho
     assert said["accepted"] == 1
     committed = life(shop, "old").stage(Step.COMMITTED)
     assert committed is not None
-    assert committed.seconds == pytest.approx(7200, abs=30)
+    assert committed.seconds == pytest.approx(7200, abs=120)
     assert (committed.budget_seconds, committed.is_late) == (None, False)
     assert committed.says == "Taken in later, as history"
 

@@ -158,7 +158,7 @@ def test_freshness_is_sampled_of_streams_that_are_not_dormant(shop: Shop) -> Non
 
 
 def test_a_group_is_sampled_and_stands_for_all_of_it() -> None:
-    now = time.time_ns()
+    now = time.time_ns() // 60_000_000_000 * 60_000_000_000 + 30_000_000_000  # amid a minute
     us = now // 1000
 
     def submission(n: int, **fields: Any) -> Submission:

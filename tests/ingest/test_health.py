@@ -59,9 +59,10 @@ def test_senders_are_those_of_a_day_with_their_shares() -> None:
 
 
 def test_bins_have_zeros_where_nothing_came() -> None:
-    stream = make_stream()
-    account(stream, accepted=9, refused=1, minutes_ago=0)
-    start = clock.now().replace(second=0, microsecond=0) - timedelta(minutes=10)
+    stream, now = make_stream(), clock.now()
+    with clock.at(now):
+        account(stream, accepted=9, refused=1, minutes_ago=0)
+    start = now.replace(second=0, microsecond=0) - timedelta(minutes=10)
     step = timedelta(minutes=5)
     found = health.bins(stream.pk, start=start, end=start + 3 * step, step=step)
     assert [(one.received, one.accepted, one.bad) for one in found] == [

@@ -59,6 +59,14 @@ def approved(shop: Shop, steps: list[dict[str, Any]] = CAST) -> Repair:
     return letters.approve_repair(checked(shop, steps), actor=shop.ben)
 
 
+def one_step(shop: Shop, stored: int) -> None:
+    """Do the least that a worker can: a budget may be spent before the first step begins."""
+    before = len(shop.stored())
+    while len(shop.stored()) == before:
+        jobs.run_due_jobs(budget_seconds=0.001)
+    assert len(shop.stored()) == stored
+
+
 def test_a_repair_goes_from_dry_run_over_approval_to_events_that_are_stored_once(
     shop: Shop,
 ) -> None:
@@ -229,13 +237,13 @@ def test_an_event_is_not_too_late_for_having_waited(shop: Shop) -> None:
     shop.send({"n": "1"})
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE ingest_dead_letter SET received_at = received_at - interval '1 minute'"
+            "UPDATE ingest_dead_letter SET received_at = received_at - interval '2 minutes'"
         )
     Stream.objects.filter(pk=shop.stream.pk).update(late_seconds=250)
     (letter,) = DeadLetter.objects.all()
     assert letter.occurred_at is not None
     repair = approved(shop)
-    assert repair.dry_run["accepted"] == 1, "four minutes old when it came, five by now"
+    assert repair.dry_run["accepted"] == 1, "three minutes old when it came, five by now"
     letters.apply_repair(repair, actor=shop.ada)
     run()
     with connection.cursor() as cursor:
@@ -322,8 +330,7 @@ def test_a_replay_can_be_paused_resumed_and_stopped(
     monkeypatch.setattr(letter_jobs, "MAX_BATCH", 4)
     repair = approved(shop)
     job = letters.apply_repair(repair, actor=shop.ada)
-    jobs.run_due_jobs(budget_seconds=0.001)
-    assert len(shop.stored()) == 4
+    one_step(shop, 4)
     jobs.pause_job(job, actor=shop.ada)
     jobs.run_due_jobs()
     job.refresh_from_db()
@@ -331,7 +338,7 @@ def test_a_replay_can_be_paused_resumed_and_stopped(
     repair.refresh_from_db()
     assert repairs.standing_of(repair, repairs.job_of(repair)) == "paused"
     jobs.resume_job(job, actor=shop.ada)
-    jobs.run_due_jobs(budget_seconds=0.001)
+    one_step(shop, 8)
     jobs.stop_job(job, actor=shop.ben)
     assert len(shop.stored()) == 8
     assert repairs.standing_of(repair, repairs.job_of(repair)) == "stopped"

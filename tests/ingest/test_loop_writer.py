@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.log import exchange, store
+from ingest.log import exchange, loop_writer, store
 from ingest.log.connection import connect
 from ingest.log.group import Item, Submission
 from ingest.log.loop_writer import LoopWriter, take_group
@@ -41,7 +41,7 @@ def desk(world: World) -> Iterator[Desk]:
 
     with served(application) as port:
         desk = Desk(port, world.stream(), world.key(world.producer()), [])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while own(desk) is None and time.monotonic() < deadline:
             assert send(desk, f"first-{time.monotonic_ns()}")[0] == 202
         assert own(desk) is not None
@@ -104,7 +104,7 @@ def test_a_backend_that_dies_in_the_exchange_is_a_503_and_the_loop_connects_agai
     with connect() as other, connect(autocommit=True) as killer, ThreadPoolExecutor(1) as pool:
         other.execute("LOCK TABLE ingest_ingestminute IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(send, desk, "dies", time=at)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         killed = 0
         while not killed and time.monotonic() < deadline:
             killed = killer.execute(
@@ -113,7 +113,7 @@ def test_a_backend_that_dies_in_the_exchange_is_a_503_and_the_loop_connects_agai
                 [backend],
             ).rowcount
         assert killed == 1
-        status, headers, _ = answer.result(10)
+        status, headers, _ = answer.result(60)
         assert status == 503
         assert headers["retry-after"].isdigit()
         other.rollback()
@@ -126,7 +126,7 @@ def test_a_backend_that_dies_while_nothing_is_written_costs_no_request(desk: Des
     backend = own(desk)
     with connect(autocommit=True) as killer:
         killer.execute("SELECT pg_terminate_backend(%s)", [backend])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while own(desk) == backend and time.monotonic() < deadline:
         time.sleep(0.01)
     assert own(desk) is None
@@ -138,22 +138,24 @@ def test_an_answer_that_the_poller_does_not_tell_of_is_found(desk: Desk) -> None
     with connect() as other, ThreadPoolExecutor(1) as pool:
         other.execute("LOCK TABLE ingest_ingestminute IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(send, desk, "unseen")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while own_writer._exchange is None and time.monotonic() < deadline:
             time.sleep(0.01)
         own_writer.loop.call_soon_threadsafe(own_writer.loop.remove_reader, own_writer._socket)
         time.sleep(0.1)
         other.rollback()
-        began = time.monotonic()
-        assert answer.result(10)[0] == 202
-        assert time.monotonic() - began < 2
-    began = time.monotonic()
-    assert [send(desk, f"seen-{number}")[0] for number in range(20)] == [202] * 20
-    assert time.monotonic() - began < 1.5  # it is told again, and does not look for each
+        assert answer.result(60)[0] == 202  # a 503, had nobody looked
+    # It is told again, and does not look for each: that takes longer, however idle the machine is.
+    quick, sent = 0, 0
+    while quick < 10 and sent < 100:
+        began, sent = time.monotonic(), sent + 1
+        assert send(desk, f"seen-{sent}")[0] == 202
+        quick += time.monotonic() - began < loop_writer._LOOK_SECONDS
+    assert quick == 10
 
 
 def reconnected(desk: Desk, backend: int | None) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while own(desk) in (None, backend) and time.monotonic() < deadline:
         assert send(desk, f"again-{time.monotonic_ns()}")[0] == 202
     assert own(desk) not in (None, backend)

@@ -255,7 +255,8 @@ def test_dropping_a_day_stalls_no_writer_while_somebody_reads_for_long(world: Wo
     assert done["leaves_dropped"] >= 1
     assert day.isoformat() not in leaf_days(EXPERIMENTAL)
     assert len(waits) > 20
-    assert max(waits) < 1.0
+    # Without a bound of its own the sweep would hold writers for as long as somebody reads: for ever.
+    assert max(waits) < 5.0
 
 
 def test_dead_letters_go_by_the_day_after_thirty(world: World) -> None:

@@ -31,14 +31,20 @@ def test_a_hundred_who_lack_one_thing_load_it_once() -> None:
 
 
 def test_a_trouble_is_everybodys_and_who_goes_takes_nothing_along() -> None:
+    begun, gone_by = threading.Event(), threading.Event()
+
     def fail() -> None:
-        time.sleep(0.05)
+        begun.set()
+        assert gone_by.wait(20)
         raise DatabaseError
 
     async def ask() -> list[BaseException | None]:
         tasks = [asyncio.create_task(load_once("key", fail)) for _ in range(3)]
-        await asyncio.sleep(0.01)
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
         tasks[0].cancel()
+        await asyncio.wait(tasks[:1])
+        gone_by.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     gone, *others = asyncio.run(ask())

@@ -33,8 +33,7 @@ from tests.ingest.storing import ids, make_days, store
 from tests.ingest.test_archives import life
 from tests.support.factories import make_grant, make_person, make_team
 
-NOW = clock.now()
-DAY = NOW.date() - timedelta(days=5)
+DAY = clock.now().date() - timedelta(days=5)
 
 
 @pytest.fixture(autouse=True)
@@ -153,11 +152,11 @@ def test_fewer_than_three_days_ahead_alarm_admins_once_a_day(
     make_ahead()
     assert not Notice.objects.exists()
     monkeypatch.setattr(partitions, "make_window", lambda *args, **kwargs: 0)
-    days = partitions.DAYS_AHEAD - partitions.FEWEST_AHEAD
-    with clock.at(NOW + timedelta(days=days)):
+    days, now = partitions.DAYS_AHEAD - partitions.FEWEST_AHEAD, clock.now()
+    with clock.at(now + timedelta(days=days)):
         make_ahead()
         assert not Notice.objects.exists()
-    with clock.at(NOW + timedelta(days=days + 1)):
+    with clock.at(now + timedelta(days=days + 1)):
         make_ahead()
         make_ahead()
         (notice,) = Notice.objects.all()
@@ -170,14 +169,15 @@ def test_fewer_than_three_days_ahead_alarm_admins_once_a_day(
 
 def test_days_are_made_as_far_back_as_somebody_may_write(world: World) -> None:
     Stream.objects.update(retention_days=3)
+    today = clock.now().date()
     with connect(autocommit=True) as link:
         for parent in partitions.EVENT_PARENTS.values():
             for days in (3, 4):
-                partitions.drop_empty(link, parent, NOW.date() - timedelta(days=days))
+                partitions.drop_empty(link, parent, today - timedelta(days=days))
         make_ahead()
         there = partitions.existing_days(link, "ingest_event_production")
-    assert NOW.date() - timedelta(days=3) in there
-    assert NOW.date() - timedelta(days=4) not in there
+    assert today - timedelta(days=3) in there
+    assert today - timedelta(days=4) not in there
 
 
 def test_a_shorter_life_is_asked_about_with_what_would_go(world: World) -> None:
@@ -209,13 +209,15 @@ def test_a_shorter_life_is_asked_about_with_what_would_go(world: World) -> None:
 
 def test_what_has_lived_its_time_is_not_read_before_the_sweep_comes(world: World) -> None:
     stream = world.stream(retention_days=3)
-    make_days(NOW)
-    store(stream, NOW - timedelta(days=3, minutes=-1), "young")
-    store(stream, NOW - timedelta(days=3, minutes=1), "old")
+    now = clock.now()
+    young, old = now - timedelta(days=3, minutes=-1), now - timedelta(days=3, minutes=1)
+    make_days(young, old)  # of two days, around midnight
+    store(stream, young, "young")
+    store(stream, old, "old")
     person = make_person()
     make_grant(stream, person, Permission.READ_PAYLOAD)
     client, path = signed_in(person=person), f"/api/v1/streams/{stream.name}/events"
-    with clock.at(NOW):
+    with clock.at(now):
         assert [one["id"] for one in client.get(path).json()["items"]] == ["young"]
         assert client.get(f"{path}/old").status_code == 404
     assert ids(stream) == ["old", "young"]

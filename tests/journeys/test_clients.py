@@ -33,6 +33,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Portal]:
                 f"{found.url}/api/v1/streams",
                 json={"name": f"clients.{name}", "schema": SCHEMA},
                 headers=headers,
+                timeout=30,
             )
             assert answer.status_code == 201, answer.text
         yield found
@@ -136,7 +137,7 @@ def test_a_wrong_write_key_is_told_once_and_not_tried_again(
     client.track("user-1", "Order Completed")
     client.flush()
     client.shutdown()
-    assert time.monotonic() - started < 5, "a 401 is final"
+    assert time.monotonic() - started < 30, "a 401 is final: ten tries take minutes"
     assert [(error.status, error.code) for error in failures] == [(401, "invalid_write_key")]
     assert rows.events() == {}
 
@@ -155,6 +156,7 @@ def test_the_python_sdk_of_cloudevents_delivers_in_each_mode(
             f"{portal.url}/v1/events",
             content=message.body,
             headers=message.headers | {"authorization": f"Bearer {key}"},
+            timeout=30,
         )
         assert answer.status_code == 202, answer.text
         counts.append((answer.json()["accepted"], answer.json()["duplicate"]))

@@ -1,5 +1,6 @@
 """Limits of a running portal: refusals before the body, a loud neighbour, a Redis that stands still."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Portal]:
             f"{found.url}/api/v1/streams",
             json={"name": STREAM, "schema": SCHEMA},
             headers=admin(found),
+            timeout=30,
         )
         assert answer.status_code == 201, answer.text
         yield found
@@ -107,9 +109,10 @@ def admin(portal: live.Portal) -> dict[str, str]:
 
 def make_key(portal: live.Portal, name: str, *, per_second: int | None = None) -> str:
     producers = f"{portal.url}/api/v1/producers"
-    answer = httpx2.post(producers, json={"name": name, "globs": ["*"]}, headers=admin(portal))
-    assert answer.status_code == 201, answer.text
-    answer = httpx2.post(f"{producers}/{name}/keys", json={}, headers=admin(portal))
+    with httpx2.Client(headers=admin(portal), timeout=30) as client:
+        answer = client.post(producers, json={"name": name, "globs": ["*"]})
+        assert answer.status_code == 201, answer.text
+        answer = client.post(f"{producers}/{name}/keys", json={})
     assert answer.status_code == 201, answer.text
     made = answer.json()
     if per_second is not None:
@@ -119,16 +122,16 @@ def make_key(portal: live.Portal, name: str, *, per_second: int | None = None) -
 
 def set_quota(portal: live.Portal, name: str, key_id: str, per_second: int) -> None:
     address = f"{portal.url}/api/v1/producers/{name}/limits"
-    tag = httpx2.get(address, headers=admin(portal)).headers["ETag"]
-    answer = httpx2.patch(
-        address,
-        json={"keys": [{"key": key_id, "events_per_second": per_second}]},
-        headers={**admin(portal), "If-Match": tag},
-    )
+    with httpx2.Client(headers=admin(portal), timeout=30) as client:
+        answer = client.patch(
+            address,
+            json={"keys": [{"key": key_id, "events_per_second": per_second}]},
+            headers={"If-Match": client.get(address).headers["ETag"]},
+        )
     assert answer.status_code == 200, answer.text
 
 
-def heads_only(portal: live.Portal, key: str, *lines: str) -> bytes:
+def heads_only(portal: live.Portal, key: str, *lines: str, seconds: float = 20) -> bytes:
     """What comes back when only a head is sent, with the length of a body that never comes.
 
     Nothing, when it was let in: then the portal waits for the body.
@@ -139,7 +142,7 @@ def heads_only(portal: live.Portal, key: str, *lines: str) -> bytes:
         f"Content-Type: {MANY}", "Content-Length: 1000000", *lines, "", "",
     ]  # fmt: skip
     name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), timeout=3) as link:
+    with socket.create_connection((name, int(port)), timeout=seconds) as link:
         link.sendall("\r\n".join(head).encode())
         said = b""
         try:
@@ -152,23 +155,57 @@ def heads_only(portal: live.Portal, key: str, *lines: str) -> bytes:
 
 @pytest.mark.alone
 def test_limits_hold_while_everything_goes_on(portal: live.Portal) -> None:
-    quiet = Sender(portal.url, make_key(portal, "quiet"), pause_seconds=0.01)
-    loud_key = make_key(portal, "loud", per_second=200)
+    quiet_key = make_key(portal, "quiet")
     _refused_before_the_body(portal, make_key(portal, "greedy", per_second=100))
-    alone = Sender(portal.url, quiet.key, pause_seconds=0.01)
+    _a_loud_neighbour(portal, quiet_key, make_key(portal, "loud", per_second=200))
+    _shown(portal, "loud")
+    _who_is_slow_costs_nobody_anything(portal, quiet_key)
+    _redis_stands_still(portal, quiet_key)
+
+
+def once_in_three(measure: Callable[[], dict[str, tuple[float, float]]]) -> None:
+    """Each first number is below its second, once in three: others may use the machine too."""
+    found = []
+    for _ in range(3):
+        found.append(measure())
+        if all(took < most for took, most in found[-1].values()):
+            return
+    raise AssertionError(found)
+
+
+def sent_alone(portal: live.Portal, key: str) -> Sender:
+    """How long requests take by themselves, at this time on this machine."""
+    alone = Sender(portal.url, key, pause_seconds=0.01)
     with alone.sending():
         time.sleep(1.5)
-    loud = Sender(portal.url, loud_key, size=20, threads=4)
-    with loud.sending(), quiet.sending():
-        time.sleep(2.5)
-    assert set(alone.statuses) == set(quiet.statuses) == {202}
-    assert loud.statuses[429] > 5 * loud.statuses[202], "it was far over its quota"
-    assert loud.statuses[202] * 20 <= 200 * (2.5 + 1) * 1.5
-    assert percentile(loud.refused_seconds, 0.5) < 0.05
-    assert percentile(quiet.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
-    _shown(portal, "loud")
-    _who_is_slow_costs_nobody_anything(portal, quiet.key, alone)
-    _redis_stands_still(portal, quiet.key)
+    assert set(alone.statuses) == {202}
+    return alone
+
+
+def _a_loud_neighbour(portal: live.Portal, quiet_key: str, loud_key: str) -> None:
+    def measure() -> dict[str, tuple[float, float]]:
+        alone = sent_alone(portal, quiet_key)
+        quiet = Sender(portal.url, quiet_key, pause_seconds=0.01)
+        loud = Sender(portal.url, loud_key, size=50, threads=4)
+        began = time.monotonic()
+        with loud.sending(), quiet.sending():
+            time.sleep(2.5)
+        lasted = time.monotonic() - began
+        assert set(quiet.statuses) == {202}
+        assert loud.statuses[429] > 5 * loud.statuses[202], "it was far over its quota"
+        assert loud.statuses[202] * 50 <= 200 * (lasted + 1) * 1.5
+        return {
+            # Where the machine is slow for everybody, as slow as for one who is alone there.
+            "refused": (
+                percentile(loud.refused_seconds, 0.5),
+                max(0.05, 2 * percentile(alone.seconds, 0.5)),
+            ),
+            "quiet": (
+                percentile(quiet.seconds, 0.95), percentile(alone.seconds, 0.95) * 2 + 0.1,
+            ),
+        }  # fmt: skip
+
+    once_in_three(measure)
 
 
 def _refused_before_the_body(portal: live.Portal, key: str) -> None:
@@ -176,13 +213,15 @@ def _refused_before_the_body(portal: live.Portal, key: str) -> None:
         f"{portal.url}/v1/events",
         content=events("much", 4_000),
         headers={"Authorization": f"Bearer {key}", "Content-Type": MANY},
+        timeout=30,
     )
     assert answer.status_code == 202, answer.text
     # A process that meets the key for the first time hears of its debt one round later.
     wait_until(
-        lambda: all(heads_only(portal, key).startswith(b"HTTP/1.1 429") for _ in range(8)),
+        lambda: all(
+            heads_only(portal, key, seconds=3).startswith(b"HTTP/1.1 429") for _ in range(8)
+        ),
         "the debt to reach the other process",
-        seconds=15,
     )
     for lines in ((), ("Expect: 100-continue",)):
         said = heads_only(portal, key, *lines).lower()
@@ -194,7 +233,7 @@ def _refused_before_the_body(portal: live.Portal, key: str) -> None:
         assert wrong.startswith(b"HTTP/1.1 401"), "who it is comes first"
 
 
-def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str, alone: Sender) -> None:
+def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str) -> None:
     """Slow heads, slow bodies and idle connections (F32)."""
     name, _, port = portal.url.removeprefix("http://").partition(":")
     head = f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nX-Slow: "
@@ -202,23 +241,31 @@ def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str, alone: Sen
         f"POST /v1/events HTTP/1.1\r\nHost: {name}:{port}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: {MANY}\r\nContent-Length: 1000\r\n\r\n["
     )
-    links = []
-    healthy = Sender(portal.url, key, pause_seconds=0.01)
-    try:
-        for said in [head] * 200 + [body] * 100 + [""] * 300:
-            link = socket.create_connection((name, int(port)), timeout=5)
-            link.sendall(said.encode())
-            links.append(link)
-        with healthy.sending():
-            for _ in range(5):
-                time.sleep(0.25)
-                for link in links[:300]:
-                    link.sendall(b" ")
-    finally:
-        for link in links:
-            link.close()
-    assert set(healthy.statuses) == {202}
-    assert percentile(healthy.seconds, 0.95) < percentile(alone.seconds, 0.95) * 2 + 0.1
+
+    def measure() -> dict[str, tuple[float, float]]:
+        alone = sent_alone(portal, key)
+        healthy = Sender(portal.url, key, pause_seconds=0.01)
+        with contextlib.ExitStack() as links:
+            slow = []
+            for said in [head] * 200 + [body] * 100 + [""] * 300:
+                link = socket.create_connection((name, int(port)), timeout=20)
+                links.enter_context(link)
+                link.sendall(said.encode())
+                slow.append(link)
+            bursts = []
+            with healthy.sending():
+                for _ in range(5):
+                    time.sleep(0.25)
+                    began = time.perf_counter()
+                    for link in slow[:300]:
+                        link.sendall(b" ")
+                    bursts.append(time.perf_counter() - began)
+        assert set(healthy.statuses) == {202}
+        # What the bytes cost is not waiting for them: as long to read as they took to send, or so.
+        most = percentile(alone.seconds, 0.95) * 2 + 0.1 + 2 * max(bursts)
+        return {"healthy": (percentile(healthy.seconds, 0.95), most)}
+
+    once_in_three(measure)
 
 
 def _shown(portal: live.Portal, name: str) -> None:
@@ -226,8 +273,8 @@ def _shown(portal: live.Portal, name: str) -> None:
         (key,) = portal.get(f"/api/v1/producers/{name}/limits")["keys"]
         return key["use"]["day"]["refused"]["quota_key"] > 0 and key["last_refused_at"]
 
-    wait_until(shown, "the counts to be kept", seconds=15)
-    metrics = httpx2.get(f"{portal.url}/metrics", headers=admin(portal)).text
+    wait_until(shown, "the counts to be kept")
+    metrics = httpx2.get(f"{portal.url}/metrics", headers=admin(portal), timeout=30).text
     assert 'portal_ingest_refused_total{reason="quota_key"}' in metrics
     assert "portal_ingest_requests " in metrics
     assert "loud" not in metrics
@@ -235,19 +282,22 @@ def _shown(portal: live.Portal, name: str) -> None:
 
 def _redis_stands_still(portal: live.Portal, key: str) -> None:
     (redis,) = portal.pids("valkey-server")
-    sender = Sender(portal.url, key, size=5, pause_seconds=0.002, threads=2)
-    os.kill(redis, signal.SIGSTOP)
-    try:
-        with sender.sending():
-            time.sleep(2.5)
-    finally:
-        os.kill(redis, signal.SIGCONT)
-    assert set(sender.statuses) == {202}
-    assert percentile(sender.seconds, 0.99) <= 0.3
+
+    def measure() -> dict[str, tuple[float, float]]:
+        sender = Sender(portal.url, key, size=5, pause_seconds=0.002, threads=2)
+        os.kill(redis, signal.SIGSTOP)
+        try:
+            with sender.sending():
+                time.sleep(2.5)
+        finally:
+            os.kill(redis, signal.SIGCONT)
+        assert set(sender.statuses) == {202}
+        return {"99 of 100": (percentile(sender.seconds, 0.99), 0.3)}
+
+    once_in_three(measure)
     log = portal.data / "logs" / "web.log"
     assert "quotas are each process's own" in log.read_text()
     after = Sender(portal.url, key, size=1, pause_seconds=0.02)
     with after.sending():
-        wait_until(lambda: "quotas are shared again" in log.read_text(), "Redis to be used again",
-                   seconds=8)  # fmt: skip
+        wait_until(lambda: "quotas are shared again" in log.read_text(), "Redis to be used again")
     assert set(after.statuses) == {202}

@@ -44,6 +44,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Portal]:
             f"{found.url}/api/v1/streams",
             json={"name": STREAM, "schema": SCHEMA},
             headers={"Authorization": f"Bearer {found.said['admin_token']}"},
+            timeout=30,
         )
         assert answer.status_code == 201, answer.text
         yield found
@@ -189,7 +190,7 @@ def test_what_is_no_http_gets_a_problem_document_and_an_upgrade_is_declined(
         (b"\x16\x03\x01\x00", b"malformed_http"),
         (upgrade, b'"accepted":1'),
     ):
-        with socket.create_connection(("127.0.0.1", portal.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", portal.port), timeout=30) as client:
             client.sendall(sent)
             said = b""
             while expected not in said:
@@ -268,6 +269,7 @@ def test_each_event_comes_to_what_the_run_said_and_a_run_goes_on_where_it_was(
         portal.url + "/api/v1/streams",
         json={"name": FILLED, "schema": FILLED_SCHEMA},
         headers={"Authorization": f"Bearer {portal.said['admin_token']}"},
+        timeout=30,
     )
     assert answer.status_code == 201, answer.text
     words = ("load", "--stream", FILLED, *_yesterday(), "--events", "600", "--seed", "5",

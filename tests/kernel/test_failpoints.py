@@ -44,10 +44,10 @@ def passing(spec: str) -> subprocess.Popen[str]:
 
 
 def test_a_failpoint_that_is_not_armed_costs_next_to_nothing() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(100_000):
         failpoint(POINT)
-    assert time.perf_counter() - began < 0.1, "a microsecond each"
+    assert time.thread_time() - began < 0.1, "a microsecond each"
 
 
 def test_it_is_armed_only_where_that_is_allowed() -> None:
@@ -100,7 +100,7 @@ def test_it_sleeps() -> None:
 
 def test_it_kills_its_process_on_the_pass_that_is_named() -> None:
     process = passing(f"{POINT}=kill@3")
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     assert (said.split(), process.returncode) == (["0", "1"], -signal.SIGKILL)
 
 
@@ -109,7 +109,7 @@ def test_it_stops_its_process_which_goes_on_when_told() -> None:
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
     process.send_signal(signal.SIGCONT)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     assert (said.split(), process.returncode) == (["0", "1", "2"], 0)
 
 
@@ -134,7 +134,7 @@ def arm_by_file(place: Path, spec: str) -> None:
     unfinished = place.with_suffix(".new")
     unfinished.write_text(spec)
     unfinished.rename(place)
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 30
     while not failpoints._armed:
         assert time.monotonic() < deadline
         time.sleep(0.005)

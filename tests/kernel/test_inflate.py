@@ -55,10 +55,10 @@ def test_caps_hold_for_what_does_not_pack() -> None:
 @pytest.mark.alone
 def test_a_flood_of_empty_pieces_is_refused_at_once(encoding: str, piece: bytes) -> None:
     """Each piece once cost a copy of all that followed it: ten seconds for one body."""
-    started = time.monotonic()
+    started = time.thread_time()  # its own work, whoever else uses the machine
     with pytest.raises(TooLargeError):
         inflate(piece * (MAX_SENT_BYTES // len(piece)), encoding)
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
     assert inflate(piece * MAX_MEMBERS, encoding) == b""
 
 

@@ -79,11 +79,11 @@ def test_a_key_twice_is_refused_however_it_is_spelled(body: bytes) -> None:
 )
 @pytest.mark.alone
 def test_deep_nesting_is_refused_fast(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # its own work, whoever else uses the machine
     with pytest.raises(BadRequestError) as caught:
         strict_json.decode(body)
     assert caught.value.code == "too_deep"
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
 
 
 def test_two_hundred_levels_are_taken() -> None:
@@ -179,10 +179,10 @@ def test_broken_array_with_a_lone_surrogate_is_no_json(body: bytes) -> None:
 def test_text_beyond_the_size_of_an_event_is_read_without_the_slow_scan(odd: bytes) -> None:
     """Each of these once took the scan in Python: seconds for one body."""
     raw = b'{"id":"a","data":[' + odd + b",1" * 2_000_000 + b"]}"
-    started = time.monotonic()
+    started = time.thread_time()
     assert strict_json.read_oversize(raw)["id"] == "a"
     assert len(strict_json.split_array(b"[" + raw + b"]")) == 1
-    assert time.monotonic() - started < 3
+    assert time.thread_time() - started < 3
 
 
 @pytest.mark.parametrize(

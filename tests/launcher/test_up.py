@@ -29,7 +29,7 @@ def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run any command as a person would, without what the tests' own servers set."""
     return subprocess.run(
         [sys.executable, "manage.py", *words], cwd=live.ROOT, env=live.environment() | variables,
-        capture_output=True, text=True, check=False, timeout=100, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=200, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_it_says_where_it_is_and_who_may_sign_in(portal: live.Portal) -> None:
 def test_workers_sets_the_number_of_worker_processes(portal: live.Portal) -> None:
     # The parent and its three.
     wait_until(lambda: len(portal.pids("portal.celery:app worker")) == 4, "four processes")
-    assert portal.is_ready()
+    wait_until(portal.is_ready, "readiness")
 
 
 def test_a_second_up_on_the_same_data_is_refused(portal: live.Portal) -> None:
@@ -124,7 +124,7 @@ def test_a_process_that_dies_comes_back(portal: live.Portal, words: str) -> None
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: any(pid != first for pid in portal.pids(words)), f"a new {words}")
     wait_until(portal.is_ready, "readiness")
-    assert first not in portal.pids(words)
+    wait_until(lambda: first not in portal.pids(words), f"the end of the killed {words}")
 
 
 @pytest.mark.alone
@@ -135,13 +135,15 @@ def test_the_second_start_takes_less_than_ten_seconds_and_keeps_everything(
     live.copy_started(data)
     logins = json.loads((data / "logins.json").read_text())["logins"]
     took = []
-    for _ in range(2):  # whoever else uses the machine may cost one of them its time
+    for _ in range(3):  # whoever else uses the machine may cost one of them its time
         started = time.monotonic()
         with live.running(data) as again:
             took.append(time.monotonic() - started)
             assert again.said["logins"] == logins
             assert again.stop() == 0
-            wait_until(lambda: again.pids("") == [], "the end of everything", seconds=5)
+            wait_until(lambda: again.pids("") == [], "the end of everything")
+        if took[-1] < 10:
+            break
     assert min(took) < 10, took
 
 
@@ -151,7 +153,7 @@ def test_ctrl_c_stops_web_before_the_servers(tmp_path: Path) -> None:
         assert portal.stop(signal.SIGINT) == 0
     order = [line.split()[-1] for line in log.read_text().splitlines() if "stopping" in line]
     assert order == ["beat", "worker", "web", "redis", "postgres"]
-    assert portal.pids("") == []
+    wait_until(lambda: portal.pids("") == [], "the end of everything")
 
 
 def test_each_server_named_in_the_environment_replaces_an_embedded_one(
@@ -318,7 +320,8 @@ def test_a_closed_terminal_stops_everything_in_order(tmp_path: Path) -> None:
     os.close(said)
     process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 0
-    assert live.Portal(tmp_path / "data", port, process).pids("") == []
+    portal = live.Portal(tmp_path / "data", port, process)
+    wait_until(lambda: portal.pids("") == [], "the end of everything")
     # PostgreSQL was asked to end, not cut off.
     assert "database system is shut down" in (tmp_path / "data/logs/postgres.log").read_text()
 
@@ -329,7 +332,7 @@ def test_a_killed_up_can_be_started_again_at_once_on_its_port(tmp_path: Path) ->
         first.process.wait()
         with live.running(first.data, port=first.port) as again:
             assert again.said["logins"] == first.said["logins"]
-            assert again.is_ready()
+            wait_until(again.is_ready, "readiness")
 
 
 def test_a_command_before_the_first_up_makes_the_portal(tmp_path: Path) -> None:
@@ -424,7 +427,9 @@ def test_a_disk_that_fills_while_it_runs_costs_503s_and_nothing_else(tmp_path: P
             assert 503 in statuses
             assert statuses <= {202, 503}
             tell()
-            wait_until(lambda: send(client, sender, "after").status_code == 202, "recovery")
+            wait_until(
+                lambda: send(client, sender, "after").status_code == 202, "recovery", seconds=90
+            )
     finally:
         tell()
         complaints = shell.communicate(timeout=60)[1]

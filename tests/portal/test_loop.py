@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from portal.http.loop import Board
+from portal.http.loop import PATIENCE_SECONDS, Board
+from portal.launcher.instance import free_port
 
 # Answers with its process's number.
 _APPLICATION = """
@@ -34,9 +36,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Two processes behind one socket."""
     place = tmp_path_factory.mktemp("loop")
     (place / "answering.py").write_text(_APPLICATION)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "answering:application", "--app-dir", str(place),
          "--port", str(port), "--workers", "2", "--loop", "portal.http.loop:Loop",
@@ -80,12 +80,18 @@ def pids(port: int, count: int) -> Counter[int]:
 
 @pytest.mark.parametrize("count", [2, 8, 32])
 def test_each_process_takes_its_share(port: int, count: int) -> None:
-    time.sleep(0.6)  # both have said by now that the connections before are gone
-    shares = sorted(pids(port, count).values())
-    assert sum(shares) == count
-    assert len(shares) == 2
-    # Two that look at once may both see the other with fewer.
-    assert shares[1] - shares[0] <= 2
+    """In two of three at least: one that the machine leaves out for some milliseconds is not waited
+    for. Without a share the first to wake has nearly all of them each time."""
+    fair, shares = 0, []
+    for _ in range(3):
+        time.sleep(0.6)  # both have said by now that the connections before are gone
+        shares = sorted(pids(port, count).values())
+        assert sum(shares) == count
+        # Two that look at once may both see the other with fewer.
+        fair += len(shares) == 2 and shares[1] - shares[0] <= 2
+        if fair == 2:
+            return
+    raise AssertionError(f"the last shares were {shares}")
 
 
 def test_a_process_that_is_stopped_leaves_its_connections_to_the_other(port: int) -> None:
@@ -98,7 +104,7 @@ def test_a_process_that_is_stopped_leaves_its_connections_to_the_other(port: int
             (line,) = lines(port, 1)
             taken.append(line)
             assert answered_by(line) != stopped
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         for line in taken:
             line.close()
     finally:
@@ -106,13 +112,20 @@ def test_a_process_that_is_stopped_leaves_its_connections_to_the_other(port: int
 
 
 def test_connections_for_one_request_each_are_not_held_up(port: int) -> None:
-    began = time.monotonic()
+    took = []
     for _ in range(100):
+        began = time.monotonic()
         assert pids(port, 1).total() == 1
-    assert time.monotonic() - began < 100 * 0.04
+        took.append(time.monotonic() - began)
+    # Held up, each would take PATIENCE_SECONDS at least.
+    assert sorted(took)[25] < PATIENCE_SECONDS
 
 
-def test_what_is_said_counts_for_a_while_and_the_last_takes_the_board_away() -> None:
+def test_what_is_said_counts_for_a_while_and_the_last_takes_the_board_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [time.monotonic()]
+    monkeypatch.setattr("portal.http.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
     with socket.socket() as listener:
         one, other = Board(listener), Board(listener)
         assert one.place == other.place
@@ -120,7 +133,7 @@ def test_what_is_said_counts_for_a_while_and_the_last_takes_the_board_away() -> 
         assert (one.least_of_others(), other.least_of_others()) == (0, 0)
         one.say(5)
         assert other.least_of_others() == 5
-        time.sleep(1.1)
+        now[0] += 1.1
         assert other.least_of_others() is None
         other.close()
         one.say(1)

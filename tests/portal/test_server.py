@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from portal.http import server
+from tests.support.live import wait_until
 from tests.support.serving import served
 
 BODY = b'{"order": "a"}'
@@ -34,7 +35,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with served(application, timeout_keep_alive=1) as found:
+    with served(application, timeout_keep_alive=2) as found:
         yield found
 
 
@@ -180,6 +181,7 @@ def test_who_sends_nothing_or_half_a_head_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     assert talk(port) == b""
+    monkeypatch.setattr(server, "HEAD_SECONDS", 1.0)  # the machine may take a while to send it
     assert_problem(talk(port, b"POST / HTTP/1.1\r\nHost:"), 408, "request_timeout")
     early = b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx"
     assert talk(port, early).startswith(b"HTTP/1.1 413 ")
@@ -188,18 +190,34 @@ def test_who_sends_nothing_or_half_a_head_is_not_waited_for_for_ever(
     assert said.startswith(b"HTTP/1.1 200 ")
 
 
+def _noting(name: str, seen: list[str]) -> Any:
+    """A method of the protocol that says when it is done."""
+    original = getattr(server.Protocol, name)
+
+    def noting(self: server.Protocol, argument: Any) -> None:
+        original(self, argument)
+        seen.append(name)
+
+    return noting
+
+
 def test_a_connection_too_many_takes_the_place_of_one_that_serves_nothing(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 6)
     monkeypatch.setattr(server, "_ROOM_AT_ONCE", 2)
     half = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+    seen: list[str] = []
+    for name in ("connection_made", "data_received"):
+        monkeypatch.setattr(server.Protocol, name, _noting(name, seen))
     with contextlib.ExitStack() as links:
 
         def link(sent: bytes) -> socket.socket:
+            """A connection of which the server has seen what was sent, before there is another."""
+            before = len(seen)
             found = links.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
             found.sendall(sent)
-            time.sleep(0.02)
+            wait_until(lambda: len(seen) == before + 1 + bool(sent), "the server to see it")
             return found
 
         busy = [link(half + b"\r\n") for _ in range(2)]
@@ -214,6 +232,6 @@ def test_a_connection_too_many_takes_the_place_of_one_that_serves_nothing(
         for found in busy:
             found.sendall(b"whole one")
             assert found.recv(1000).endswith(b"whole one"), "who has a request in hand is served"
-    deadline = time.monotonic() + 5
-    while not talk(port, request("Connection: close")).startswith(b"HTTP/1.1 200 "):
-        assert time.monotonic() < deadline
+    wait_until(
+        lambda: talk(port, request("Connection: close")).startswith(b"HTTP/1.1 200 "), "room"
+    )

@@ -51,8 +51,8 @@ class Collector:
             self._came.notify_all()
 
     def wait_for(self, name: str, attributes: dict[str, Any] | None = None) -> Seen:
-        """The first span of a name with these attributes; waits for it up to 20 seconds."""
-        deadline = time.monotonic() + 20
+        """The first span of a name with these attributes; waits for it up to a minute."""
+        deadline = time.monotonic() + 60
         wanted = attributes or {}
         with self._came:
             while True:

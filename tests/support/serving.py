@@ -26,6 +26,8 @@ def served(application: Any, **options: Any) -> Iterator[int]:
         thread.start()
         while not running.started:
             time.sleep(0.01)
-        yield listener.getsockname()[1]
-        running.should_exit = True
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            running.should_exit = True
+            thread.join()

@@ -290,9 +290,9 @@ def test_what_grows_without_end_by_its_references_is_refused_soon() -> None:
         "channels": {"a": {"messages": messages}},
         "components": {"schemas": schemas},
     }
-    began = time.monotonic()
+    began = time.thread_time()
     found = asyncapi.read(document, where="x")
-    assert time.monotonic() - began < 30
+    assert time.thread_time() - began < 30
     assert any(isinstance(one, Unreadable) and "too large" in one.why for one in found)
 
 

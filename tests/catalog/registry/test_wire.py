@@ -100,7 +100,7 @@ def test_nothing_is_redirected(registry: Registry, path: str, end: str) -> None:
     answer = registry.send("GET", path + end, follow_redirects=False)
     assert answer.status_code in (200, 404)
     assert answer.headers["Content-Type"] == V1
-    bare = httpx2.get(registry.url + path + end, follow_redirects=False)
+    bare = httpx2.get(registry.url + path + end, follow_redirects=False, timeout=30)
     assert bare.status_code == 401
     assert bare.json()["error_code"] == 401
     assert "Basic" in bare.headers["WWW-Authenticate"]
