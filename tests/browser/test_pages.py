@@ -211,7 +211,9 @@ def test_synthetic_events_are_seen_first_then_sent(chromium: Browser, shop: Port
     engineer = visitor(chromium, shop, "engineer", viewport={"width": 390, "height": 844})
     page = engineer.page
     engineer.open("/ingest/synthetic/")
-    stream = page.locator("#id_stream option").first.get_attribute("value")
+    stream = page.locator("#streams-to-fill option").first.get_attribute("value")
+    assert stream is not None
+    page.fill("#id_stream", stream)
     page.fill("#id_events", "40")
     page.fill("#id_rate", "100")
     page.fill("#id_broken", "25")
@@ -225,7 +227,6 @@ def test_synthetic_events_are_seen_first_then_sent(chromium: Browser, shop: Port
     assert engineer.faults == []
     page.click("main button:has-text('Send them')")
     page.wait_for_url(re.compile("/ingest/synthetic/[0-9a-f-]{36}/"))
-    assert stream is not None
     expect(page.locator("h1")).to_contain_text(stream)
     page.wait_for_selector("text=Every event came to what was expected of it.", timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
