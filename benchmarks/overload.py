@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/overload.py [--json] [--minutes 1] [--factor 2] [--micro]
 
 Starts a portal of its own. First 40 clients that wait for their answers find what it takes, sending
-single events and batches of 100 at once. Then the same mix comes at `--factor` times those rates,
+single events and batches of 100 at once, of four producers that all send both. Then the same mix comes at `--factor` times those rates,
 whether answers come or not (open loop, each class with 256 connections at most). Then what it takes
 is found again: capacity is the mean of before and after, as other work comes and goes on a machine.
 
@@ -19,6 +19,7 @@ looked up: each of its events must be stored once, and none of a request that wa
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ import platform
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ SINGLE, BATCH = 1, 100
 CLOSED = {SINGLE: 32, BATCH: 8}
 CAPACITY_SECONDS = 10.0
 MAX_CONNECTIONS = 256
+PRODUCERS = 4
 NUMBER = b"@@@@@@@@"
 STREAM = "overload.order_placed"
 SCHEMA = {
@@ -94,7 +96,7 @@ class Plan:
 
     port: int
     size: int
-    request: bytes
+    requests: tuple[bytes, ...]  # alike, one for each producer; a connection is one producer's
     first: int
     seconds: float
     connections: int
@@ -122,6 +124,7 @@ class Seen:
 class _Connection(asyncio.Protocol):
     def __init__(self, client: "_Client") -> None:
         self.client = client
+        self.request = next(client.requests)
         self.number = 0
         self.sent_at = 0.0
         self.buffer = b""
@@ -132,7 +135,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, number: int) -> None:
         self.number, self.sent_at = number, time.perf_counter()
-        self.transport.write(self.client.plan.request.replace(NUMBER, b"%08d" % number))
+        self.transport.write(self.request.replace(NUMBER, b"%08d" % number))
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -155,7 +158,8 @@ class _Client:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.seen = Seen(plan.size)
-        self.free: list[_Connection] = []
+        self.requests = itertools.cycle(plan.requests)
+        self.free: deque[_Connection] = deque()
         self.number = plan.first
         self.is_over = False
         self.live = 0
@@ -185,7 +189,7 @@ class _Client:
             due = int(now * self.plan.per_second)
             for _ in range(due - sent):
                 if self.free:
-                    self._next(self.free.pop())
+                    self._next(self.free.popleft())
                 elif self.live < self.plan.connections:
                     self._connect_and_send()
                 else:
@@ -443,7 +447,7 @@ def _per_core(rates: dict[int, float], cores: dict[str, float]) -> float:
 
 def _plan(
     port: int,
-    requests: dict[int, bytes],
+    requests: dict[int, tuple[bytes, ...]],
     size: int,
     first: int,
     *,
@@ -454,8 +458,12 @@ def _plan(
     return Plan(port, size, requests[size], first, seconds, connections, per_second)
 
 
-def _prepare(port: int) -> dict[int, bytes]:
-    """Register the stream, make a producer for each class, and write down their requests."""
+def _prepare(port: int) -> dict[int, tuple[bytes, ...]]:
+    """Register the stream, make producers that all send every class, and write down their requests.
+
+    The gate gives keys equal shares of what there is room for. With a producer for each class the one
+    of the smaller share would get more of the room than before, and the mix would be another.
+    """
     import django
 
     django.setup()
@@ -465,17 +473,18 @@ def _prepare(port: int) -> dict[int, bytes]:
 
     register_stream(NewStream(name=STREAM, document=SCHEMA, description="An order."), actor=SYSTEM)
     when = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    keys = [create(NewKey(kind="producer", name=f"overload-{n}"))[1] for n in range(PRODUCERS)]
     requests = {}
     for size in CLOSED:
-        key = create(NewKey(kind="producer", name=f"overload-{size}"))[1]
         events = [_event(f"{size}-{NUMBER.decode()}-{place}", when, place) for place in range(size)]
         body = json.dumps(events if size > 1 else events[0], separators=(",", ":")).encode()
         kind = "cloudevents-batch" if size > 1 else "cloudevents"
-        head = (
+        heads = [
             f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
             f"Content-Type: application/{kind}+json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        requests[size] = head.encode() + body
+            for key in keys
+        ]
+        requests[size] = tuple(head.encode() + body for head in heads)
     return requests
 
 

@@ -23,7 +23,7 @@ from ingest.doors.express import (
     refusal,
     unexpected,
 )
-from ingest.doors.gate import SLOW_BODY_SECONDS, Ticket, gate
+from ingest.doors.gate import SLICE_BYTES, SLOW_BODY_SECONDS, Ticket, gate
 from ingest.doors.settling import start_settling
 from ingest.doors.single_flight import in_thread, load_once
 from ingest.doors.turns import turns
@@ -239,23 +239,27 @@ async def _judge(visit: Visit, body: bytes) -> Batch:
     """
     batch = door.batch_of(visit, directory)
     receive = batch.wait if visit.settles_names else batch.offer
-    weight, most = 0, gate.slice_bytes
-    if len(body) > most:
+    weight = 0
+    if len(body) > SLICE_BYTES:
         await turns().wait()
-    for run in visit.runs(body, lambda: gate.slice_bytes):
+    for run in visit.runs(body, _room):
         receive(run)
         weight += weight_of(run)
-        if weight >= most:
-            weight, most = 0, gate.slice_bytes
+        if weight >= SLICE_BYTES:
+            weight = 0
             await turns().wait()
     if batch.waiting:
         await _load(visit, batch)
         for envelope in batch.take_waiting():
             weight += len(envelope.raw) + EVENT_BYTES
-            if weight > most:
-                weight, most = 0, gate.slice_bytes
+            if weight >= SLICE_BYTES:
+                weight = 0
                 await turns().wait()
     return batch
+
+
+def _room() -> int:
+    return SLICE_BYTES
 
 
 async def _load(visit: Visit, batch: Batch) -> None:
