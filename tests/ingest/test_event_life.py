@@ -46,12 +46,14 @@ def life(shop: Shop, event_id: str) -> Life:
 def test_an_event_is_followed_from_its_sender_to_its_readers(shop: Shop) -> None:
     before = clock.now()
     shop.send({"n": 1})
+    took = (clock.now() - before).total_seconds()
     found = life(shop, "e0")
     assert [stage.step for stage in found.stages] == [
         Step.HAPPENED, Step.RECEIVED, Step.JUDGED, Step.COMMITTED, Step.READABLE, Step.DELIVERED,
     ]  # fmt: skip
     happened, received, judged, committed, readable, delivered = found.stages
-    assert received.seconds == pytest.approx(300, abs=60)
+    assert received.seconds is not None
+    assert 300 <= received.seconds <= 300 + took
     assert happened.at is not None
     assert received.at is not None
     assert committed.at is not None
@@ -75,9 +77,11 @@ def test_history_that_was_taken_in_later_is_measured_against_no_budget(shop: Sho
         [event], publisher=publisher_of(shop.producer), is_import=True, received_at=received
     )
     assert said["accepted"] == 1
+    most = (clock.now() - received).total_seconds()
     committed = life(shop, "old").stage(Step.COMMITTED)
     assert committed is not None
-    assert committed.seconds == pytest.approx(7200, abs=120)
+    assert committed.seconds is not None
+    assert 7200 <= committed.seconds <= most
     assert (committed.budget_seconds, committed.is_late) == (None, False)
     assert committed.says == "Taken in later, as history"
 

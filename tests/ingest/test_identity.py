@@ -191,7 +191,7 @@ def test_a_database_that_hangs_is_a_503_in_time_and_sending_again_leaves_one_cop
         other.execute("LOCK TABLE ingest_event IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
         answer = post(json.dumps(event_sent).encode(), headers)
-        assert time.monotonic() - began < 10, "it does not wait for the lock"
+        assert time.monotonic() - began < 2
         assert (answer.status, answer.json["code"]) == (503, "unavailable")
         assert 1 <= int(answer.headers["retry-after"]) <= 5
     monkeypatch.undo()

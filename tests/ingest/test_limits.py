@@ -132,7 +132,7 @@ def test_a_new_process_learns_of_a_debt(url: str) -> None:
     sender = publisher("debtdebt", 50)
     assert is_let_in(one.quotas, sender)
     one.quotas.charge(sender, [None] * 5_000, ())  # type: ignore[list-item]  # only counted
-    wait_until(lambda: not is_let_in(two.quotas, sender), 20.0)
+    wait_until(lambda: not is_let_in(two.quotas, sender), 2.0)
     with pytest.raises(RateLimitedError) as refused:
         two.quotas.admit(sender)
     assert refused.value.headers["Retry-After"] == "60"
@@ -153,7 +153,7 @@ def test_a_redis_that_stops_costs_no_request_anything(own_redis: tuple[str, int]
     process = Process(url)
     sender = publisher("stopstop", 200)
     send_for(process.quotas, sender, 0.2, each=0.002)
-    wait_until(lambda: keys_in(url), 20.0)
+    wait_until(lambda: keys_in(url), 2.0)
     found = []
     for _ in range(3):  # the best of three: the machine itself may hold one up
         os.kill(pid, signal.SIGSTOP)
@@ -163,10 +163,10 @@ def test_a_redis_that_stops_costs_no_request_anything(own_redis: tuple[str, int]
             taken += is_let_in(process.quotas, sender)
             longest = max(longest, time.perf_counter() - before)
             time.sleep(0.001)
-            assert time.monotonic() - began < 20, "it never noticed"
+            assert time.monotonic() - began < 5, "it never noticed"
         lasted = time.monotonic() - began
         os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: is_let_in(process.quotas, sender) and process.settler.is_shared, 20.0)
+        wait_until(lambda: is_let_in(process.quotas, sender) and process.settler.is_shared, 4.0)
         found.append((longest, 0.7 * 200 * lasted, taken, 200 * (lasted + 1.1)))
         if longest < 0.05 and found[-1][1] <= taken <= found[-1][3]:
             break  # its own bucket held meanwhile
@@ -189,9 +189,9 @@ def test_a_flushed_redis_keeps_nobody_out(own_redis: tuple[str, int]) -> None:
         client.flushall()
         client.script_flush()
     # Within a window of a second it is let in again, and its bucket is there again.
-    wait_until(lambda: is_let_in(process.quotas, sender), 10.0)
-    wait_until(lambda: is_let_in(process.quotas, sender) or keys_in(url), 10.0)
-    wait_until(lambda: (is_let_in(process.quotas, sender), keys_in(url))[1], 20.0)
+    wait_until(lambda: is_let_in(process.quotas, sender), 1.0)
+    wait_until(lambda: is_let_in(process.quotas, sender) or keys_in(url), 1.0)
+    wait_until(lambda: (is_let_in(process.quotas, sender), keys_in(url))[1], 2.0)
     assert process.settler.is_shared
     process.settler.close()
 
@@ -203,7 +203,7 @@ def test_a_full_redis_is_as_good_as_none(own_redis: tuple[str, int]) -> None:
     process = Process(url)
     sender = publisher("fullfull", 1000)
     assert all(tries_for(process.quotas, sender, 0.3, each=0.005))
-    wait_until(lambda: not process.settler.is_shared or keys_in(url) == [], 20.0)
+    wait_until(lambda: not process.settler.is_shared or keys_in(url) == [], 2.0)
     assert is_let_in(process.quotas, sender)
     process.settler.close()
 
@@ -259,7 +259,8 @@ def test_what_mixed_keys_send_keeps_others_out_for_a_second_at_most(world: World
     for _ in range(10):  # a second is soon over where the machine has other work
         assert both.send(other, *[small] * 400).status == 202
         found.append(quotas._streams[small.pk].tokens)
-    assert any(-101 <= tokens <= 0 for tokens in found[2:]), found
+    assert min(found) >= -101, found
+    assert any(tokens <= 0 for tokens in found[2:]), found
 
 
 def test_settling_takes_nothing_from_a_bucket_that_nobody_spent() -> None:
@@ -308,7 +309,7 @@ def test_a_changed_quota_holds_at_once(world: World, settings: Any) -> None:
     assert mine.send(stream).status == 429
     settings.INGEST_EVENTS_PER_SECOND = 1_000_000
     assert mine.send(stream).status in {202, 429}
-    wait_until(lambda: mine.send(stream).status == 202, 20.0)
+    wait_until(lambda: mine.send(stream).status == 202, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,9 @@ def test_an_answer_that_the_poller_does_not_tell_of_is_found(desk: Desk) -> None
         own_writer.loop.call_soon_threadsafe(own_writer.loop.remove_reader, own_writer._socket)
         time.sleep(0.1)
         other.rollback()
+        released = time.monotonic()
         assert answer.result(60)[0] == 202  # a 503, had nobody looked
+        assert time.monotonic() - released < 2
     # It is told again, and does not look for each: that takes longer, however idle the machine is.
     quick, sent = 0, 0
     while quick < 10 and sent < 100:

@@ -391,7 +391,7 @@ def test_a_wrong_clock_is_kept_for_display_and_changes_no_time(shop: Shop, minut
 
 def test_within_a_minute_no_clock_is_wrong(shop: Shop) -> None:
     call = shop.call()
-    assert_taken(shop.batch(call, sentAt=(clock.now() - timedelta(seconds=30)).isoformat()))
+    assert_taken(shop.batch(call, sentAt=(clock.now() - timedelta(seconds=50)).isoformat()))
     row = shop.event(call["messageId"])
     assert row["attributes"] == {"event": "Order Completed"}
     assert stored_events.corrected_time(row["occurred_at"], row["attributes"]) is None

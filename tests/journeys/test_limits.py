@@ -195,11 +195,7 @@ def _a_loud_neighbour(portal: live.Portal, quiet_key: str, loud_key: str) -> Non
         assert loud.statuses[429] > 5 * loud.statuses[202], "it was far over its quota"
         assert loud.statuses[202] * 50 <= 200 * (lasted + 1) * 1.5
         return {
-            # Where the machine is slow for everybody, as slow as for one who is alone there.
-            "refused": (
-                percentile(loud.refused_seconds, 0.5),
-                max(0.05, 2 * percentile(alone.seconds, 0.5)),
-            ),
+            "refused": (percentile(loud.refused_seconds, 0.5), 0.05),
             "quiet": (
                 percentile(quiet.seconds, 0.95), percentile(alone.seconds, 0.95) * 2 + 0.1,
             ),
@@ -252,17 +248,13 @@ def _who_is_slow_costs_nobody_anything(portal: live.Portal, key: str) -> None:
                 links.enter_context(link)
                 link.sendall(said.encode())
                 slow.append(link)
-            bursts = []
             with healthy.sending():
                 for _ in range(5):
                     time.sleep(0.25)
-                    began = time.perf_counter()
                     for link in slow[:300]:
                         link.sendall(b" ")
-                    bursts.append(time.perf_counter() - began)
         assert set(healthy.statuses) == {202}
-        # What the bytes cost is not waiting for them: as long to read as they took to send, or so.
-        most = percentile(alone.seconds, 0.95) * 2 + 0.1 + 2 * max(bursts)
+        most = percentile(alone.seconds, 0.95) * 2 + 0.1
         return {"healthy": (percentile(healthy.seconds, 0.95), most)}
 
     once_in_three(measure)

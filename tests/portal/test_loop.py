@@ -19,6 +19,9 @@ import pytest
 from portal.http.loop import PATIENCE_SECONDS, Board
 from portal.launcher.instance import free_port
 
+# What is shared within milliseconds is judged where nothing else runs.
+pytestmark = pytest.mark.alone
+
 # Answers with its process's number.
 _APPLICATION = """
 import os
@@ -80,18 +83,12 @@ def pids(port: int, count: int) -> Counter[int]:
 
 @pytest.mark.parametrize("count", [2, 8, 32])
 def test_each_process_takes_its_share(port: int, count: int) -> None:
-    """In two of three at least: one that the machine leaves out for some milliseconds is not waited
-    for. Without a share the first to wake has nearly all of them each time."""
-    fair, shares = 0, []
-    for _ in range(3):
-        time.sleep(0.6)  # both have said by now that the connections before are gone
-        shares = sorted(pids(port, count).values())
-        assert sum(shares) == count
-        # Two that look at once may both see the other with fewer.
-        fair += len(shares) == 2 and shares[1] - shares[0] <= 2
-        if fair == 2:
-            return
-    raise AssertionError(f"the last shares were {shares}")
+    time.sleep(0.6)  # both have said by now that the connections before are gone
+    shares = sorted(pids(port, count).values())
+    assert sum(shares) == count
+    assert len(shares) == 2
+    # Two that look at once may both see the other with fewer.
+    assert shares[1] - shares[0] <= 2
 
 
 def test_a_process_that_is_stopped_leaves_its_connections_to_the_other(port: int) -> None:
@@ -104,7 +101,7 @@ def test_a_process_that_is_stopped_leaves_its_connections_to_the_other(port: int
             (line,) = lines(port, 1)
             taken.append(line)
             assert answered_by(line) != stopped
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 5
         for line in taken:
             line.close()
     finally:
@@ -117,6 +114,7 @@ def test_connections_for_one_request_each_are_not_held_up(port: int) -> None:
         began = time.monotonic()
         assert pids(port, 1).total() == 1
         took.append(time.monotonic() - began)
+    assert sum(took) < 100 * 0.04
     # Held up, each would take PATIENCE_SECONDS at least.
     assert sorted(took)[25] < PATIENCE_SECONDS
 
