@@ -72,6 +72,7 @@ SCHEMA = {
 
 
 def main() -> int:
+    """Measure and print; gives the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--minutes", type=float, default=1.0, help="of overload (1)")

@@ -91,8 +91,8 @@ def content_hash(*parts: bytes) -> bytes:
 
 
 def content_hasher() -> "blake2b":
-    """To be copied and fed with the parts of one content, as `content_hash` joins them."""
-    return _hasher("content")
+    """One of its own, to be fed with the parts of one content as `content_hash` joins them."""
+    return _hasher("content").copy()
 
 
 def body_hash(body: bytes) -> bytes:

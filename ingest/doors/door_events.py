@@ -82,6 +82,7 @@ class EventsDoor(Door):
     def enter(
         self, head: Head, publisher: Publisher | None, *, request_id: str, headers: dict[str, str]
     ) -> EventsVisit:
+        """As `Door.enter`: a media type that names no mode is a 415, an unknown parameter a 400."""
         publisher = door.authorize(head, publisher, headers)
         mode = cloudevents.choose_mode(head.get("content-type"), head.fields)
         encoding = door.encoding_of(head)

@@ -53,6 +53,7 @@ class SegmentVisit(Visit):
     calls: list[Call] = field(default_factory=list)
 
     def runs(self, body: bytes, room: Room) -> Iterator[Run]:
+        """As `Visit.runs`, a call each: what it is an event of is settled when all are known."""
         self.calls.clear()  # the short road may have begun with it
         publisher = self.publisher
         sender = Sender(
@@ -181,6 +182,7 @@ class SegmentDoor(Door):
     def enter(
         self, head: Head, publisher: Publisher | None, *, request_id: str, headers: dict[str, str]
     ) -> SegmentVisit:
+        """As `Door.enter`; the content type is not asked, as SDKs say what they like."""
         publisher = door.authorize(head, publisher, headers)
         encoding = door.encoding_of(head)
         ticket = door.admit(self, head, publisher, encoding, headers)

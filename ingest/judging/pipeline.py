@@ -8,19 +8,17 @@
 4. The writer stores the submission; `answer` and `status_of` put the outcome into words.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Final
-
-import msgspec
 
 from governance.privacy import keys
 from ingest.judging import admission, routes
 from ingest.judging.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
 from ingest.judging.deprecations import VERSION, Ending, Use
+from ingest.judging.ready import Ready, ready_for
 from ingest.judging.routes import Route
 from ingest.log import rows
 from ingest.log.group import Item, Submission
@@ -53,31 +51,6 @@ _NO_SCHEMA: Final = FieldError(
 _PENDING: Final = Item("", Envelope(b"", ""))
 
 
-class _Ready(msgspec.Struct, frozen=True, eq=False):
-    """A route as it holds for one batch: the bounds of its window, both of which belong to it, the
-    cells of its rows, and what goes before and after the subject into the hash of contents."""
-
-    stream: StreamEntry
-    earliest_us: int
-    latest_us: int
-    checks: tuple[Callable[[Any], bool], ...]
-    ids: tuple[int, int] | None
-    middle: bytes
-    source_cell: bytes
-    cells: bytes
-    hasher: "blake2b"
-    identity_after: bytes
-
-    def admits(self, us: int | None, data: Any) -> bool:
-        """Whether there is nothing about an event with this time and data."""
-        if us is None or not self.earliest_us <= us <= self.latest_us:
-            return False
-        for check in self.checks:  # noqa: SIM110  # all() would cost as much as a check
-            if not check(data):
-                return False
-        return True
-
-
 @dataclass(slots=True)
 class Batch:
     """The events of one request under judgement."""
@@ -95,8 +68,7 @@ class Batch:
     takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
     waiting: list[tuple[int, Envelope]] = field(default_factory=list)  # with their places in items
     routes: dict[Head, Route] = field(default_factory=dict)
-    _ready: dict[Head, "_Ready"] = field(default_factory=dict)
-    _hasher: "blake2b" = field(default_factory=keys.content_hasher)
+    _ready: dict[Head, Ready] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.takes_short_ways and not self.is_import:
@@ -112,7 +84,7 @@ class Batch:
         if not isinstance(run, Calm):
             self.wait(run)
             return
-        readies = self._ready
+        items, readies = self.items, self._ready
         for event, raw in zip(run.events, run.texts, strict=True):
             known = heads.find(event)
             if known is not None:
@@ -121,7 +93,7 @@ class Batch:
                 if ready is not None and has_data and ready.admits(us, event["data"]):
                     content = rows.dump(event["data"])
                     if not (run.may_vary and strict_json.may_vary(content)):
-                        self._take_plain(ready, head, name, us, subject, extensions, content, raw)
+                        items.append(ready.item(head, name, us, subject, extensions, content, raw))
                         continue
             self._wait(cloudevents.read_calm(event, raw))
 
@@ -294,65 +266,22 @@ class Batch:
         content = rows.dump(envelope.data)
         if strict_json.may_vary(content):
             return False
-        self._take_plain(
-            ready, head, envelope.id, envelope.occurred_us, envelope.subject, envelope.extensions,
-            content, envelope,
+        self.items.append(
+            ready.item(
+                head, envelope.id, envelope.occurred_us, envelope.subject, envelope.extensions,
+                content, envelope,
+            )
         )  # fmt: skip
         envelope.data = None  # thousands of small objects that nobody needs now
         return True
 
-    def _take_plain(
-        self,
-        ready: "_Ready",
-        head: Head,
-        name: str,
-        us: int | None,
-        subject: str | None,
-        extensions: dict[str, str | int | bool],
-        content: bytes,
-        sent: Envelope | bytes,
-    ) -> None:
-        """Take an event that its route admits; `content` is its data as stored and compared."""
-        assert us is not None
-        spelled, subject_cell = rows.subject_forms(subject)
-        if extensions is head.extensions:
-            cells = ready.cells
-            hasher = ready.hasher.copy()
-            hasher.update(spelled + ready.identity_after + content)
-        else:
-            known = (head, name, us, subject, extensions, True)
-            envelope = heads.envelope_of(known, {}, b"", "")
-            cells = ready.source_cell + rows.jsonb_cell(rows.dump(rows.attributes_of(envelope)))
-            hasher = self._hasher.copy()
-            hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
-        content_hash = hasher.digest()
-        ids = ready.ids or (ready.stream.id, ready.stream.track_of(us))
-        packed = rows.pack_plain_event(
-            ids, us, name.encode(), ready.middle, subject_cell, cells, content, content_hash
-        )
-        self.items.append(Item(name, sent, ids[0], us, packed, content_hash, False, 0, ids[1]))
-
-    def _made_ready(self, head: Head) -> "_Ready | None":
+    def _made_ready(self, head: Head) -> Ready | None:
         """What events of a head have in common in this batch; None when its route is not known."""
         route = self.routes.get(head)
         if route is None:
             return None
-        stream, received_us = route.stream, self.received_us
-        self.streams[head.type] = stream
-        hasher = self._hasher.copy()
-        hasher.update(route.identity_before)
-        ready = self._ready[head] = _Ready(
-            stream,
-            received_us - stream.late_us,
-            received_us + stream.ahead_us,
-            route.checks,
-            route.ids,
-            rows.middle_cells(received_us, self.publisher.id, route.version),
-            route.source_cell,
-            route.source_cell + route.attributes_cell,
-            hasher,
-            route.identity_after + b"\x00",
-        )
+        self.streams[head.type] = route.stream
+        ready = self._ready[head] = ready_for(route, self.publisher.id, self.received_us)
         return ready
 
     def _note_ending(self, stream: StreamEntry, named: VersionEntry | None) -> None:

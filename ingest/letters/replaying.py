@@ -281,6 +281,7 @@ class Tally:
         }  # fmt: skip
 
     def add(self, verdicts: Sequence[Verdict], done: Counter[str]) -> None:
+        """Count the verdicts of a step; `done` counts what was accepted and what was a duplicate."""
         counts = self.counts
         counts["checked"] += len(verdicts)
         counts["accepted"] += done["accepted"]

@@ -125,6 +125,7 @@ def listed(rows: Sequence[Repair]) -> list[Shown]:
 
 
 def shown(row: Repair, job: Job | None) -> Shown:
+    """What pages show of a repair, a replay or a discard; `job` is its latest work, if there is any."""
     standing = selectors.standing_of(row, job)
     css, word = STANDINGS[standing]
     counts = row.outcome or row.dry_run

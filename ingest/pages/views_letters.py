@@ -47,6 +47,7 @@ _FIELDS: Final = 12
 @require_http_methods(["GET", "POST"])
 @declare(GET="dead_letter.read", POST="dead_letter.handle")
 def dead_letter_groups(request: HttpRequest) -> HttpResponse:
+    """Groups of dead letters with the newest of one beside them; a POST marks or takes a group."""
     if request.method == "POST":
         return _mark(request)
     asked = parameters.read(
@@ -298,6 +299,7 @@ def _own_steps(text: str) -> list[Any]:
 @require_GET
 @declare(GET="dead_letter.read")
 def replays(request: HttpRequest) -> HttpResponse:
+    """What was declared about dead letters that the actor may see, the newest first."""
     actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
     page = paginate(

@@ -51,6 +51,7 @@ class QuotaForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @declare(GET="producer.manage", POST="producer.manage")
 def producer_limits(request: HttpRequest, name: str) -> HttpResponse:
+    """Quotas and use of a producer's keys; a POST sets one quota, and a refused one stays written."""
     actor, producer = request_actor(request), parties.get_producer(name)
     require_team(producer.team_id, actor)
     found, streams = limits_of(producer, actor), _streams(producer, actor)
