@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from rapidfuzz import fuzz
 
-from ingest.letters.repairs import MAX_VALUES, TYPES, compile_steps
+from catalog.classified import MASK
+from ingest.letters.repairs import MAX_VALUES, TYPES, StepError, compile_steps
 from portal.kernel.errors import InvalidError
 from portal.kernel.strict_json import pointer_part
 
@@ -19,6 +20,8 @@ MAX_SUGGESTIONS: Final = 3
 _NEAR: Final = 75.0
 _MAX_REFS: Final = 20
 _MISSING: Final = "must have the property "
+# A number, then what is no part of one: 25 ms, 12.50 EUR.
+_WITH_UNIT: Final = r"^\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*[A-Za-z%€$£°µ][^0-9]*$"
 _DOTTED_DAY: Final = r"^\s*(\d{2})\.(\d{2})\.(\d{4})\s*$"
 
 
@@ -90,7 +93,7 @@ def _for(
         return []
     rule = schema_at(schema, at)
     if code == "type":
-        return _cast(at, rule)
+        return _cast(at, rule, event)
     if code == "enum":
         return _spelling(at, rule)
     if code == "format":
@@ -110,16 +113,33 @@ def _one(title: str, **step: Any) -> Suggestion:
     return Suggestion(title, (step,))
 
 
-def _cast(at: str, rule: Mapping[str, Any]) -> list[Suggestion]:
+def _cast(at: str, rule: Mapping[str, Any], event: Mapping[str, Any] | None) -> list[Suggestion]:
+    """Another type for a value; where the text of one can be looked at, only what puts it right."""
     types = rule.get("type")
     names = types if isinstance(types, list) else [types]
     words = {"integer": "a whole number", "number": "a number", "string": "text",
              "boolean": "true or false"}  # fmt: skip
-    return [
-        _one(f"Convert it to {words[name]}, then replay", do="cast", at=at, to=name)
-        for name in names
-        if name in words and name in TYPES
-    ][:1]
+    name = next((name for name in names if name in words and name in TYPES), None)
+    if name is None:
+        return []
+    cast = {"do": "cast", "at": at, "to": name}
+    found = [Suggestion(f"Convert it to {words[name]}, then replay", (cast,))]
+    value = value_at(event, at)
+    if event is None or not isinstance(value, str) or value == MASK:
+        return found
+    if name in ("integer", "number"):
+        drop = {"do": "replace", "at": at, "pattern": _WITH_UNIT, "with": r"\1"}
+        title = f"Drop what follows the number, convert it to {words[name]}, then replay"
+        found.append(Suggestion(title, (drop, cast)))
+    return [one for one in found if _works(one, event)][:1]
+
+
+def _works(one: Suggestion, event: Mapping[str, Any]) -> bool:
+    try:
+        compile_steps(one.steps).apply(event)
+    except StepError:
+        return False
+    return True
 
 
 def _spelling(at: str, rule: Mapping[str, Any]) -> list[Suggestion]:

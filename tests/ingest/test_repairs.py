@@ -202,6 +202,9 @@ def fault(pointer: str, code: str, detail: str = "") -> list[dict[str, str]]:
     ("errors", "data", "after"),
     [
         (fault("/data/buffer_ms", "type"), {"buffer_ms": "12400"}, {"buffer_ms": 12400}),
+        (fault("/data/buffer_ms", "type"), {"buffer_ms": "7194137 ms"}, {"buffer_ms": 7194137}),
+        (fault("/data/items/3/price", "type"), {"items": [{"price": "12.50 EUR"}]},
+         {"items": [{"price": 12.5}]}),
         (fault("/data/items/3/price", "type"), {"items": [{"price": "1.5"}]},
          {"items": [{"price": 1.5}]}),
         (fault("/data/currency", "enum"), {"currency": "eur"}, {"currency": "EUR"}),
@@ -234,6 +237,10 @@ def test_several_faults_are_put_right_by_one_repair() -> None:
 def test_nothing_is_suggested_where_nothing_is_plain_or_only_the_event_would_say() -> None:
     assert suggest(fault("/data/x/y", "minimum"), SCHEMA) == []
     assert suggest(fault("", "malformed_json"), None) == []
+    for text in ("soon", "1.5 s", "12 of 20"):  # no step makes a whole number of it
+        found = suggest(fault("/data/buffer_ms", "type"), SCHEMA, event=event({"buffer_ms": text}))
+        assert found == [], text
+    assert suggest(fault("/data/buffer_ms", "type"), SCHEMA) != [], "the value is not known"
     renamed = fault("/data", "required", "must have the property buffer_ms")
     assert suggest(renamed, SCHEMA, event=None) == []
     (meant,) = suggest(fault("/type", "unknown_stream"), None, streams=["shop.order_paid"],
