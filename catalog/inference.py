@@ -23,10 +23,11 @@ from functools import cache
 from typing import Any, Final
 
 from catalog import naming
+from catalog.detector import kinds_in
 from catalog.field_index import fields_of
 from catalog.fixes import apply_patch
 from catalog.neighbours import Neighbours
-from catalog.personal import kind_of_name, kind_of_value
+from catalog.personal import IN_TEXT, kind_of_name, kind_of_value
 from catalog.style_lint import Finding, lint
 from portal.kernel.errors import BadRequestError, FieldError, InvalidError, PortalError
 from portal.kernel.json_schema import compile_schema
@@ -105,6 +106,7 @@ class _Seen:
     texts: Counter[str] = field(default_factory=Counter)
     examples: list[Any] = field(default_factory=list)
     personal: Counter[str] = field(default_factory=Counter)
+    texts_with: Counter[str] = field(default_factory=Counter)  # a personal value within them
     properties: dict[str, "_Seen"] = field(default_factory=dict)
     items: "_Seen | None" = None
 
@@ -243,6 +245,8 @@ def _observe_scalar(seen: _Seen, value: Any) -> None:
     personal = kind_of_value(value)
     if personal is not None:
         seen.personal[personal.name] += 1
+    elif isinstance(value, str):
+        seen.texts_with.update(kinds_in(value))
     short = value[:_EXAMPLE_LENGTH] if isinstance(value, str) else value
     if len(seen.examples) < MAX_EXAMPLES and not any(
         short == old and type(short) is type(old) for old in seen.examples
@@ -372,6 +376,7 @@ def _merge(into: _Seen, other: _Seen) -> None:
     into.kinds.update(other.kinds)
     into.texts.update(other.texts)
     into.personal.update(other.personal)
+    into.texts_with.update(other.texts_with)
     if other.formats is not None:
         into.formats = other.formats if into.formats is None else into.formats & other.formats
     for key, item in other.properties.items():
@@ -400,16 +405,24 @@ def _enum_of(seen: _Seen) -> list[str]:
 
 
 def _personal_of(seen: _Seen, name: str, made_format: str) -> str:
-    """The personal kind of the values, with the reason; "" when they are none."""
-    if not seen.personal:
-        return ""
-    kind, count = seen.personal.most_common(1)[0]
-    total = sum(seen.kinds[item] for item in ("string", "integer"))
-    named = kind_of_name(name)
-    if kind == "card" and not (named is not None and named.name == "card") and count < 3:
-        return ""  # one number in ten has the check digit of a card by chance
-    if count < total * 0.9 and kind in ("card", "iban"):
-        return ""
+    """The personal kind of the values, or of what texts hold beside other words, with the reason;
+    "" when there is none."""
     if made_format in ("uuid", "date-time", "date"):
         return ""
-    return f"{kind}:{count} of {total} {'values are' if total > 1 else 'value is'} one"
+    total = sum(seen.kinds[item] for item in ("string", "integer"))
+    if seen.personal:
+        kind, count = seen.personal.most_common(1)[0]
+        is_rare = count < total * 0.9 and kind in ("card", "iban")
+        if not is_rare and not _may_be_chance(kind, count, name):
+            return f"{kind}:{count} of {total} {'values are' if total > 1 else 'value is'} one"
+    if seen.texts_with:
+        kind, count = seen.texts_with.most_common(1)[0]
+        if not _may_be_chance(kind, count, name):
+            return f"{kind}{IN_TEXT}:in {count} of {total} {'values' if total > 1 else 'value'}"
+    return ""
+
+
+def _may_be_chance(kind: str, count: int, name: str) -> bool:
+    """One number in ten has the check digit of a card by chance."""
+    named = kind_of_name(name)
+    return kind == "card" and count < 3 and not (named is not None and named.name == "card")

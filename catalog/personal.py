@@ -150,6 +150,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
 )  # fmt: skip
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
+# Follows the name of a kind that stands within texts, beside other words.
+IN_TEXT: Final = " in text"
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 

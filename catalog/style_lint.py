@@ -170,7 +170,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("retention", "warning", "A field's own life (x-retention) is a number of days, or P30D.", "",
          says.retention),
     Rule("personal_unlabelled", "warning",
-         "What looks personal by name, format or sampled values has x-classification.",
+         "What looks personal by name, format or sampled values, or was found within texts, has"
+         " x-classification.",
          "labels it, and says what to store instead", says.personal),
     Rule("same_name_other_type", "warning", "A name has one type over all streams.",
          "gives it the usual type", says.same_name_other_type),

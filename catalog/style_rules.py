@@ -13,7 +13,7 @@ from catalog.field_index import FieldRow
 from catalog.field_lives import days_of
 from catalog.fixes import Fix, Operation
 from catalog.neighbours import Neighbours
-from catalog.personal import BY_NAME, Kind, kind_of_format, kind_of_name
+from catalog.personal import BY_NAME, IN_TEXT, Kind, kind_of_format, kind_of_name
 from catalog.references import at, target_of
 from catalog.style_words import (
     ABBREVIATIONS,
@@ -540,21 +540,25 @@ def personal(row: FieldRow, subject: Subject) -> Said | None:
     kind, reason = _personal_kind(row, subject)
     if kind is None:
         return None
+    is_within = subject.evidence.get(row.path, "").partition(":")[0].endswith(IN_TEXT)
     fixes: tuple[Fix, ...] = ()
-    for treatment in kind.treatments:
+    # A token of a whole text serves nobody: no other text is the same.
+    for treatment in ("drop",) if is_within else kind.treatments:
         words = {"x-classification": kind.classification, "x-privacy": treatment}
         fixes += _annotate(row, subject, treatment.capitalize(), words)
     keep = {"x-classification": kind.classification}
     fixes += _annotate(row, subject, "Keep", keep)
-    return Said(f"Looks like {kind.title}: {reason}.", fixes)
+    said = "Its texts hold" if is_within else "Looks like"
+    return Said(f"{said} {kind.title}: {reason}.", fixes)
 
 
 def _personal_kind(row: FieldRow, subject: Subject) -> tuple[Kind | None, str]:
     """What kind, and the reason: the values seen tell most, then the format, then the name."""
     seen = subject.evidence.get(row.path, "")
     kind_name, _, reason = seen.partition(":")
-    if kind_name in BY_NAME:
-        return BY_NAME[kind_name], reason or "its values say so"
+    kind = BY_NAME.get(kind_name.removesuffix(IN_TEXT))
+    if kind is not None:
+        return kind, reason or "its values say so"
     by_format = kind_of_format(row.format)
     if by_format is not None:
         return by_format, f"its format is {row.format}"

@@ -158,10 +158,20 @@ def test_what_looks_personal_is_suggested_with_its_reason_and_never_an_example(
     assert applied["x-privacy"] in ("tokenize", "truncate", "drop")
 
 
+def test_personal_values_inside_texts_are_suspected_and_never_an_example() -> None:
+    notes = ["all fine", "call +49 30 1234567 or write to jo@a.example", "mail ann@b.example"]
+    found = infer([{"note": note} for note in notes])
+    (suggestion,) = [s for s in found.suggestions if s.rule == "personal_unlabelled"]
+    assert suggestion.message == "Its texts hold an e-mail address: in 2 of 3 values."
+    assert [fix.label for fix in suggestion.fixes] == ["Drop", "Keep"]
+    assert "examples" not in found.document["properties"]["note"]
+    assert [fact.personal for fact in found.facts] == ["email in text"]
+
+
 @pytest.mark.parametrize(
     "values",
     [["DE88370400440532013000"], ["4111111111111112"] * 3, ["4111111111111111"], [1700000000000],
-     ["1.2.3"], ["12:30"], ["8f14e45f-ceea-4672-a1b0-3c1d2e4f5a6b"], ["A Title"]],
+     ["order 4111111111111111"], ["1.2.3"], ["12:30"], ["8f14e45f-ceea-4672-a1b0-3c1d2e4f5a6b"], ["A Title"]],
 )  # fmt: skip
 def test_what_only_resembles_a_personal_value_is_left_alone(values: list[Any]) -> None:
     found = infer([{"reference": value} for value in values])
