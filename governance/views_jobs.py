@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from governance import job_kinds
@@ -107,7 +108,7 @@ def _one(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
 @require_POST
 @declare(POST="job.steer")
 def steer(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """Pause, resume or stop it, as the button says."""
+    """Pause, resume or stop it, as the button says; `back` is the page that the button stood on."""
     actor = request_actor(request)
     found = get_job(actor, job_id)
     step = STEERED.get(request.POST.get("do", ""))
@@ -119,6 +120,7 @@ def steer(request: HttpRequest, job_id: UUID) -> HttpResponse:
         messages.error(request, f"Not done: {error.detail}")
     else:
         messages.success(request, step[1])
-    if request.POST.get("from") == "list":
-        return redirect("jobs")
+    back = request.POST.get("back", "")
+    if back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        return redirect(back)
     return redirect("job", job_id=job_id)

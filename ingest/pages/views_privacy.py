@@ -168,6 +168,7 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
     """What a stream does with its subject and with fields that its contract does not know."""
     actor = request_actor(request)
     stream = get_stream(actor, name)
+    fault = ""
     if request.method == "POST":
         wanted: dict[str, Any] = {
             "subject_privacy": request.POST.get("subject_privacy", ""),
@@ -177,10 +178,10 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
         try:
             change_stream(stream, changes, actor=actor)
         except InvalidError as error:
-            messages.error(request, sentence(error))
+            fault = sentence(error)
         else:
             messages.success(request, "Changed." if changes else "Nothing was changed.")
-        return redirect("stream_privacy", name=stream.name)
+            return redirect("stream_privacy", name=stream.name)
     return render(
         request,
         "ingest/stream_privacy.html",
@@ -188,7 +189,9 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
             "stream": stream,
             "may_edit": access.may(actor, Permission.EDIT, stream),
             "ways": WAYS,
+            "fault": fault,
         },
+        status=422 if fault else 200,
     )
 
 

@@ -97,7 +97,7 @@ def test_the_buttons_pause_resume_and_stop(job: Job, ada: User) -> None:
     assert 'value="pause"' not in shown
     assert "Not done: The work is paused." in press(ada, job, "pause")
     assert "It goes on where it was." in press(ada, job, "resume")
-    assert "Jobs</h1>" in press(ada, job, "stop", **{"from": "list"})
+    assert "Jobs</h1>" in press(ada, job, "stop", back="/jobs/")
     job.refresh_from_db()
     assert job.state == "stopped"
     shown = page(ada, f"/jobs/{job.pk}/")
@@ -110,6 +110,16 @@ def test_the_buttons_pause_resume_and_stop(job: Job, ada: User) -> None:
     assert shown.count("pause: Counting one") == 1
     assert page(ada, f"/jobs/{job.pk}/").count("pause: Counting one") == 1
     assert page(ada, f"/jobs/{again.pk}/").count(": Counting one</div>") == 1
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["", "//elsewhere.example/", "https://elsewhere.example/", "job"]
+)
+def test_a_button_leads_to_no_other_site(job: Job, ada: User, elsewhere: str) -> None:
+    client = Client()
+    client.force_login(ada)
+    answer = client.post(f"/jobs/{job.pk}/steer/", {"do": "pause", "back": elsewhere})
+    assert answer.headers["Location"] == f"/jobs/{job.pk}/"
 
 
 def test_an_unknown_button_does_nothing(job: Job, ada: User) -> None:

@@ -128,7 +128,9 @@ def test_a_stream_says_on_its_page_what_is_done_with_its_subject(world: World) -
     assert client.post(path, said).status_code == 302
     stream.refresh_from_db()
     assert (stream.subject_privacy, stream.minimise) == ("tokenize", True)
-    assert client.post(path, said | {"subject_privacy": "melt"}, follow=True).status_code == 200
+    refused = client.post(path, said | {"subject_privacy": "melt"})
+    assert refused.status_code == 422
+    assert 'id="subject-error"' in refused.content.decode()
     stream.refresh_from_db()
     assert stream.subject_privacy == "tokenize"
     about = client.get(f"/streams/{stream.name}/").content.decode()
