@@ -1,8 +1,9 @@
 """From a bare Python to the portal's own environment, with the standard library only.
 
 1. Choose the lock file: `test` needs the developers' one, every other command the runtime's.
-2. Under a file lock, make `.venv` and install the lock, unless its stamp says it is there. The
-   stamp goes before the work begins: an environment without one is unfinished, and made anew.
+2. Under a file lock, make `.venv` of a Python (`portal.interpreter`) and install the lock, unless its
+   stamp says it is there. The stamp goes before the work begins: an environment without one is
+   unfinished, and made anew.
 3. Run the command in that environment.
 """
 
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+
+from portal import interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -99,7 +102,14 @@ def _stamped() -> str | None:
 def _make_environment() -> None:
     """A new virtual environment in place of whatever lies there."""
     try:
-        venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
+        other = interpreter.other()
+        if other is None:
+            venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
+        else:
+            _say(f"  with {other}")
+            interpreter.make_environment(other, VENV)
+    except interpreter.UnusableError as error:
+        raise BootstrapError(f"{error}") from error
     except subprocess.CalledProcessError as error:
         raise BootstrapError(
             "This Python cannot make a virtual environment with pip. Install its venv package (on "

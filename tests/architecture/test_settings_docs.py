@@ -13,9 +13,10 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', code))
     read |= set(re.findall(r'environ\.get\("([A-Z_]+)"', code))
     assert len(read) > 10
-    launcher = "".join(path.read_text() for path in (ROOT / "portal" / "launcher").glob("*.py"))
+    files = [*(ROOT / "portal" / "launcher").glob("*.py"), ROOT / "portal" / "interpreter.py"]
+    launcher = "".join(path.read_text() for path in files)
     by_launcher = set(re.findall(r'environ\.get\("((?:PORTAL|TEST)_[A-Z_]+)"', launcher))
-    assert "PORTAL_PG_BIN" in by_launcher
+    assert {"PORTAL_PG_BIN", "PORTAL_PYTHON"} <= by_launcher
     page = (ROOT / "docs" / "settings.md").read_text()
     documented = set(re.findall(r"^\| `([A-Z_]+)`", page, re.MULTILINE))
     assert documented - INTERNAL == (read | by_launcher) - INTERNAL

@@ -24,7 +24,8 @@ PACKAGE = "amqp==5.4.2 --hash=sha256:" + "0" * 64 + "\n"
 def make_checkout(place: Path) -> Path:
     """A checkout whose locks ask for nothing, so that no network is needed."""
     (place / "portal" / "launcher").mkdir(parents=True)
-    for name in ("manage.py", "portal/__init__.py", "portal/bootstrap.py"):
+    for name in ("manage.py", "portal/__init__.py", "portal/bootstrap.py",
+                 "portal/interpreter.py"):  # fmt: skip
         shutil.copy(ROOT / name, place / name)
     (place / "portal/launcher/__init__.py").touch()
     (place / "portal/launcher/commands.py").write_text(REACHED)
