@@ -5,7 +5,7 @@ stands in the id (UUIDv7), else among those of a day around now; events without 
 the ledger of a week. What would take longer than two seconds is given up, and the answer says so.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from catalog.models import Stream
 from governance import access
 from governance.types import Permission
 from ingest.log.alive import alive_since
-from ingest.models import DeadLetter, Event
+from ingest.models import DeadLetter
 from ingest.selectors.dead_letters import visible_dead_letters
 from ingest.times import moment_of, us_of_uuid7
 from portal.kernel import clock, sql
@@ -29,6 +29,7 @@ MOST: Final = 20
 AROUND_NOW: Final = timedelta(days=1)
 AROUND_ID: Final = timedelta(minutes=10)
 _TIMEOUT_MS: Final = 2000
+_EVENTS: Final = sql.load("ingest", "find_events")
 _LEDGER: Final = sql.load("ingest", "find_in_ledger")
 
 
@@ -74,9 +75,9 @@ def find(
         since, until = hour - AROUND_NOW, hour + AROUND_NOW
     streams = Stream.objects.filter(pk=stream.pk) if stream is not None else Stream.objects.all()
     permitted = access.permitted(actor, Permission.READ_PAYLOAD, streams)
-    readable = permitted.only("name", "retention_days").in_bulk()
     if not wanted:
         return Found((), since, until, is_complete=True)
+    readable = list(permitted.order_by().values_list("pk", flat=True))
     hits: list[Hit] = []
     is_complete = True
     looks: tuple[Callable[[], Iterable[Hit]], ...] = (
@@ -123,23 +124,22 @@ def _letters(actor: Actor, wanted: str, made_at: datetime | None) -> Iterable[Hi
         )  # fmt: skip
 
 
-def _events(
-    readable: dict[int, Stream], wanted: str, since: datetime, until: datetime
-) -> Iterable[Hit]:
-    rows = Event.objects.filter(
-        stream_id__in=list(readable), event_id=wanted, occurred_at__gte=since, occurred_at__lt=until
-    )
-    for stream_id, at in rows.order_by().values_list("stream_id", "occurred_at")[:MOST]:
-        yield from _hit(readable[stream_id], wanted, at)
+def _events(readable: list[int], wanted: str, since: datetime, until: datetime) -> Iterable[Hit]:
+    params = {
+        "streams": readable, "id": wanted, "since": since, "until": until, "most": MOST,
+    }  # fmt: skip
+    return _hits(sql.fetch_all(_EVENTS, params), wanted)
 
 
-def _in_ledger(readable: dict[int, Stream], wanted: str) -> Iterable[Hit]:
-    params: dict[str, Any] = {"streams": list(readable), "id": wanted, "most": MOST}
-    for row in sql.fetch_all(_LEDGER, params):
-        yield from _hit(readable[row["stream_id"]], wanted, row["occurred_at"])
+def _in_ledger(readable: list[int], wanted: str) -> Iterable[Hit]:
+    params: dict[str, Any] = {"streams": readable, "id": wanted, "most": MOST}
+    return _hits(sql.fetch_all(_LEDGER, params), wanted)
 
 
-def _hit(stream: Stream, wanted: str, at: datetime) -> Iterable[Hit]:
-    """An event that has not lived its time."""
-    if at >= alive_since(stream):
-        yield Hit("event", stream.name, wanted, at)
+def _hits(rows: Sequence[Mapping[str, Any]], wanted: str) -> Iterable[Hit]:
+    """The events among them that have not lived their time."""
+    streams = Stream.objects.in_bulk({row["stream_id"] for row in rows})
+    for row in rows:
+        stream, at = streams[row["stream_id"]], row["occurred_at"]
+        if at >= alive_since(stream):
+            yield Hit("event", stream.name, wanted, at)

@@ -20,6 +20,7 @@ KEEPERS = {
     "event_moments": "the moments of an event that was read before",
     "expire_events": "the sweep",
     "expire_many": "the sweep",
+    "find_events": "by id alone, over streams; the finder asks `ingest.log.alive` for each hit",
     "has_events_of_day": "the sweep",
     "list_superseded": "compaction",
     "read_for_archive": "the archive",
@@ -35,7 +36,6 @@ MODULES = {
     "ingest/models/events.py",
     "ingest/log/rows.py",
     "ingest/selectors/events.py",
-    "ingest/selectors/finder.py",  # by id alone, over streams; asks `ingest.log.alive` for each hit
     "ingest/log/group.py",
     "portal/demo/loader.py",  # the time of the newest of its own
     "portal/soak/run.py",  # counts what the disk holds

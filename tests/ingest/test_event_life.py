@@ -213,6 +213,11 @@ def test_an_id_is_found_by_who_may_read_it_and_by_nobody_else(shop: Shop) -> Non
     assert (hit.kind, hit.stream, hit.id) == ("event", shop.stream.name, name)
     (by_time,) = finder.find(SYSTEM, name, stream=shop.stream, at=hit.at).hits
     assert by_time == hit
+    for seconds, ends in ((-1, 1), (1, 0)):
+        moment = hit.at + timedelta(days=shop.stream.retention_days, seconds=seconds)
+        with clock.at(moment):
+            left = finder.find(SYSTEM, name).hits
+        assert len([one for one in left if one.kind == "event"]) == ends, "it lives its days"
     (refused,) = finder.find(SYSTEM, str(letter.id)).hits
     assert (refused.kind, refused.letter) == ("dead_letter", letter.id)
     outsider = make_actor()
