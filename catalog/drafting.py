@@ -16,7 +16,7 @@ from catalog.inference import Inferred, accept_all
 from catalog.neighbours import Neighbours
 from catalog.references import at
 from catalog.style_lint import Finding, lint
-from catalog.style_rules import places_of
+from catalog.style_subject import places_of
 from catalog.types import Classification
 from portal.kernel import strict_json
 from portal.kernel.errors import BadRequestError, InvalidError

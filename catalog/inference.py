@@ -410,13 +410,11 @@ def _personal_of(seen: _Seen, name: str, made_format: str) -> str:
     if made_format in ("uuid", "date-time", "date"):
         return ""
     total = sum(seen.kinds[item] for item in ("string", "integer"))
-    if seen.personal:
-        kind, count = seen.personal.most_common(1)[0]
+    for kind, count in seen.personal.most_common():
         is_rare = count < total * 0.9 and kind in ("card", "iban")
         if not is_rare and not _may_be_chance(kind, count, name):
             return f"{kind}:{count} of {total} {'values are' if total > 1 else 'value is'} one"
-    if seen.texts_with:
-        kind, count = seen.texts_with.most_common(1)[0]
+    for kind, count in seen.texts_with.most_common():
         if not _may_be_chance(kind, count, name):
             return f"{kind}{IN_TEXT}:in {count} of {total} {'values' if total > 1 else 'value'}"
     return ""

@@ -2,7 +2,7 @@
 
 `RULES` is the one table of them, with their severities; a caller may pass others (a policy), and
 "off" silences a rule. Nothing here refuses anything, reads a database, or changes the document.
-The judgements themselves stand in `style_rules`.
+The judgements themselves stand in `style_rules`, what they judge in `style_subject`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,8 @@ from catalog.field_index import FieldRow
 from catalog.fixes import Fix
 from catalog.neighbours import Neighbours
 from catalog.personal import looks_personal
-from catalog.style_rules import (
-    DEEP,
-    LARGE_ENUM,
-    WIDE,
-    Said,
-    Subject,
-    place_of,
-    places_of,
-    siblings_of,
-)
+from catalog.style_rules import DEEP, LARGE_ENUM, WIDE
+from catalog.style_subject import Said, Subject, place_of, places_of, siblings_of
 
 __all__ = ["RULES", "SEVERITIES", "Finding", "Rule", "lint", "looks_personal"]
 

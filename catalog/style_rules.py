@@ -1,20 +1,27 @@
 """The judgements behind the house rules: each looks at one field, or at the whole document.
 
-How a fix is made: a JSON Patch on the document given. Where a field stands behind a shared
-definition of a draft that ignores words beside `$ref`, there is no safe place to write, and no fix.
+Each gives None where there is nothing to say; what they judge, and how a fix is written into it,
+stands in `style_subject`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from catalog import naming
 from catalog.field_index import FieldRow
 from catalog.field_lives import days_of
 from catalog.fixes import Fix, Operation
-from catalog.neighbours import Neighbours
 from catalog.personal import BY_NAME, IN_TEXT, Kind, kind_of_format, kind_of_name
-from catalog.references import at, target_of
+from catalog.references import at
+from catalog.style_subject import (
+    Said,
+    Subject,
+    annotate,
+    parent_of,
+    place_of,
+    rename,
+    writable,
+)
 from catalog.style_words import (
     ABBREVIATIONS,
     ASK_FOR_UNITS,
@@ -28,127 +35,13 @@ from catalog.style_words import (
     UNITS,
 )
 from portal.kernel.errors import InvalidError
-from portal.kernel.json_schema import compile_schema, draft_of
-from portal.kernel.strict_json import pointer_part
+from portal.kernel.json_schema import compile_schema
 
 MAX_EXAMPLES_JUDGED: Final = 400
 WIDE: Final = 100
 DEEP: Final = 2
 LARGE_ENUM: Final = 30
 _SCALARS: Final = frozenset({"string", "integer", "number"})
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is judged: the contract, what else is known of it, and where its fields stand."""
-
-    rows: Sequence[FieldRow]
-    document: Mapping[str, Any]
-    name: str = ""
-    neighbours: Neighbours = field(default_factory=Neighbours)
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
-    siblings: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a rule found at one field or at the document: why, and how to settle it."""
-
-    why: str
-    fixes: tuple[Fix, ...] = ()
-    pointer: str = ""
-
-
-# --- Where fields stand ------------------------------------------------------------------------
-
-
-def places_of(document: Mapping[str, Any]) -> dict[str, str]:
-    """The JSON Pointer of each field's schema by its path, the first where there are several."""
-    places: dict[str, str] = {}
-    steps = 0
-
-    def visit(schema: Any, pointer: str, path: str, refs: tuple[str, ...]) -> None:
-        nonlocal steps
-        steps += 1
-        if not isinstance(schema, Mapping) or steps > 20_000 or len(refs) > 20:
-            return
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#") and reference not in refs:
-            visit(target_of(document, reference), reference[1:], path, (*refs, reference))
-        properties = schema.get("properties")
-        for name, part in (properties if isinstance(properties, Mapping) else {}).items():
-            where = f"{path}.{name}" if path else str(name)
-            inner = f"{pointer}/properties/{pointer_part(str(name))}"
-            if where not in places and where.count(".") < 20:
-                places[where] = inner
-                visit(part, inner, where, refs)
-        if isinstance(schema.get("items"), Mapping):
-            visit(schema["items"], f"{pointer}/items", f"{path}[]", refs)
-        for word in ("allOf", "anyOf", "oneOf"):
-            branches = schema.get(word)
-            for number, branch in enumerate(branches[:50] if isinstance(branches, list) else ()):
-                visit(branch, f"{pointer}/{word}/{number}", path, (*refs, f"<{word}>"))
-
-    visit(document, "", "", ())
-    return places
-
-
-def siblings_of(rows: Sequence[FieldRow]) -> dict[str, frozenset[str]]:
-    """The names of the fields at each level, by the path of their parent."""
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(_parent(row.path), set()).add(row.name)
-    return {parent: frozenset(names) for parent, names in found.items()}
-
-
-def _parent(path: str) -> str:
-    return path.rpartition(".")[0]
-
-
-def place_of(row: FieldRow, subject: Subject) -> str:
-    return subject.places.get(row.path, "")
-
-
-def _writable(row: FieldRow, subject: Subject) -> Mapping[str, Any] | None:
-    """The field's schema where a fix may write into it; None where it may not."""
-    place = subject.places.get(row.path)
-    schema = at(subject.document, place) if place is not None else None
-    if not isinstance(schema, Mapping):
-        return None
-    old = draft_of(subject.document) in ("4", "6", "7")
-    return None if old and "$ref" in schema else schema
-
-
-def _annotate(
-    row: FieldRow, subject: Subject, label: str, words: Mapping[str, Any], *, data: bool = False
-) -> tuple[Fix, ...]:
-    """A fix that sets words of a field; none where they cannot be written."""
-    if _writable(row, subject) is None:
-        return ()
-    place = place_of(row, subject)
-    patch = tuple(
-        {"op": "add", "path": f"{place}/{pointer_part(word)}", "value": value}
-        for word, value in words.items()
-    )
-    return (Fix(label, patch, changes_data=data),)
-
-
-def _rename(row: FieldRow, subject: Subject, name: str, label: str = "") -> tuple[Fix, ...]:
-    """A fix that renames a field, in `required` too; none where the name is taken or unusable."""
-    place = subject.places.get(row.path, "")
-    parent, _, _ = place.rpartition("/properties/")
-    holder = at(subject.document, parent) if place else None
-    taken = subject.siblings.get(_parent(row.path), frozenset())
-    if not isinstance(holder, Mapping) or not name or name in taken:
-        return ()
-    target = f"{parent}/properties/{pointer_part(name)}"
-    patch: list[Operation] = [{"op": "move", "from": place, "path": target}]
-    required = holder.get("required")
-    if isinstance(required, list) and row.name in required:
-        number = required.index(row.name)
-        patch.append({"op": "replace", "path": f"{parent}/required/{number}", "value": name})
-    return (Fix(label or f"Call it {name}", tuple(patch), changes_data=True),)
 
 
 # --- Names -------------------------------------------------------------------------------------
@@ -170,7 +63,7 @@ def snake_case(row: FieldRow, subject: Subject) -> Said | None:
         better = _snake(row.name)
     except InvalidError:
         better = ""
-    return Said("Name fields in snake_case.", _rename(row, subject, better))
+    return Said("Name fields in snake_case.", rename(row, subject, better))
 
 
 def _words(row: FieldRow) -> list[str]:
@@ -185,7 +78,7 @@ def abbreviation(row: FieldRow, subject: Subject) -> Said | None:
     better = "_".join(ABBREVIATIONS.get(word, word) for word in words)
     return Said(
         f"Write {' and '.join(short)} out: {better} is read without asking.",
-        _rename(row, subject, better),
+        rename(row, subject, better),
     )
 
 
@@ -194,9 +87,9 @@ def reserved(row: FieldRow, subject: Subject) -> Said | None:
         return None
     thing = subject.name.rpartition(".")[2].split("_")[0]
     if thing and row.name in ("id", "type", "source"):
-        fixes = _rename(row, subject, f"{thing}_{row.name}")
+        fixes = rename(row, subject, f"{thing}_{row.name}")
     else:
-        fixes = _rename(row, subject, "occurred_at") if row.name == "time" else ()
+        fixes = rename(row, subject, "occurred_at") if row.name == "time" else ()
     return Said(f"The envelope has its own {row.name}: say whose this one is.", fixes)
 
 
@@ -234,7 +127,7 @@ def boolean_prefix(row: FieldRow, subject: Subject) -> Said | None:
         return None
     return Said(
         f"A yes or no reads as a question: is_{row.name} or has_{row.name}.",
-        (*_rename(row, subject, f"is_{row.name}"), *_rename(row, subject, f"has_{row.name}")),
+        (*rename(row, subject, f"is_{row.name}"), *rename(row, subject, f"has_{row.name}")),
     )
 
 
@@ -274,11 +167,12 @@ def typed(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def one_type(row: FieldRow, subject: Subject) -> Said | None:
+    """A field of several types; null beside one, where the field may be left out instead, has a fix."""
     if len(row.types) < 2 or set(row.types) == {"integer", "number"}:
         return None
     fixes: tuple[Fix, ...] = ()
     left = [kind for kind in row.types if kind != "null"]
-    schema = _writable(row, subject)
+    schema = writable(row, subject)
     if len(left) == 1 and schema is not None and isinstance(schema.get("type"), list):
         place = place_of(row, subject)
         patch: list[Operation] = [{"op": "replace", "path": f"{place}/type", "value": left[0]}]
@@ -293,11 +187,12 @@ def one_type(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def money_minor_units(row: FieldRow, subject: Subject) -> Said | None:
+    """An amount of money as a number with a fraction."""
     if not MONEY.intersection(_words(row)) or "number" not in row.types or _has_unit(row):
         return None
     fixes: tuple[Fix, ...] = ()
-    renamed = _rename(row, subject, f"{row.name}_minor")
-    if renamed and _writable(row, subject) is not None:
+    renamed = rename(row, subject, f"{row.name}_minor")
+    if renamed and writable(row, subject) is not None:
         place = place_of(row, subject)
         words: list[Operation] = [
             {"op": "add", "path": f"{place}/type", "value": "integer"},
@@ -309,11 +204,12 @@ def money_minor_units(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def money_currency(row: FieldRow, subject: Subject) -> Said | None:
+    """An amount in minor units without a currency beside it or at the top."""
     words = _words(row)
     minor = bool(words) and words[-1] in ("minor", "cents")
     if not minor and row.unit != "minor units":
         return None
-    beside = subject.siblings.get(_parent(row.path), frozenset())
+    beside = subject.siblings.get(parent_of(row.path), frozenset())
     above = subject.siblings.get("", frozenset())
     if any("currency" in name for name in beside | above):
         return None
@@ -340,7 +236,7 @@ def unit(row: FieldRow, subject: Subject) -> Said | None:
     if row.unit or not words or not _is_number(row) or len(words) < 2 or words[-1] not in UNITS:
         return None
     unit = UNITS[words[-1]]
-    return Said(f"Reads as {unit}.", _annotate(row, subject, "Note the unit", {"x-unit": unit}))
+    return Said(f"Reads as {unit}.", annotate(row, subject, "Note the unit", {"x-unit": unit}))
 
 
 def unit_missing(row: FieldRow, subject: Subject) -> Said | None:
@@ -352,7 +248,7 @@ def unit_missing(row: FieldRow, subject: Subject) -> Said | None:
         return None
     fixes: tuple[Fix, ...] = ()
     for unit in ASK_FOR_UNITS[asked]:
-        fixes += _annotate(row, subject, unit.capitalize(), {"x-unit": unit})
+        fixes += annotate(row, subject, unit.capitalize(), {"x-unit": unit})
     return Said(f"A {asked} in which unit? Say it with x-unit, or at the end of its name.", fixes)
 
 
@@ -377,7 +273,7 @@ def time_format(row: FieldRow, subject: Subject) -> Said | None:
         return None
     return Said(
         f"Its name says {wanted}: give it the format {wanted}.",
-        _annotate(row, subject, f"Format {wanted}", {"format": wanted}, data=True),
+        annotate(row, subject, f"Format {wanted}", {"format": wanted}, data=True),
     )
 
 
@@ -391,6 +287,7 @@ def stream_described(subject: Subject) -> Said | None:
 
 
 def described(row: FieldRow, subject: Subject) -> Said | None:
+    """A field without a meaning, or with one that says no more than its name."""
     said = row.description or row.title
     if said:
         plain = "".join(char for char in said.lower() if char.isalnum())
@@ -402,7 +299,7 @@ def described(row: FieldRow, subject: Subject) -> Said | None:
     fixes: tuple[Fix, ...] = ()
     if known is not None:
         stream, meaning = known
-        fixes = _annotate(row, subject, f"Take it from {stream}", {"description": meaning})
+        fixes = annotate(row, subject, f"Take it from {stream}", {"description": meaning})
     why = "It says no more than the name." if said else "Say in one sentence what it means."
     return Said(why, fixes)
 
@@ -479,7 +376,8 @@ def _without(place: str, examples: Sequence[Any], wrong: Sequence[int]) -> Fix:
 
 
 def enum_large(row: FieldRow, subject: Subject) -> Said | None:
-    schema = _writable(row, subject)
+    """A closed list of more than LARGE_ENUM values."""
+    schema = writable(row, subject)
     values = schema.get("enum") if schema is not None else row.enum
     if not isinstance(values, list) or len(values) <= LARGE_ENUM:
         return None
@@ -499,6 +397,7 @@ def enum_large(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def enum_catch_all(row: FieldRow, subject: Subject) -> Said | None:
+    """A closed list of texts without a value for what comes next."""
     values = row.enum
     if values is None or not 3 <= len(values) <= LARGE_ENUM:
         return None
@@ -506,7 +405,7 @@ def enum_catch_all(row: FieldRow, subject: Subject) -> Said | None:
         return None
     if CATCH_ALL.intersection(value.lower() for value in values):
         return None
-    schema = _writable(row, subject)
+    schema = writable(row, subject)
     fixes: tuple[Fix, ...] = ()
     if schema is not None and isinstance(schema.get("enum"), list):
         word = "OTHER" if all(value.isupper() for value in values) else "other"
@@ -534,31 +433,29 @@ def retention(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def personal(row: FieldRow, subject: Subject) -> Said | None:
+    """A field that looks personal and has no classification: its treatments, and to keep it."""
     counts = _words(row)[-1:] == ["count"]
     if row.classification or row.types == ("boolean",) or counts:
         return None
-    kind, reason = _personal_kind(row, subject)
+    named, _, reason = subject.evidence.get(row.path, "").partition(":")
+    is_within = named.endswith(IN_TEXT)
+    kind = BY_NAME.get(named.removesuffix(IN_TEXT))
+    if kind is None:  # the values seen tell most, then the format, then the name
+        kind, reason = _personal_by_contract(row)
     if kind is None:
         return None
-    is_within = subject.evidence.get(row.path, "").partition(":")[0].endswith(IN_TEXT)
     fixes: tuple[Fix, ...] = ()
     # A token of a whole text serves nobody: no other text is the same.
     for treatment in ("drop",) if is_within else kind.treatments:
         words = {"x-classification": kind.classification, "x-privacy": treatment}
-        fixes += _annotate(row, subject, treatment.capitalize(), words)
+        fixes += annotate(row, subject, treatment.capitalize(), words)
     keep = {"x-classification": kind.classification}
-    fixes += _annotate(row, subject, "Keep", keep)
+    fixes += annotate(row, subject, "Keep", keep)
     said = "Its texts hold" if is_within else "Looks like"
-    return Said(f"{said} {kind.title}: {reason}.", fixes)
+    return Said(f"{said} {kind.title}: {reason or 'its values say so'}.", fixes)
 
 
-def _personal_kind(row: FieldRow, subject: Subject) -> tuple[Kind | None, str]:
-    """What kind, and the reason: the values seen tell most, then the format, then the name."""
-    seen = subject.evidence.get(row.path, "")
-    kind_name, _, reason = seen.partition(":")
-    kind = BY_NAME.get(kind_name.removesuffix(IN_TEXT))
-    if kind is not None:
-        return kind, reason or "its values say so"
+def _personal_by_contract(row: FieldRow) -> tuple[Kind | None, str]:
     by_format = kind_of_format(row.format)
     if by_format is not None:
         return by_format, f"its format is {row.format}"
@@ -573,7 +470,7 @@ def same_name_other_type(row: FieldRow, subject: Subject) -> Said | None:
     mine = set(row.types) - {"null"}
     if use is None or not mine or use.kind in mine or use.streams < 2:
         return None
-    fixes = _annotate(row, subject, f"Make it {use.kind}", {"type": use.kind}, data=True)
+    fixes = annotate(row, subject, f"Make it {use.kind}", {"type": use.kind}, data=True)
     return Said(
         f"It is {use.kind} in {use.example} and {use.streams - 1} more, but "
         f"{' or '.join(sorted(mine))} here: joins between them fail.",
@@ -588,7 +485,7 @@ def same_meaning_other_name(row: FieldRow, subject: Subject) -> Said | None:
     use = subject.neighbours.fields[known]
     return Said(
         f"{use.streams} other streams call it {known}, such as {use.example}.",
-        _rename(row, subject, known),
+        rename(row, subject, known),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from catalog.models import SchemaField, SchemaVersion, Stream
-from catalog.style_rules import places_of
+from catalog.style_subject import places_of
 from catalog.types import Classification
 from governance import access
 from governance.models import AuditEntry

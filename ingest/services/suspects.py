@@ -25,7 +25,7 @@ from catalog.detector import kinds_in
 from catalog.models import Draft, DraftKind, SchemaField, SchemaVersion, Stream
 from catalog.personal import BY_NAME
 from catalog.services.drafts import create_draft
-from catalog.style_rules import places_of
+from catalog.style_subject import places_of
 from governance import access, audit
 from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of

@@ -166,6 +166,11 @@ def test_personal_values_inside_texts_are_suspected_and_never_an_example() -> No
     assert [fix.label for fix in suggestion.fixes] == ["Drop", "Keep"]
     assert "examples" not in found.document["properties"]["note"]
     assert [fact.personal for fact in found.facts] == ["email in text"]
+    # What may be chance does not hide what is not.
+    orders = ["order 4111111111111111", "order 5500005555555559", "from jo@a.example today"]
+    assert infer([{"note": order} for order in orders]).evidence == {
+        "note": "email in text:in 1 of 3 values"
+    }
 
 
 @pytest.mark.parametrize(
