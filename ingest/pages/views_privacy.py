@@ -169,8 +169,11 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
     actor = request_actor(request)
     stream = get_stream(actor, name)
     fault = ""
+    wanted: dict[str, Any] = {
+        "subject_privacy": stream.subject_privacy, "minimise": stream.minimise,
+    }  # fmt: skip
     if request.method == "POST":
-        wanted: dict[str, Any] = {
+        wanted = {
             "subject_privacy": request.POST.get("subject_privacy", ""),
             "minimise": request.POST.get("minimise") == "on",
         }
@@ -178,7 +181,8 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
         try:
             change_stream(stream, changes, actor=actor)
         except InvalidError as error:
-            fault = sentence(error)
+            is_choice = any(one.pointer == "/subject_privacy" for one in error.errors)
+            fault = "Choose one of these." if is_choice else sentence(error)
         else:
             messages.success(request, "Changed." if changes else "Nothing was changed.")
             return redirect("stream_privacy", name=stream.name)
@@ -189,6 +193,7 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
             "stream": stream,
             "may_edit": access.may(actor, Permission.EDIT, stream),
             "ways": WAYS,
+            "wanted": wanted,
             "fault": fault,
         },
         status=422 if fault else 200,

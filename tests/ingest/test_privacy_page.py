@@ -130,7 +130,10 @@ def test_a_stream_says_on_its_page_what_is_done_with_its_subject(world: World) -
     assert (stream.subject_privacy, stream.minimise) == ("tokenize", True)
     refused = client.post(path, said | {"subject_privacy": "melt"})
     assert refused.status_code == 422
-    assert 'id="subject-error"' in refused.content.decode()
+    shown = refused.content.decode()
+    assert 'id="subject-error"' in shown
+    assert "Choose one of these." in shown
+    assert 'name="minimise" checked' in shown, "what was chosen beside it stays"
     stream.refresh_from_db()
     assert stream.subject_privacy == "tokenize"
     about = client.get(f"/streams/{stream.name}/").content.decode()
