@@ -272,6 +272,16 @@ def test_of_lines_only_the_bad_one_is_unparsable() -> None:
     assert found[1].raw == b"{nope"
 
 
+@pytest.mark.parametrize("number", [0, 10])
+def test_lines_that_make_sense_only_together_are_unparsable(number: int) -> None:
+    """Joined by commas, the halves would be as many events as there are lines."""
+    good = [json.dumps(event(id=f"{place}")) for place in range(number)]
+    one, other = json.dumps(event(id="a")), json.dumps(event(id="b"))
+    halves = [one[:-1], f'"subject":"s"}},{other}']
+    found = list(cloudevents.read_lines("\n".join([*good, *halves]).encode()))
+    assert [each.reason for each in found] == [None] * number + [Reason.UNPARSABLE] * 2
+
+
 def test_binary_headers_are_decoded_once() -> None:
     headers = [
         *CE_HEADERS.items(),
