@@ -1,62 +1,37 @@
 """The thin raw handler of the doors of ingest; Django is never entered on this road.
 
-Loading a key, a stream or a contract that the process does not know yet happens in a thread. A
-larger body is unpacked in one too, and handled in slices, so that a small request never waits behind
-it for longer than one slice.
+Reads a request's head, key and body, and writes the answer that `ingest.doors.road` gives.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from ingest.doors import door, watching
+from ingest.doors import door, road, watching
 from ingest.doors.by_path import BY_PATH
 from ingest.doors.door import Door, Head, Reply, Visit
-from ingest.doors.express import (
-    DATABASE_SECONDS,
-    SCOPE_KEY,
-    Call,
-    database_gone,
-    refusal,
-    unexpected,
-)
-from ingest.doors.gate import SLICE_BYTES, SLOW_BODY_SECONDS, Ticket, gate
+from ingest.doors.express import SCOPE_KEY, Call
+from ingest.doors.gate import SLOW_BODY_SECONDS, Ticket
+from ingest.doors.road import ClientGoneError
 from ingest.doors.settling import start_settling
-from ingest.doors.single_flight import in_thread, load_once
-from ingest.doors.turns import turns
+from ingest.doors.single_flight import load_once
 from ingest.judging import admission
-from ingest.judging.admission import Publisher, StreamEntry, directory
-from ingest.judging.pipeline import Batch
-from ingest.log.store import writer
-from ingest.protocols.cloudevents import EVENT_BYTES, weight_of
+from ingest.judging.admission import Publisher, directory
 from portal.kernel import tracing
-from portal.kernel.errors import BadRequestError, PortalError
+from portal.kernel.errors import PortalError
 from portal.kernel.failpoints import failpoint
-
-logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-T = TypeVar("T")
-
 BODY_SECONDS: Final = 29  # the promise is an answer within 30
-_patience: ContextVar[float] = ContextVar("patience")  # what is left of them for this request
-# Up to here unpacking takes less than the way to a thread and back is worth.
-_UNPACKED_AT_ONCE_BYTES: Final = 64 * 1024
 
 
 class RequestTimeoutError(PortalError):
     status = 408
     code = "request_timeout"
     title = "The body did not arrive in time"
-
-
-class ClientGoneError(Exception):
-    """The connection closed before the body was complete: nobody waits for an answer."""
 
 
 def handles(scope: Scope) -> bool:
@@ -66,7 +41,7 @@ def handles(scope: Scope) -> bool:
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to the ingest road, whatever comes."""
-    _patience.set(DATABASE_SECONDS)
+    road.set_out()
     call: Call | None = scope.get(SCOPE_KEY)
     if call is not None:
         await _go_on(call, receive, send)
@@ -84,14 +59,14 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = door.new_request_id()
     headers = door.base_headers(head, request_id)
     began = time.monotonic()
-    road = watching.set_out(head) if tracing.is_on else None
-    reply = await _outcome(
+    followed = watching.set_out(head) if tracing.is_on else None
+    reply = await road.outcome(
         _answer(at, head, receive, request_id, headers), at, head, request_id, headers
     )
     if reply is None:
         return
-    if road is not None:
-        road.end(reply, request_id)
+    if followed is not None:
+        followed.end(reply, request_id)
     await _send(reply, send)
     watching.tell(head, reply.status, request_id, began)
 
@@ -99,27 +74,12 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
 async def _go_on(call: Call, receive: Receive, send: Send) -> None:
     """Answer a request that `express` has let in and could not take."""
     visit = call.visit
-    reply = await _outcome(
+    reply = await road.outcome(
         _take_in(call.at, visit, receive, None), call.at, call.head, visit.request_id, visit.headers
     )
     if reply is not None:
         await _send(reply, send)
         watching.tell(call.head, reply.status, visit.request_id, call.began)
-
-
-async def _outcome(
-    work: Awaitable[Reply], at: Door, head: Head, request_id: str, headers: dict[str, str]
-) -> Reply | None:
-    """The answer, whatever comes; None when nobody waits for it any more."""
-    try:
-        return await work
-    except PortalError as error:
-        return refusal(at, head, request_id, headers, error)
-    except ClientGoneError:
-        return None
-    except Exception:
-        logger.exception("ingest failed unexpectedly", extra={"request_id": request_id})
-        return refusal(at, head, request_id, headers, unexpected())
 
 
 async def _answer(
@@ -129,7 +89,7 @@ async def _answer(
     if head.method == "OPTIONS":
         origins: frozenset[str] = frozenset()
         if at.asks_origins:
-            origins = await _bounded(load_once("origins", admission.browser_origins))
+            origins = await road.bounded(load_once("origins", admission.browser_origins))
         return at.preflight(head, origins, headers)
     if "expect" in head.fields:
         # Refused before it was asked for its body, a client may send it or not: nobody can tell.
@@ -156,38 +116,14 @@ async def _take_in(at: Door, visit: Visit, receive: Receive, early: bytes | None
         else:
             body = early
             visit.ticket.hold(len(body))
-        return await _take(at, visit, body)
+        return await road.take(at, visit, body)
     finally:
         visit.ticket.close()
 
 
-async def _take(at: Door, visit: Visit, body: bytes) -> Reply:
-    try:
-        async with gate.lane(visit.ticket):
-            if tracing.is_on:
-                watching.road().read()
-            body = await _unpack(at, visit, body)
-            batch = await _judge(visit, body)
-            if tracing.is_on:
-                watching.road().judged(batch)
-    except BadRequestError as error:
-        if not door.keeps_body(visit, error):
-            raise
-        submission = door.unparsable_item(visit, body, error)
-        await _bounded(writer().write(submission))
-        raise door.name_dead_letter(error, submission.items[0]) from error
-    if batch.items:
-        await _bounded(writer().write(batch.submission()))
-        batch.settle()
-        if tracing.is_on:
-            watching.road().committed()
-    failpoint("ingest.before_answer")
-    return visit.reply(batch)
-
-
 async def _publisher(credential: str) -> Publisher | None:
     found = directory.publisher(credential)
-    return found or await _bounded(load_once(credential, directory.load_publisher, credential))
+    return found or await road.bounded(load_once(credential, directory.load_publisher, credential))
 
 
 async def _read(at: Door, receive: Receive, ticket: Ticket | None) -> bytes:
@@ -223,78 +159,6 @@ async def _read(at: Door, receive: Receive, ticket: Ticket | None) -> bytes:
     finally:
         if slow is not None:
             slow.cancel()
-
-
-async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
-    encoding = visit.encoding
-    if encoding and len(body) > _UNPACKED_AT_ONCE_BYTES:
-        return await asyncio.to_thread(at.unpack, encoding, body)
-    return at.unpack(encoding, body)
-
-
-async def _judge(visit: Visit, body: bytes) -> Batch:
-    """Read a body and judge its events, with a pause after each slice.
-
-    What is known to be plain is judged as soon as it is read; the rest when what it needs is there.
-    """
-    batch = door.batch_of(visit, directory)
-    receive = batch.wait if visit.settles_names else batch.offer
-    weight = 0
-    if len(body) > SLICE_BYTES:
-        await turns().wait()
-    for run in visit.runs(body, _room):
-        receive(run)
-        weight += weight_of(run)
-        if weight >= SLICE_BYTES:
-            weight = 0
-            await turns().wait()
-    if batch.waiting:
-        await _load(visit, batch)
-        for envelope in batch.take_waiting():
-            weight += len(envelope.raw) + EVENT_BYTES
-            if weight >= SLICE_BYTES:
-                weight = 0
-                await turns().wait()
-    return batch
-
-
-def _room() -> int:
-    return SLICE_BYTES
-
-
-async def _load(visit: Visit, batch: Batch) -> None:
-    """Load what the waiting events need and the process does not know."""
-    envelopes = [envelope for _, envelope in batch.waiting]
-    if visit.settles_names:
-        unknown = directory.missing(visit.names_meant(envelopes))
-        loaded = await _loaded_streams(unknown) if unknown else {}
-        visit.settle_names(envelopes, loaded, directory)
-    missing = batch.names_to_load(envelopes)
-    if missing:
-        batch.streams.update(await _loaded_streams(missing))
-    needed = batch.contracts_to_load(envelopes)
-    if needed:
-        versions = frozenset((stream.id, version) for stream, version in needed)
-        await _bounded(load_once(("contracts", versions), batch.load_contracts, needed))
-    if batch.secrets_to_load(envelopes):
-        await _bounded(in_thread(batch.load_secrets))
-
-
-async def _loaded_streams(names: set[str]) -> dict[str, StreamEntry]:
-    return await _bounded(load_once(frozenset(names), directory.load_streams, names))
-
-
-async def _bounded(work: Awaitable[T]) -> T:
-    """Wait for the database for a while only. What was handed to the writer may still be stored."""
-    left = _patience.get()
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(left):
-            return await work
-    except TimeoutError as error:
-        raise database_gone() from error
-    finally:
-        _patience.set(left - (time.monotonic() - began))
 
 
 async def _send(reply: Reply, send: Send) -> None:

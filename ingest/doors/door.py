@@ -43,7 +43,7 @@ from portal.kernel.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from portal.kernel.identifiers import TRACEPARENT, uuid7
+from portal.kernel.identifiers import TRACEPARENT, uuid7_text
 
 # These mean that the body as a whole can't be read; its bytes are kept as one dead letter.
 UNPARSABLE_CODES: Final = frozenset(
@@ -116,9 +116,19 @@ class Visit(ABC):
         directory did not have."""
         assert not self.settles_names
 
+    @property
+    def is_single(self) -> bool:
+        """Whether the body is one event that says all of itself and may be judged with others of
+        its key: `cloudevents.run_of_several` reads it, `reply_to` answers."""
+        return False
+
     @abstractmethod
     def reply(self, batch: pipeline.Batch) -> Reply:
-        """The answer after the commit."""
+        """The answer after the commit. Charges the quotas."""
+
+    def reply_to(self, item: Item) -> Reply:
+        """The answer for a single event that was judged and charged with others."""
+        raise NotImplementedError
 
     def body_to_keep(self, body: bytes) -> bytes:
         """What a dead letter keeps of a body that cannot be read."""
@@ -182,7 +192,7 @@ def base_headers(head: Head, request_id: str) -> dict[str, str]:
 
 
 def new_request_id() -> str:
-    return str(uuid7())
+    return uuid7_text()
 
 
 def check_head(head: Head) -> None:

@@ -1,7 +1,7 @@
 """The door of CloudEvents and lines: `POST /v1/events`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -13,8 +13,10 @@ from ingest.doors.door import Door, Head, Reply, Visit
 from ingest.doors.limits import quotas
 from ingest.judging import pipeline
 from ingest.judging.admission import Publisher
+from ingest.log.group import Item
 from ingest.protocols import cloudevents
 from ingest.protocols.cloudevents import Mode, Room, Run
+from ingest.types import Status
 from portal.http.problem import MEDIA_TYPE as PROBLEM_TYPE
 from portal.http.problem import document
 from portal.kernel.errors import BadRequestError, PortalError
@@ -23,6 +25,7 @@ _HEADER_NAME: Final = re.compile(
     r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
     r"content-encoding|traceparent|tracestate|x-request-id)"
 )
+_ACCEPTED: Final = orjson.dumps(pipeline.answer([Item("", b"")]))
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -43,15 +46,29 @@ class EventsVisit(Visit):
             return iter((cloudevents.run_of_structured(body),))
         return iter(((cloudevents.read_binary(self.ce_headers, self.content_type, body),),))
 
+    @property
+    def is_single(self) -> bool:
+        return self.mode is Mode.STRUCTURED and not self.is_rehearsal
+
     def reply(self, batch: pipeline.Batch) -> Reply:
         """A 202 with the outcome, or a 422: a problem document that carries the same fields.
 
         What the events name and is deprecated stands in `Deprecation`, `Sunset` and `Link`.
         """
-        items, headers = batch.items, self.headers
         if batch.ending is not None:
-            headers.update(batch.ending.headers(settings.PUBLIC_URL))
-        quotas.charge(self.publisher, items, batch.streams.values())
+            self.headers.update(batch.ending.headers(settings.PUBLIC_URL))
+        quotas.charge(self.publisher, batch.items, batch.streams.values())
+        return self._reply(batch.items)
+
+    def reply_to(self, item: Item) -> Reply:
+        """As `reply`, for what names nothing that is deprecated."""
+        if item.status is Status.ACCEPTED and not (self.name_all or item.errors or item.note):
+            self.headers["Content-Type"] = "application/json"
+            return Reply(202, self.headers, _ACCEPTED)
+        return self._reply([item])
+
+    def _reply(self, items: Sequence[Item]) -> Reply:
+        headers = self.headers
         outcome = pipeline.answer(items, name_all=self.name_all)
         status = pipeline.status_of(items)
         if status == 202:

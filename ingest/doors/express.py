@@ -3,39 +3,36 @@
 Most requests need nothing to wait for but their commit: the process knows their key, streams and
 contracts, and head and body come together. Those are let in, judged and handed to the writer right
 where the parser ends (`portal.http.server`), and answered from where the writer ends. Whatever has
-to wait for anything else goes on along the ordinary road (`ingest.doors.asgi`) from where it stands; the
+to wait for anything else goes on along the ordinary road (`ingest.doors.road`) from where it stands; the
 head of a request is judged here either way, so that a refusal costs no task.
 """
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingest.doors import door, watching
+from ingest.doors import door, road, together, watching
 from ingest.doors.by_path import BY_PATH
 from ingest.doors.door import Door, Head, Reply, Visit
 from ingest.doors.gate import gate
+from ingest.doors.together import MAX_WEIGHT, submit
 from ingest.judging.admission import directory
 from ingest.judging.pipeline import Batch
-from ingest.log.store import writer
+from ingest.log.group import Item
 from ingest.protocols.cloudevents import weight_of
 from portal.http.server import RefusedError
 from portal.kernel import tracing
-from portal.kernel.errors import PortalError, UnavailableError
+from portal.kernel.errors import PortalError
 from portal.kernel.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
-# A database that hangs is not waited for: the promise is a 503 within five seconds.
-DATABASE_SECONDS: Final = 4.5
 SCOPE_KEY: Final = "ingest.call"
 MAX_BYTES: Final = 64 * 1024
-# As a run weighs; more holds the loop for too long.
-_MAX_WEIGHT: Final = 224 * 1024
+_MAX_DIGITS: Final = 10  # of a length that a short body can have
 _LOOK_SECONDS: Final = 0.25
 _BY_PATH: Final = {path.encode("ascii"): found for path, found in BY_PATH.items()}
 
@@ -51,6 +48,7 @@ class Call:
         "_is_done",
         "at",
         "began",
+        "body",
         "deadline",
         "head",
         "is_short",
@@ -67,46 +65,67 @@ class Call:
             and gate.may_be_short(int(length))
         )
         self.deadline = 0.0
+        self.body = b""
         self._batch: Batch | None = None
         self._answer: Answer | None = None
         self._is_done = False
 
-    def take(self, body: bytes, answer: Answer) -> bool:
+    def take(self, body: bytes, answer: Answer) -> None:
         """Judge the whole body and hand it to the writer; `answer` is called, once, when it is
-        stored. False, and nothing has happened: it has to go the ordinary road."""
-        visit = self.visit
+        stored, or refused."""
+        self.body, self._answer = body, answer
         try:
-            batch = self._judged(body)
-            if batch is None:
-                return False
-        except PortalError:
-            return False
-        except Exception:
-            logger.exception("ingest failed unexpectedly", extra={"request_id": visit.request_id})
-            return False
-        self._batch, self._answer = batch, answer
-        try:
-            visit.ticket.hold(len(body))
-            if batch.items:
-                submission = batch.submission()
-                submission.waiter, submission.loop = self, asyncio.get_running_loop()
-                writer().enqueue(submission)
-                _watch.add(self)
-            else:
-                self._end(None)
+            self.visit.ticket.hold(len(body))
         except PortalError as error:
             self._end(error)
-        return True
+            return
+        if self.visit.is_single:
+            _watch.add(self)
+            together.add(self)
+        else:
+            self.take_alone()
 
-    def _judged(self, body: bytes) -> Batch | None:
+    def take_alone(self) -> None:
+        """Take it as a batch of its own."""
+        batch = self._judged()
+        if batch is None:
+            task = asyncio.get_running_loop().create_task(self._go_on())
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+            return
+        self._batch = batch
+        if not batch.items:
+            self._end(None)
+            return
+        try:
+            submit(batch, self)
+        except PortalError as error:
+            self._end(error)
+        else:
+            if not self.deadline:
+                _watch.add(self)
+
+    def _judged(self) -> Batch | None:
+        """None: it has to wait for something, or there is something to say of the whole."""
+        try:
+            return self._judged_at_once()
+        except PortalError:
+            return None
+        except Exception:
+            logger.exception(
+                "ingest failed unexpectedly", extra={"request_id": self.visit.request_id}
+            )
+            return None
+
+    def _judged_at_once(self) -> Batch | None:
         visit = self.visit
         batch = door.batch_of(visit, directory)
         receive = batch.wait if visit.settles_names else batch.offer
         weight = 0
-        for run in visit.runs(body, _room):
+        for run in visit.runs(self.body, _room):
             receive(run)
             weight += weight_of(run)
-            if weight > _MAX_WEIGHT:
+            if weight > MAX_WEIGHT:
                 return None
         if batch.waiting:
             if not _needs_nothing(visit, batch):
@@ -114,6 +133,15 @@ class Call:
             for _ in batch.take_waiting():
                 pass
         return batch
+
+    async def _go_on(self) -> None:
+        """Go the ordinary road."""
+        road.set_out()
+        at, visit = self.at, self.visit
+        work = road.take(at, visit, self.body)
+        reply = await road.outcome(work, at, self.head, visit.request_id, visit.headers)
+        assert reply is not None  # the body is here
+        self._end_with(reply)
 
     def done(self) -> bool:
         return self._is_done
@@ -124,27 +152,46 @@ class Call:
     def set_exception(self, error: PortalError) -> None:
         self._end(error)
 
+    def stored_as(self, item: Item) -> None:
+        """Its event was stored, or refused, with others."""
+        self._end_with(self._worded(lambda: self.visit.reply_to(item)))
+
     def _end(self, error: PortalError | None) -> None:
+        self._end_with(self._refusal(error) if error is not None else self._worded(self._reply))
+
+    def _end_with(self, reply: Reply) -> None:
+        if self._is_done:  # it took too long for something else than its commit
+            return
         self._is_done = True
-        visit, batch, answer = self.visit, self._batch, self._answer
-        assert batch is not None
-        assert answer is not None
-        visit.ticket.close()
+        self.visit.ticket.close()
+        assert self._answer is not None
+        self._answer(reply)
+        watching.tell(self.head, reply.status, self.visit.request_id, self.began)
+
+    def _worded(self, reply: Callable[[], Reply]) -> Reply:
+        """The answer after the commit, whatever comes."""
         try:
-            if error is not None:
-                reply = refusal(self.at, self.head, visit.request_id, visit.headers, error)
-            else:
-                batch.settle()
-                failpoint("ingest.before_answer")
-                try:
-                    reply = visit.reply(batch)
-                except PortalError as refused:
-                    reply = refusal(self.at, self.head, visit.request_id, visit.headers, refused)
+            failpoint("ingest.before_answer")
+            return reply()
+        except PortalError as error:
+            return self._refusal(error)
         except Exception:
-            logger.exception("ingest failed unexpectedly", extra={"request_id": visit.request_id})
-            reply = refusal(self.at, self.head, visit.request_id, visit.headers, unexpected())
-        answer(reply)
-        watching.tell(self.head, reply.status, visit.request_id, self.began)
+            logger.exception(
+                "ingest failed unexpectedly", extra={"request_id": self.visit.request_id}
+            )
+            return self._refusal(road.unexpected())
+
+    def _reply(self) -> Reply:
+        assert self._batch is not None
+        self._batch.settle()
+        return self.visit.reply(self._batch)
+
+    def _refusal(self, error: PortalError) -> Reply:
+        visit = self.visit
+        return road.refusal(self.at, self.head, visit.request_id, visit.headers, error)
+
+
+_tasks: Final[set[asyncio.Task[None]]] = set()  # the loop itself keeps none
 
 
 class _Watch:
@@ -155,7 +202,7 @@ class _Watch:
         self._loop: asyncio.AbstractEventLoop | None = None  # that looks; None while none waits
 
     def add(self, call: Call) -> None:
-        call.deadline = call.began + DATABASE_SECONDS
+        call.deadline = call.began + road.DATABASE_SECONDS
         self._calls.append(call)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:  # the one before may have ended
@@ -167,7 +214,7 @@ class _Watch:
         while calls and (calls[0].done() or calls[0].deadline <= now):
             call = calls.popleft()
             if not call.done():
-                call.set_exception(database_gone())
+                call.set_exception(road.database_gone())
         if calls and self._loop is not None:
             self._loop.call_later(_LOOK_SECONDS, self._look)
         else:
@@ -177,8 +224,35 @@ class _Watch:
 _watch: Final = _Watch()
 
 
-def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]]) -> Call | None:
-    """Judge the head of a POST, names of fields in lower case. None: it goes the ordinary road.
+class Known:
+    """What a head says, for as many requests as have it."""
+
+    __slots__ = ("_at", "_credential", "_head", "length")
+
+    def __init__(self, at: Door, head: Head, credential: str) -> None:
+        self._at, self._head, self._credential = at, head, credential
+        length = head.get("content-length")
+        is_plain = length.isascii() and length.isdigit() and len(length) < _MAX_DIGITS
+        self.length = int(length) if is_plain else -1
+
+    def enter(self) -> Call | None:
+        """Let a request in; None: it goes the ordinary road. Raises RefusedError."""
+        began = time.monotonic()
+        at, head = self._at, self._head
+        publisher = directory.publisher(self._credential)
+        if publisher is None or tracing.is_on:
+            return None
+        request_id = door.new_request_id()
+        headers = door.base_headers(head, request_id)
+        try:
+            visit = at.enter(head, publisher, request_id=request_id, headers=headers)
+        except PortalError as error:
+            raise _refused(at, head, request_id, headers, error, began) from error
+        return Call(at, head, visit, began)
+
+
+def read(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]]) -> Known | None:
+    """Read the head of a POST, names of fields in lower case. None: it goes the ordinary road.
 
     Raises RefusedError with the answer of a request that is not let in.
     """
@@ -194,24 +268,26 @@ def enter(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]])
     head = Head("POST", path.decode("ascii"), query.decode("latin-1"), fields, dict(fields))
     if "expect" in head.fields:
         return None
-    request_id = door.new_request_id()
-    headers = door.base_headers(head, request_id)
     try:
         door.check_head(head)
         credential = at.credential(head)
-        publisher = directory.publisher(credential) if credential is not None else None
-        if publisher is None:
-            return None
-        visit = at.enter(head, publisher, request_id=request_id, headers=headers)
     except PortalError as error:
-        reply = refusal(at, head, request_id, headers, error)
-        watching.tell(head, reply.status, request_id, began)
-        raise RefusedError(reply) from error
-    return Call(at, head, visit, began)
+        request_id = door.new_request_id()
+        headers = door.base_headers(head, request_id)
+        raise _refused(at, head, request_id, headers, error, began) from error
+    return Known(at, head, credential) if credential is not None else None
+
+
+def _refused(
+    at: Door, head: Head, request_id: str, headers: dict[str, str], error: PortalError, began: float
+) -> RefusedError:
+    reply = road.refusal(at, head, request_id, headers, error)
+    watching.tell(head, reply.status, request_id, began)
+    return RefusedError(reply)
 
 
 def _room() -> int:
-    return _MAX_WEIGHT
+    return MAX_WEIGHT
 
 
 def _needs_nothing(visit: Visit, batch: Batch) -> bool:
@@ -225,21 +301,4 @@ def _needs_nothing(visit: Visit, batch: Batch) -> bool:
         batch.names_to_load(envelopes)
         or batch.contracts_to_load(envelopes)
         or batch.secrets_to_load(envelopes)
-    )
-
-
-def refusal(
-    at: Door, head: Head, request_id: str, headers: dict[str, str], error: PortalError
-) -> Reply:
-    return at.refuse(head, error, request_id=request_id, headers=headers)
-
-
-def unexpected() -> PortalError:
-    return PortalError("It has been logged. Nothing was stored. Trying again may help.")
-
-
-def database_gone() -> UnavailableError:
-    return UnavailableError(
-        "The database does not answer just now. Send the same events again.",
-        retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
     )

@@ -122,9 +122,14 @@ class Quotas:
         raise _refusal(refused, why, fields)
 
     def charge(
-        self, publisher: Publisher, items: Sequence[Item], streams: Iterable[StreamEntry]
+        self,
+        publisher: Publisher,
+        items: Sequence[Item],
+        streams: Iterable[StreamEntry],
+        *,
+        paid: int = 1,
     ) -> None:
-        """Pay for the events of a body; the first was paid when its request was let in."""
+        """Pay for the events of `paid` requests; the first of each was paid when it was let in."""
         limited = [
             stream
             for stream in streams
@@ -133,8 +138,8 @@ class Quotas:
         with self._lock:
             key = self._keys.get(publisher.key_id)
             if key is not None:
-                if len(items) > 1:
-                    self._take(key.bucket, len(items) - 1)
+                if len(items) > paid:
+                    self._take(key.bucket, len(items) - paid)
                 if (limited or key.focus) and items:
                     self._charge_streams(key, publisher, items, limited)
         self._uses.add(publisher.key_id, len(items))

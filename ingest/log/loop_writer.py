@@ -16,7 +16,7 @@ import logging
 import select
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import psycopg
@@ -83,6 +83,7 @@ class LoopWriter:
         self.loop = loop
         self._desk = desk
         self._queue: deque[Submission] = deque()
+        self._to_call: list[Callable[[], None]] = []
         self._is_going = False
         self._is_closed = False
         self._connection: Connection | None = None
@@ -107,6 +108,14 @@ class LoopWriter:
             self._is_going = True
             # After whatever else this round of the loop brings.
             self.loop.call_soon(self._next)
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Call when the group that is under way has ended, before the next is taken; if there is
+        none, in the next round of the loop. What is called may `add`."""
+        if self._exchange is None:
+            self.loop.call_soon(call)
+        else:
+            self._to_call.append(call)
 
     def close(self) -> None:
         """Let the connection go; what comes later goes to the thread."""
@@ -167,6 +176,12 @@ class LoopWriter:
             self._failed(group, error)
         if self._is_closed:
             self._drop()
+        to_call, self._to_call = self._to_call, []
+        for call in to_call:
+            try:
+                call()
+            except Exception:  # the groups go on
+                logger.exception("what waited for a group could not go on")
         self._next()
 
     def _failed(self, group: list[Submission], error: psycopg.Error) -> None:

@@ -17,7 +17,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
@@ -100,6 +100,10 @@ class Writer:
                 self._ready.notify()
         if loop is not None:
             self._loop_writer(loop).add(submission)
+
+    def when_free(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """From a loop: as `LoopWriter.when_free`."""
+        self._loop_writer(loop).when_free(call)
 
     def _loop_writer(self, loop: asyncio.AbstractEventLoop) -> LoopWriter:
         found = self._loop_writers.get(loop)

@@ -198,6 +198,11 @@ def run_of_structured(body: bytes) -> Run:
     return [_envelope(examined, raw)]
 
 
+def run_of_several(bodies: Sequence[bytes]) -> Calm | None:
+    """Bodies of one event each as one run, if none of them needs a closer look."""
+    return _calm([body.strip(b" \t\r\n") for body in bodies])
+
+
 def _read(raw: bytes) -> strict_json.Examined:
     """One JSON text; beyond the size of an event only so far as its refusal needs."""
     if len(raw) > strict_json.MAX_EVENT_BYTES:

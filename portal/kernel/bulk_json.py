@@ -16,7 +16,7 @@ from portal.kernel.strict_json import MAX_EVENT_DEPTH, MAX_KEY_BYTES, SMALL_BYTE
 
 _Octets = np.ndarray[Any, np.dtype[np.uint8]]
 
-_FEW_TEXTS: Final = 8  # below, whole passes cost more than they save
+_FEW_TEXTS: Final = 24  # below, whole passes cost more than they save
 _BLOCK: Final = MAX_KEY_BYTES // 2
 _COLON, _QUOTE, _ZERO, _BRACE, _E, _POINT, _MINUS, _PLUS = (
     np.uint8(ord(char)) for char in ':"0{e.-+'

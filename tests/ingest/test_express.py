@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from catalog.models import Stream
-from ingest.doors import express
+from ingest.doors import express, road
 from ingest.doors.gate import gate, parse_load
 from ingest.log.connection import connect
 from portal.kernel import clock
@@ -194,7 +194,7 @@ def test_a_database_that_hangs_is_a_503_and_the_events_are_stored_when_it_is_bac
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connect() as other, monkeypatch.context() as patch:
-        patch.setattr(express, "DATABASE_SECONDS", 0.2)
+        patch.setattr(road, "DATABASE_SECONDS", 0.2)
         other.execute("LOCK TABLE ingest_event IN ACCESS EXCLUSIVE MODE")
         status, headers, body = desk.send(ONE, json.dumps(desk.event("hung")).encode())
         other.rollback()
