@@ -1,91 +1,23 @@
 """The short road answers like the ordinary one, in order, once, and leaves nothing open."""
 
-import http.client
 import json
 import socket
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from catalog.models import Stream
-from ingest.doors import express, road
-from ingest.doors.gate import gate, parse_load
+from ingest.doors import road
 from ingest.log.connection import connect
-from portal.kernel import clock
 from tests.ingest.conftest import World
-from tests.support.live import wait_until
-from tests.support.serving import served
-
-ONE = "application/cloudevents+json"
-MANY = "application/cloudevents-batch+json"
-LINES = "application/x-ndjson"
-
-
-@dataclass
-class Desk:
-    port: int
-    stream: Stream
-    key: str
-    taken: list[express.Call]
-
-    def event(self, number: int | str, **others: Any) -> dict[str, Any]:
-        return {
-            "specversion": "1.0", "id": f"e-{number}", "source": "/shop", "type": self.stream.name,
-            "time": clock.now().isoformat(), "data": {"order": f"o{number}"}, **others,
-        }  # fmt: skip
-
-    def head(self, media: str, length: int, path: str = "/v1/events", *others: str) -> bytes:
-        lines = [
-            f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self.key}",
-            f"Content-Type: {media}", f"Content-Length: {length}", *others, "", "",
-        ]  # fmt: skip
-        return "\r\n".join(lines).encode()
-
-    def send(
-        self, media: str, body: bytes, path: str = "/v1/events", *others: str
-    ) -> tuple[int, dict[str, str], Any]:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        line.connect()
-        line.sock.sendall(self.head(media, len(body), path, *others) + body)
-        answer = http.client.HTTPResponse(line.sock, method="POST")
-        answer.begin()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        found = answer.status, headers, json.loads(answer.read())
-        line.close()
-        return found
+from tests.ingest.desk import LINES, MANY, ONE, Desk, open_desk, wait_for_in_hand
 
 
 @pytest.fixture(scope="module")
 def desk(world: World) -> Iterator[Desk]:
-    from portal.asgi import application
-
-    taken: list[express.Call] = []
-    add = express._watch.add
-
-    def taking(call: express.Call) -> None:
-        taken.append(call)
-        add(call)
-
-    with pytest.MonkeyPatch.context() as patch, served(application) as port:
-        patch.setattr(express._watch, "add", taking)
-        desk = Desk(port, world.stream(), world.key(world.producer()), taken)
-        desk.send(MANY, b"[]")  # the process gets to know the key, then the stream
-        while not taken:  # until the directory listens, it forgets again
-            desk.send(ONE, json.dumps(desk.event(f"first-{time.monotonic_ns()}")).encode())
+    with open_desk(world) as desk:
         yield desk
-
-
-def in_hand() -> int:
-    return parse_load(gate.load()).requests
-
-
-def wait_for_in_hand(count: int) -> None:
-    """An answer comes a moment before its request is counted no more."""
-    wait_until(lambda: in_hand() == count, f"{count} requests in hand")
 
 
 def comparable(answer: tuple[int, dict[str, str], Any]) -> tuple[int, set[str], Any]:
