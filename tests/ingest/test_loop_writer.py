@@ -16,7 +16,7 @@ from ingest.log.loop_writer import LoopWriter, take_group
 from ingest.types import Envelope
 from portal.kernel import clock
 from tests.ingest.conftest import World
-from tests.ingest.test_express import MANY, ONE, Desk
+from tests.ingest.desk import MANY, ONE, Desk
 from tests.ingest.test_store import accounts
 from tests.support.serving import served
 
@@ -40,7 +40,8 @@ def desk(world: World) -> Iterator[Desk]:
     from portal.asgi import application
 
     with served(application) as port:
-        desk = Desk(port, world.stream(), world.key(world.producer()), [])
+        producer = world.producer()
+        desk = Desk(port, world.stream(), producer, world.key(producer), [])
         deadline = time.monotonic() + 60
         while own(desk) is None and time.monotonic() < deadline:
             assert send(desk, f"first-{time.monotonic_ns()}")[0] == 202

@@ -150,7 +150,10 @@ def _words(body: Any) -> Any:
 
 def test_an_id_that_comes_twice_in_a_round_counts_once(desk: Desk, groups: list[int]) -> None:
     event = desk.event("twice")
-    same, other = json.dumps(event).encode(), json.dumps({**event, "data": {"order": "other"}}).encode()
+    same, other = (
+        json.dumps(event).encode(),
+        json.dumps({**event, "data": {"order": "other"}}).encode(),
+    )
     answers = at_once(desk, [desk.head(ONE, len(one)) + one for one in (same, same, other)])
     assert groups == [3]
     assert [status for status, _, _ in answers] == [202, 202, 422]
