@@ -9,8 +9,8 @@
 4. What still comes of a body that was answered early is read past, up to a bound, also when the
    connection ends with it: closed upon a client that is still sending, it takes the answer along.
 5. A request to the short road (`ShortRoad`, of the ingest) is answered without a task: its head is
-   judged when it is complete, its body when that came along. What the short road does not take goes
-   to the application as if it had just come, with what the road found out in its scope.
+   judged when it is complete, its body when that came along. What the road does not let in, or waits
+   for its body, goes to the application as if it had just come, with what was found out in its scope.
    A client's requests mostly have heads that are the same to the byte. One whose head is known and
    that has come whole goes by without the parser.
 6. A process has so many connections at most. One more takes the place of those that have been
