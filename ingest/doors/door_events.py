@@ -11,7 +11,7 @@ from django.conf import settings
 from ingest.doors import door
 from ingest.doors.door import Door, Head, Reply, Visit
 from ingest.doors.limits import quotas
-from ingest.judging import pipeline
+from ingest.judging import answers, pipeline
 from ingest.judging.admission import Publisher
 from ingest.log.group import Item
 from ingest.protocols import cloudevents
@@ -25,7 +25,7 @@ _HEADER_NAME: Final = re.compile(
     r"(?:ce-[a-z0-9-]{1,80}|authorization|content-type|"
     r"content-encoding|traceparent|tracestate|x-request-id)"
 )
-_ACCEPTED: Final = orjson.dumps(pipeline.answer([Item("", b"")]))
+_ACCEPTED: Final = orjson.dumps(answers.answer([Item("", b"")]))
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -69,8 +69,8 @@ class EventsVisit(Visit):
 
     def _reply(self, items: Sequence[Item]) -> Reply:
         headers = self.headers
-        outcome = pipeline.answer(items, name_all=self.name_all)
-        status = pipeline.status_of(items)
+        outcome = answers.answer(items, name_all=self.name_all)
+        status = answers.status_of(items)
         if status == 202:
             headers["Content-Type"] = "application/json"
             return Reply(202, headers, orjson.dumps(outcome))

@@ -5,7 +5,7 @@
    where blocking is allowed.
 3. `Batch.take` judges one envelope after the other (a door may pause in between): admission, time
    window, version, contract; what passes is packed for the table.
-4. The writer stores the submission; `answer` and `status_of` put the outcome into words.
+4. The writer stores the submission; `ingest.judging.answers` puts the outcome into words.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from governance.privacy import keys
-from ingest.judging import admission, routes
+from ingest.judging import admission, answers, routes
 from ingest.judging.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
 from ingest.judging.deprecations import VERSION, Ending, Use
@@ -29,13 +29,10 @@ from ingest.protocols.cloudevents import Calm, Run
 from ingest.protocols.heads import Head
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
-    WAITING,
     AnswerDict,
     Envelope,
     Mark,
     Reason,
-    ResultDict,
-    Status,
 )
 from portal.kernel import clock, strict_json
 from portal.kernel.errors import FieldError
@@ -505,48 +502,6 @@ def unparsable(
     )
 
 
-def status_of(items: Sequence[Item]) -> int:
-    """202, or 422 when every event was refused and none only waits for the portal."""
-    if items and all(
-        item.status is Status.DEAD_LETTERED and item.reason not in WAITING for item in items
-    ):
-        return 422
-    return 202
-
-
-def answer(items: Sequence[Item], *, name_all: bool = False) -> AnswerDict:
-    """The counts, and every event that is not plainly accepted (or all), in input order."""
-    accepted = duplicate = dead = 0
-    results: list[ResultDict] = []
-    for index, item in enumerate(items):
-        status = item.status
-        if status is Status.ACCEPTED:
-            accepted += 1
-            if not item.errors and not item.note and not name_all:
-                continue
-        elif status is Status.DUPLICATE:
-            duplicate += 1
-        else:
-            dead += 1
-        result: ResultDict = {"index": index, "id": item.id, "status": status.value}
-        if status is Status.DEAD_LETTERED and item.reason is not None:
-            result["reason"] = item.reason.value
-            if item.dead_letter is not None:
-                result["dead_letter"] = str(item.dead_letter)
-        if item.errors and status is not Status.DUPLICATE:
-            result["errors"] = [error.as_dict() for error in item.errors]
-        if item.note:
-            result["note"] = item.note
-        results.append(result)
-    return {
-        "received": len(items),
-        "accepted": accepted,
-        "duplicate": duplicate,
-        "dead_lettered": dead,
-        "results": results,
-    }
-
-
 def now_us() -> int:
     return clock.now_us()
 
@@ -590,7 +545,7 @@ def accept_events(
     They pass the same checks as any other. Give `admission.publisher_of(producer)` as publisher.
     """
     envelopes = [cloudevents.read_mapping(event) for event in events]
-    return answer(
+    return answers.answer(
         accept_batch(
             envelopes,
             publisher=publisher,
