@@ -88,6 +88,14 @@ def open_desk(world: World) -> Iterator[Desk]:
         yield desk
 
 
+def wait_for_notices() -> None:
+    """What was changed just now has been told to the directory, which forgets at that."""
+    seen = -1
+    while seen != directory._generation:
+        seen = directory._generation
+        time.sleep(1)
+
+
 def in_hand() -> int:
     return parse_load(gate.load()).requests
 

@@ -19,7 +19,7 @@ from portal.http.server import Protocol
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import BadRequestError
 from tests.ingest.conftest import World
-from tests.ingest.desk import ONE, Desk, open_desk, wait_for_in_hand
+from tests.ingest.desk import ONE, Desk, open_desk, wait_for_in_hand, wait_for_notices
 from tests.support.live import wait_until
 
 
@@ -166,6 +166,7 @@ def test_an_id_that_comes_twice_in_a_round_counts_once(desk: Desk, groups: list[
 def test_what_is_charged_is_one_for_each(desk: Desk, world: World, groups: list[int]) -> None:
     producer = world.producer()
     key = world.key(producer, events_per_second=20)
+    wait_for_notices()
     mine = Desk(desk.port, desk.stream, producer, key, desk.taken)
     pieces = [json.dumps(mine.event(f"charge-{number}")).encode() for number in range(30)]
     answers = at_once(mine, [mine.head(ONE, len(piece)) + piece for piece in pieces])
@@ -263,6 +264,7 @@ def test_a_known_head_is_judged_anew_each_time(desk: Desk, world: World, known: 
     """Its key may be revoked and its quota used up, and it says so itself."""
     producer = world.producer()
     text = world.key(producer, events_per_second=10)
+    wait_for_notices()
     mine = Desk(desk.port, desk.stream, producer, text, desk.taken)
     piece = json.dumps(mine.event("anew")).encode()
     request = mine.head(ONE, len(piece)) + piece
