@@ -3,7 +3,8 @@
 Each is a thread with a connection and a generator of random numbers of its own, so that one seed
 gives one load. Events of a cycle bear its name in their ids. What was sent lately is sent again now
 and then, by anyone and in another order (crossed batches), with other content (conflicts), or long
-after (the identity outlives restarts).
+after (the identity outlives restarts). Single events also come several at a time, over lines of their
+own, as the portal takes those of one key together.
 """
 
 import gzip
@@ -16,6 +17,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -33,6 +35,7 @@ SCHEMA: Final[dict[str, Any]] = {
 REQUEST_SECONDS: Final = 12.0
 SETTLE_SECONDS: Final = 40.0
 RETRY_SECONDS: Final = 0.05
+_VOLLEY: Final = 8
 _ONE: Final = "application/cloudevents+json"
 _MANY: Final = "application/cloudevents-batch+json"
 _LINES: Final = "application/x-ndjson"
@@ -108,11 +111,12 @@ class Client(threading.Thread):
         self.key = load.keys[place % len(load.keys)]
         self._number = 0
         self._connection: http.client.HTTPConnection | None = None
+        self._others: list[Client] = []  # of the same producer, for what goes beside other requests
 
     def run(self) -> None:
         actions: list[tuple[Callable[[], int], int]] = [
             (self._batch, 8), (self._single, 6), (self._binary, 2), (self._lines, 2),
-            (self._crossed, 3), (self._conflict, 2), (self._old, 1), (self._rehearsal, 1),
+            (self._volley, 3), (self._crossed, 3), (self._conflict, 2), (self._old, 1), (self._rehearsal, 1),
             (self._without_a_key, 1), (self._wrong_type, 1), (self._unparsable, 1),
         ]  # fmt: skip
         choices = [action for action, _ in actions]
@@ -126,7 +130,8 @@ class Client(threading.Thread):
                 pause = events / share - (self.load.clock() - began)
                 self.load.stopping.wait(max(0.0, pause))
         finally:
-            self._hang_up()
+            for line in (self, *self._others):
+                line._hang_up()
 
     # --- what is sent ---
 
@@ -180,6 +185,23 @@ class Client(threading.Thread):
         made = self._event()
         self._settle([made], made.raw, {"Content-Type": _ONE})
         return 1
+
+    def _volley(self) -> int:
+        """Single events at the same time, of which one is there twice."""
+        events = [self._event() for _ in range(self.random.randrange(2, _VOLLEY))]
+        events.append(self.random.choice(events))
+        while len(self._others) < len(events):
+            other = Client(self.load, self.place, f"{self.name}-{len(self._others)}")
+            other.name = f"{self.name}-{len(self._others)}"
+            self._others.append(other)
+
+        def send(line: Client, made: Made) -> None:
+            line._settle([made], made.raw, {"Content-Type": _ONE})
+
+        with ThreadPoolExecutor(len(events)) as pool:
+            for _ in pool.map(send, self._others, events):
+                pass
+        return len(events)
 
     def _lines(self) -> int:
         events = [self._event() for _ in range(self.random.randrange(1, 10))]
