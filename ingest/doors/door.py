@@ -192,6 +192,7 @@ def base_headers(head: Head, request_id: str) -> dict[str, str]:
 
 
 def new_request_id() -> str:
+    """What the answer, the log and a problem document name a request by."""
     return uuid7_text()
 
 
@@ -207,6 +208,7 @@ def check_head(head: Head) -> None:
 
 
 def post_only(head: Head) -> None:
+    """Refuse another method than POST. Raises MethodNotAllowedError."""
     if head.method != "POST":
         raise MethodNotAllowedError("Send events with POST.", headers={"Allow": Door.methods})
 
@@ -234,6 +236,7 @@ def refuse_key_in(query: str, pairs: Sequence[tuple[str, str]] = ()) -> None:
 
 
 def header_credential(head: Head) -> str | None:
+    """The credential in `Authorization`, as bearer or as the user of basic; None without one."""
     return credential_of(head.get("authorization"))
 
 
@@ -290,6 +293,7 @@ def check_room() -> None:
 
 
 def check_length(door: Door, head: Head) -> None:
+    """Refuse a body that says itself that it is too long. Raises BadRequestError and TooLargeError."""
     content_length = head.get("content-length")
     if not content_length:
         return
@@ -300,6 +304,7 @@ def check_length(door: Door, head: Head) -> None:
 
 
 def batch_of(visit: Visit, directory: Directory) -> pipeline.Batch:
+    """An empty batch for the events of a request."""
     return pipeline.Batch(
         visit.publisher, visit.received_us, directory, is_rehearsal=visit.is_rehearsal
     )
@@ -311,6 +316,7 @@ def keeps_body(visit: Visit, error: BadRequestError) -> bool:
 
 
 def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submission:
+    """The one dead letter of a body that cannot be read, for the writer."""
     return pipeline.unparsable(
         visit.publisher,
         visit.received_us,
@@ -321,6 +327,7 @@ def unparsable_item(visit: Visit, body: bytes, error: BadRequestError) -> Submis
 
 
 def name_dead_letter(error: BadRequestError, item: Item) -> BadRequestError:
+    """The error with the dead letter that keeps the body."""
     error.extra["dead_letter"] = str(item.dead_letter)
     return error
 

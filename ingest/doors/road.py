@@ -161,14 +161,17 @@ async def bounded(work: Awaitable[T]) -> T:
 def refusal(
     at: Door, head: Head, request_id: str, headers: dict[str, str], error: PortalError
 ) -> Reply:
+    """An error as the protocol says it."""
     return at.refuse(head, error, request_id=request_id, headers=headers)
 
 
 def unexpected() -> PortalError:
+    """What a client is told of a fault of ours."""
     return PortalError("It has been logged. Nothing was stored. Trying again may help.")
 
 
 def database_gone() -> UnavailableError:
+    """What a client is told when the database does not answer in time."""
     return UnavailableError(
         "The database does not answer just now. Send the same events again.",
         retry_after_seconds=random.randint(1, 5),  # noqa: S311  # jitter
