@@ -10,9 +10,11 @@ from random import Random
 import psycopg
 import pytest
 from django.db import OperationalError, connection
+from django.db.models import Max
 
 from analytics.models import ReaderOffset, StreamCount
 from analytics.selectors import volume
+from analytics.services import rollups
 from analytics.services.rollups import FIRST_SPAN, roll_up
 from catalog.models import Stream
 from ingest.log import partitions
@@ -103,7 +105,7 @@ def kill_blocked_reader() -> bool:
         for _ in range(100):
             killed = raw.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND query LIKE '%Count a batch of events%'"
+                " WHERE wait_event_type = 'Lock' AND query LIKE '%Count the events of a span%'"
                 " AND datname = current_database()"
             ).fetchall()
             if killed:
@@ -178,12 +180,50 @@ def test_a_reader_goes_on_over_long_stretches_without_events(stream: Stream) -> 
     assert table() == [(ZERO, 2)]
 
 
-def test_small_batches_reach_the_same_table(stream: Stream) -> None:
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each step reads."""
+    found: list[int] = []
+    step = rollups._step
+
+    def noted(batch: int, before: rollups.Step) -> rollups.Step:
+        after = step(batch, before)
+        found.append(after.read)
+        return after
+
+    monkeypatch.setattr(rollups, "_step", noted)
+    return found
+
+
+def test_small_steps_reach_the_same_table(stream: Stream, steps: list[int]) -> None:
+    with connect() as raw:
+        write(raw, stream, 0, "so that the offset is near the end")
+    roll_up()
     with connect() as raw:
         for number in range(23):
             write(raw, stream, number, f"e{number}")
-    assert roll_up(batch=5) == 23
-    assert [events for _, events in table()] == [5, 5, 5, 5, 3]
+            raw.commit()
+    assert roll_up(batch=5, first_span=5) == 23
+    assert [events for _, events in table()] == [6, 5, 5, 5, 3]
+    assert max(steps) <= 6
+
+
+def test_behind_a_long_stretch_without_events_a_dense_log_is_read_in_steps(
+    stream: Stream, steps: list[int]
+) -> None:
+    """A span that grew while there was nothing is not read whole where there is much."""
+    with connect() as raw:
+        write(raw, stream, 0, "before")
+    assert roll_up() == 1
+    with connect(autocommit=True) as raw:
+        for _ in range(2_000):
+            raw.execute("SELECT pg_current_xact_id()")
+        for number in range(600):
+            write(raw, stream, number % 60, f"e{number}")
+    del steps[:]
+    assert roll_up(batch=20, first_span=8) == 600
+    assert max(steps) <= 80
+    assert len(steps) <= 70
 
 
 def test_a_series_has_zeros_for_gaps_and_lists_have_days_that_end_now(stream: Stream) -> None:

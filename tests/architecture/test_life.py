@@ -27,6 +27,7 @@ KEEPERS = {
     "read_for_field_expiry": "the sweep of fields",
     "read_late_for_field_expiry": "the sweep of fields",
     "roll_up_counts": "counts of arrivals, which are history",
+    "span_exceeds": "how much there is to count of arrivals",
     "staged_events_stored_before": "identity",
     "stored_contents": "identity",
     "streams_of_day": "the sweep",
