@@ -10,7 +10,6 @@ from random import Random
 import psycopg
 import pytest
 from django.db import OperationalError, connection
-from django.db.models import Max
 
 from analytics.models import ReaderOffset, StreamCount
 from analytics.selectors import volume
