@@ -11,6 +11,7 @@ are within a round. The last line of `--json` holds them; `benchmarks/README.md`
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -75,7 +76,7 @@ def _measure(host: str, seconds: float, rounds: int) -> dict[str, Any]:
     copies: dict[int, list[float]] = {size: [] for size in CLIENTS}
     naives: dict[int, list[float]] = {size: [] for size in CLIENTS}
     cpu: dict[int, list[tuple[float, float]]] = {size: [] for size in CLIENTS}
-    with _naive_server() as naive:
+    with _naive_server(key) as naive:
         _send(naive, key, maker, 100, 1.0, NAIVE_PER_SECOND)
         for _ in range(rounds):
             for size in CLIENTS:
@@ -187,14 +188,16 @@ def _processor_time() -> tuple[float, float]:
 
 
 @contextmanager
-def _naive_server() -> Iterator[str]:
+def _naive_server(key: str) -> Iterator[str]:
     import psycopg
 
-    from benchmarks.naive_table import TABLE
+    from benchmarks.naive_table import TABLES
     from portal.launcher.instance import free_port
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
-        raw.execute(TABLE)
+        raw.execute(TABLES)
+        digest = hashlib.sha256(key.encode()).digest()
+        raw.execute("INSERT INTO bench_naive_key VALUES (%s, 'bench')", [digest])
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "benchmarks.naive:application", "--port", str(port),
