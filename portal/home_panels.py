@@ -204,8 +204,18 @@ def _suggestions(actor: Actor) -> list[Row]:
 
 
 def _most_read(actor: Actor, count: int) -> list[Stream]:
-    rows = visible_streams(actor).filter(lifecycle="active")
-    return list(rows.annotate(readers=Count("mappings")).order_by("-readers", "name")[:count])
+    """Ranked by their mappings alone, of which there are few, then filled up by name."""
+    known = visible_streams(actor).filter(lifecycle="active")
+    ranked = list(
+        ConsumerMapping.objects.filter(stream__in=known.order_by().values("pk"))
+        .values("stream")
+        .annotate(readers=Count("pk"))
+        .order_by("-readers", "stream__name")
+        .values_list("stream", flat=True)[:count]
+    )
+    found = known.in_bulk(ranked)
+    unread = known.exclude(pk__in=ranked).order_by("name")[: count - len(ranked)]
+    return [*(found[pk] for pk in ranked if pk in found), *unread]
 
 
 def changes(actor: Actor) -> list[Change]:

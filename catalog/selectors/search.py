@@ -25,17 +25,19 @@ from django.db.models import (
     F,
     Func,
     IntegerField,
+    OuterRef,
     Q,
     QuerySet,
+    Subquery,
     TextField,
     Value,
     When,
 )
 from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Cast, Least
+from django.db.models.functions import Cast, Coalesce, Least
 from rapidfuzz import fuzz, process
 
-from catalog.models import SchemaField, Stream
+from catalog.models import ConsumerMapping, SchemaField, Stream
 from catalog.selectors.streams import visible_streams
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
@@ -221,7 +223,7 @@ def _fits(words: Sequence[str]) -> Q:
 def _ranked(rows: QuerySet[Stream], text: str) -> QuerySet[Stream]:
     """Adds `rank` (a whole number, so that a cursor compares it exactly) and `readers`."""
     words = words_of(text)
-    annotated = rows.annotate(readers=Count("mappings", distinct=True))
+    annotated = rows.annotate(readers=_readers())
     if not words:
         return annotated.annotate(rank=Value(0, output_field=IntegerField()))
     exact = "_".join(words)
@@ -236,6 +238,12 @@ def _ranked(rows: QuerySet[Stream], text: str) -> QuerySet[Stream]:
             output_field=IntegerField(),
         )
     )
+
+
+def _readers() -> Coalesce:
+    """How many consumers read a stream: counted for the rows that are shown, where no order asks."""
+    mappings = ConsumerMapping.objects.filter(stream=OuterRef("pk")).order_by().values("stream")
+    return Coalesce(Subquery(mappings.annotate(n=Count("pk")).values("n")), 0)
 
 
 def _standing() -> CombinedExpression:
