@@ -2,9 +2,10 @@
 answered for itself.
 
 Of what an event costs alone, most is spent on what it has in common with others. So the requests that
-the loop brings in one round, or while a group of the writer is under way, are put together by their
-keys. An event about which there is anything to say leaves its batch and is taken alone
-(`ingest.doors.express`).
+the loop brings in one round are put together by their keys. While a group of the writer is under way,
+a few that come wait for more, for its end at most; enough for a batch are judged at once, so that the
+loop works while the writer waits. An event about which there is anything to say leaves its batch and
+is taken alone (`ingest.doors.express`).
 """
 
 import asyncio
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # As a run weighs; more, judged at once, holds the loop for too long.
 MAX_WEIGHT: Final = 224 * 1024
+# So many share most of what they cost.
+_ENOUGH: Final = 4
 
 
 def submit(batch: Batch, waiter: Waiter) -> None:
@@ -50,6 +53,8 @@ class _Rounds:
         if self._loop is not loop:  # the one before may have ended
             self._loop = loop
             writer().when_free(loop, self._judge)
+        elif len(self._calls) == _ENOUGH:
+            loop.call_soon(self._judge)
 
     def _judge(self) -> None:
         calls, self._calls, self._loop = self._calls, [], None

@@ -222,6 +222,33 @@ def test_what_waits_for_a_group_that_hangs_is_answered_in_time(
     wait_for_in_hand(0)
 
 
+def test_enough_for_a_batch_do_not_wait_for_the_group_under_way(
+    desk: Desk, groups: list[int]
+) -> None:
+    """They are judged, and stored with the next group; fewer wait for its end."""
+    pieces = [json.dumps(desk.event(f"enough-{number}")).encode() for number in range(7)]
+    desk.refresh()
+    with several_lines(desk, len(pieces)) as lines, connect() as other:
+        other.execute("LOCK TABLE ingest_event IN ACCESS EXCLUSIVE MODE")
+
+        def send(number: int) -> None:
+            piece = pieces[number]
+            lines[number].sendall(desk.head(ONE, len(piece)) + piece)
+            wait_for_in_hand(number + 1)
+
+        for number in range(4):
+            send(number)
+        assert groups == []
+        send(4)
+        wait_until(lambda: groups == [4], "four are judged together")
+        for number in (5, 6):
+            send(number)
+        other.rollback()
+        assert [read(line)[2]["accepted"] for line in lines] == [1] * len(pieces)
+        assert groups == [4, 2]
+    wait_for_in_hand(0)
+
+
 def test_a_head_that_came_before_goes_by_without_the_parser(desk: Desk, known: list[bool]) -> None:
     pieces = [json.dumps(desk.event(f"known-{number}")).encode() for number in range(8)]
     requests = [desk.head(ONE, len(piece)) + piece for piece in pieces]
