@@ -6,10 +6,11 @@ class IngestConfig(AppConfig):
 
     def ready(self) -> None:
         # Models exist only now; the catalog, below, learns here how stored events are replayed
-        # against a candidate, who keeps events that nobody registered, and who still sends what
-        # is deprecated.
+        # against a candidate, who keeps events that nobody registered and takes them up once
+        # somebody does, and who still sends what is deprecated.
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
+        from catalog.services.streams import follow_registrations  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
         from ingest.doors import door_segment  # noqa: PLC0415
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
@@ -18,6 +19,7 @@ class IngestConfig(AppConfig):
         from ingest.selectors.synthetic_runs import RUN  # noqa: PLC0415
         from ingest.services import archives  # noqa: PLC0415
         from ingest.services.letter_jobs import STEPS  # noqa: PLC0415
+        from ingest.services.letters import replay_registered  # noqa: PLC0415
         from ingest.services.replays import replay_sample, replay_step  # noqa: PLC0415
         from ingest.services.synthetic_runs import run_step  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
@@ -31,6 +33,7 @@ class IngestConfig(AppConfig):
         impact.register_replayer(replay_step)
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)
+        follow_registrations(replay_registered)
         offer_discovered(discovered.samples_of, discovered.types_for)
         names = {DRY_RUN: "Dry run of a repair", REPLAY: "Replay of dead letters"}
         for kind, step in STEPS.items():

@@ -1,7 +1,7 @@
 """Writing streams: register, change, tag, follow. Each is one audited transaction."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -163,6 +163,15 @@ def make_stream(new: NewStream, *, actor: Actor) -> Stream:
     return stream
 
 
+_followers: list[Callable[[Stream, Actor], None]] = []
+
+
+def follow_registrations(call: Callable[[Stream, Actor], None]) -> None:
+    """Have an app above told of each stream that is registered, in the same transaction; called once
+    when that app is ready."""
+    _followers.append(call)
+
+
 def record_registration(stream: Stream, *, actor: Actor) -> None:
     """Shared step: the last of registering, because the audit chain is held from here on."""
     team = stream.owner_team
@@ -173,6 +182,8 @@ def record_registration(stream: Stream, *, actor: Actor) -> None:
         summary=f"registered {stream.name}",
         after={"owner": team.slug if team else None, "tier": stream.tier},
     )
+    for call in _followers:
+        call(stream, actor)
 
 
 @transaction.atomic
@@ -235,6 +246,7 @@ def follow(stream: Stream, *, actor: Actor) -> None:
 
 @transaction.atomic
 def unfollow(stream: Stream, *, actor: Actor) -> None:
+    """Follow a stream no longer; again changes nothing."""
     access.require(actor, Permission.DISCOVER, stream)
     _require_person(actor)
     Follow.objects.filter(stream=stream, user_id=actor.id).delete()

@@ -59,6 +59,7 @@ def _require_hand(actor: Actor, stream: Stream | None) -> None:
 
 
 def stream_of(group: Group) -> Stream | None:
+    """The stream of a group's letters; None for those of an unknown type."""
     return Stream.objects.filter(name=group.stream).first() if group.stream else None
 
 
@@ -319,6 +320,14 @@ def replay_waiting(stream: Stream, *, actor: Actor, rate: int = DEFAULT_RATE) ->
     if not count:
         raise InvalidStateError("No event waits for this stream.")
     return _plain(RepairKind.REPLAY, keys, stream.name, stream, actor, rate)
+
+
+def replay_registered(stream: Stream, actor: Actor) -> None:
+    """Take events through the door that came before a stream was registered; who registers it asks
+    for that."""
+    count, keys = waiting_of_stream(stream)
+    if count:
+        _plain(RepairKind.REPLAY, keys, stream.name, stream, actor, DEFAULT_RATE)
 
 
 def _plain(

@@ -12,6 +12,7 @@ from django.db import connection
 
 from catalog.models import Stream
 from catalog.services.changes import publish_schema
+from catalog.services.producers import permit
 from governance.errors import NotOwnRequestError, RoleNeededError
 from governance.models import AuditEntry, Job, Notice, User
 from governance.models.jobs import JobState
@@ -480,3 +481,22 @@ def test_two_workers_store_each_event_once(shop: Shop, monkeypatch: pytest.Monke
     first.refresh_from_db()
     second.refresh_from_db()
     assert first.outcome["accepted"] + second.outcome["accepted"] == 40
+
+
+def test_registering_a_stream_replays_what_waited_for_it(shop: Shop) -> None:
+    """By who registers it, and each event by what its own producer may do."""
+    name = shop.stream.name
+    shop.stream.name = "testing.late"
+    shop.send({"n": 1}, {"n": "2"})
+    shop.stream.name = name
+    assert shop.states() == {"e0": "open", "e1": "open"}
+    permit(shop.producer, actor=SYSTEM, globs=("testing.*",))
+    late = make_stream("testing.late", schema=SCHEMA, team=shop.team)
+    repair = Repair.objects.get()
+    assert (repair.kind, repair.state, repair.stream_id) == ("replay", "applying", late.pk)
+    run()
+    shop.stream = late
+    assert shop.stored() == {"e0": ({"n": 1}, Mark.REPLAYED)}
+    assert shop.states() == {"e0": "replayed", "e1": "open"}
+    make_stream("testing.later", schema=SCHEMA, team=shop.team)
+    assert Repair.objects.count() == 1
