@@ -6,7 +6,7 @@ Reads a request's head, key and body, and writes the answer that `ingest.doors.r
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 from ingest.doors import door, road, watching
 from ingest.doors.by_path import BY_PATH
@@ -18,20 +18,13 @@ from ingest.doors.settling import start_settling
 from ingest.doors.single_flight import load_once
 from ingest.judging import admission
 from ingest.judging.admission import Publisher, directory
+from portal.http.body_limit import BODY_SECONDS, body_timeout
 from portal.kernel import tracing
-from portal.kernel.errors import PortalError
 from portal.kernel.failpoints import failpoint
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-BODY_SECONDS: Final = 29  # the promise is an answer within 30
-
-
-class RequestTimeoutError(PortalError):
-    status = 408
-    code = "request_timeout"
-    title = "The body did not arrive in time"
 
 
 def handles(scope: Scope) -> bool:
@@ -153,9 +146,7 @@ async def _read(at: Door, receive: Receive, ticket: Ticket | None) -> bytes:
                         SLOW_BODY_SECONDS, ticket.wait_for_body
                     )
     except TimeoutError as error:
-        raise RequestTimeoutError(
-            f"Send the whole body within {BODY_SECONDS} seconds.", headers={"Connection": "close"}
-        ) from error
+        raise body_timeout(BODY_SECONDS) from error
     finally:
         if slow is not None:
             slow.cancel()

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from governance.keys import PATTERN as KEY_PATTERN
 from governance.services.keys import credential_of
@@ -67,6 +67,7 @@ class Head:
     fields: Mapping[str, str]
 
     def get(self, name: str) -> str:
+        """The last value of a field by its lower-case name; empty when it is absent."""
         return self.fields.get(name, "")
 
     def list_of(self, name: str) -> str:
@@ -163,6 +164,7 @@ class Door(ABC):
         return inflate.inflate(body, encoding) if encoding else body
 
     def too_large(self) -> PortalError:
+        """The error for a body of more than `most_bytes` as sent, for the caller to raise."""
         # The connection stays open, for the rest of the body to be read past: closed upon a client
         # that is still sending, it would take the answer with it.
         return TooLargeError("A body may have at most 5 MiB as sent.")
@@ -219,15 +221,13 @@ def parameters_of(query: str) -> list[tuple[str, str]]:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=20, errors="strict")
     except (ValueError, UnicodeDecodeError) as error:
         raise BadRequestError("The parameters cannot be read.", code="parameter") from error
-    refuse_key_in(query, pairs)
+    refuse_key_in(query)
     return pairs
 
 
-def refuse_key_in(query: str, pairs: Sequence[tuple[str, str]] = ()) -> None:
-    """A key in an address is in logs by now."""
-    if KEY_PATTERN.search(query) or any(
-        KEY_PATTERN.search(name) or KEY_PATTERN.search(value) for name, value in pairs
-    ):
+def refuse_key_in(query: str) -> None:
+    """A key in an address, however it is escaped there, is in logs by now. Raises BadRequestError."""
+    if query and KEY_PATTERN.search(unquote_plus(query)):
         raise BadRequestError(
             "A key never goes into an address, where logs keep it: send it as a header, and "
             "revoke this one.",
@@ -255,7 +255,9 @@ def authorize(head: Head, publisher: Publisher | None, headers: dict[str, str]) 
     if not publisher.may_publish_anything:
         raise NotPermittedError(
             "This key may publish to no stream. Ask the owners of a stream to let its producer "
-            "publish."
+            "publish.",
+            permission="publish",
+            request_at=f"/producers/{publisher.name}/",
         )
     return publisher
 

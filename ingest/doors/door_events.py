@@ -92,6 +92,8 @@ class EventsDoor(Door):
     paths: ClassVar[frozenset[str]] = frozenset({"/v1/events", "/v1/events/"})
 
     def credential(self, head: Head) -> str | None:
+        """That of `Authorization`, None without. Raises MethodNotAllowedError, and BadRequestError
+        for a parameter that is not known."""
         door.post_only(head)
         _flags(head.query)
         return door.header_credential(head)

@@ -71,6 +71,7 @@ class SegmentVisit(Visit):
 
     @property
     def is_oversize(self) -> bool:
+        """Whether a call of it has more than 32 KB; known once `runs` has ended."""
         return any(call.is_oversize for call in self.calls)
 
     def names_meant(self, envelopes: Sequence[Envelope]) -> set[str]:
@@ -167,11 +168,15 @@ class SegmentDoor(Door):
     asks_origins: ClassVar[bool] = False
 
     def credential(self, head: Head) -> str | None:
+        """That of `Authorization`, None without. Raises MethodNotAllowedError, and BadRequestError
+        for a key in the address."""
         door.post_only(head)
         door.refuse_key_in(head.query)
         return door.header_credential(head)
 
     def credential_in(self, head: Head, body: bytes) -> str | None:
+        """The `writeKey` of the body, None without. Raises BadRequestError for a body that cannot
+        be read; with an `Authorization` in the head UnauthenticatedError instead."""
         try:
             return segment.key_of(self.unpack(door.encoding_of(head), body))
         except BadRequestError:

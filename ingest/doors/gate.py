@@ -87,12 +87,14 @@ class Ticket:
             self._gate._put_down(self)
 
     def body_came(self) -> None:
+        """The slow body is there: it weighs again, and its time begins anew."""
         if not self._is_in_hand:
             self._is_in_hand = True
             self._began = time.monotonic()
             self._gate._take_up(self)
 
     def close(self) -> None:
+        """Give place and bytes back; how long it took moves the limit. Again, it does nothing."""
         if self._is_open:
             self._is_open = False
             self._gate._leave(self, time.monotonic() - self._began, in_hand=self._is_in_hand)
@@ -307,6 +309,7 @@ class Load:
 
 
 def parse_load(text: bytes | str) -> Load:
+    """The load that `Gate.load` wrote. Raises ValueError where a part is no whole number."""
     return Load(*(int(number) for number in text.split()))
 
 

@@ -60,11 +60,14 @@ class Bucket:
         return min(float(self.rate), fresh_tokens(self.rate) + alone * self.rate)
 
     def refill(self, now: float) -> float:
+        """Add what has come since, up to one second's worth; gives the tokens, a debt as negative.
+        `now` is of the monotonic clock, in seconds."""
         self.tokens = min(float(self.rate), self.tokens + (now - self.at) * self.rate)
         self.at = now
         return self.tokens
 
     def seconds_to(self, tokens: float) -> float:
+        """How long until so many tokens are there; 0 when they are."""
         return max(0.0, (tokens - self.tokens) / self.rate)
 
 
@@ -233,6 +236,7 @@ class Quotas:
             }
 
     def clear(self) -> None:
+        """Forget every bucket and what was spent from it; Redis keeps its own."""
         with self._lock:
             self._keys.clear()
             self._streams.clear()

@@ -38,9 +38,11 @@ class Uses:
         self._counts: dict[tuple[str, int], Counts] = {}
 
     def add(self, key_id: str, events: int) -> None:
+        """Count events that a key sent in the present minute, whatever became of them."""
         self._count(key_id, 0, events)
 
     def refuse(self, key_id: str, why: Refusal) -> None:
+        """Count one request of a key that was turned away before its body was read."""
         self._count(key_id, _COLUMNS[why], 1)
 
     def _count(self, key_id: str, column: int, number: int) -> None:
@@ -64,6 +66,7 @@ class Uses:
         return found
 
     def put_back(self, counts: Mapping[tuple[str, int], Counts]) -> None:
+        """Add what `take` gave to what was counted since; for when it could not be written."""
         with self._lock:
             for place, numbers in counts.items():
                 kept = self._counts.setdefault(place, [0, 0, 0, 0])

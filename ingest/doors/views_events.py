@@ -67,6 +67,7 @@ def response_of(reply: Reply) -> HttpResponse:
 
 
 def head_of(request: HttpRequest) -> Head:
+    """The head of a Django request; names of headers in lower case with dashes again."""
     headers = [
         (_UNPREFIXED.get(name) or name.removeprefix("HTTP_").replace("_", "-").lower(), str(value))
         for name, value in request.META.items()
@@ -77,6 +78,8 @@ def head_of(request: HttpRequest) -> Head:
 
 
 def publisher_of(credential: str | None) -> Publisher | None:
+    """The publisher of a credential, cached or looked up, which blocks on the database; None when
+    it is no live producer key."""
     if credential is None:
         return None
     return directory.publisher(credential) or directory.load_publisher(credential)

@@ -49,6 +49,7 @@ def _settings(head: Head, key: str, headers: dict[str, str]) -> Reply:
     door.check_head(head)
     if head.method == "OPTIONS":
         return door_segment.preflight(head, headers, _METHODS)
+    door.refuse_key_in(head.query)
     if head.method not in ("GET", "HEAD"):
         raise MethodNotAllowedError("Read it with GET.", headers={"Allow": _METHODS})
     publisher = publisher_of(key)

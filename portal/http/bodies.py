@@ -67,6 +67,8 @@ EMPTY = Body()
 
 
 def text(longest: int, shortest: int = 0) -> Reader:
+    """A text of `shortest` to `longest` characters."""
+
     def reader(value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError("must be a text")
@@ -111,6 +113,8 @@ def _moment(value: Any) -> Any:
 
 
 def integer(least: int, most: int) -> Reader:
+    """A whole number from `least` to `most`, both included; a boolean is none."""
+
     def reader(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError("must be a whole number")
@@ -154,6 +158,7 @@ def choices(values: Sequence[str]) -> Reader:
 
 
 def nullable(reader: Reader) -> Reader:
+    """Null, or what the reader takes."""
     return Described(
         lambda value: None if value is None else reader(value),
         {"anyOf": [schema_of(reader), {"type": "null"}]},

@@ -63,6 +63,7 @@ class Board:
             os.close(descriptor)  # which unlocks it too
 
     def say(self, count: int) -> None:
+        """Say how many connections this process has now."""
         _SLOT.pack_into(self._memory, self._at, time.monotonic(), os.getpid(), count)
 
     def least_of_others(self) -> int | None:
@@ -125,12 +126,14 @@ class Acceptor:
 
     @property
     def count(self) -> int:
+        """How many connections it has, with those that are just being taken."""
         return len(self._connections) + len(self._tasks)
 
     def is_serving(self) -> bool:
         return not self._is_closed
 
     def close(self) -> None:
+        """Take no more connections; those that it has go on. Again changes nothing."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -142,6 +145,7 @@ class Acceptor:
         self._board.close()
 
     async def wait_closed(self) -> None:
+        """Wait until the connections that are just being taken have their protocols."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -215,6 +219,7 @@ class Loop(uvloop.Loop):
         port: Any = None,
         **options: Any,
     ) -> Any:
+        """An `Acceptor` on a given socket without TLS; for all else uvloop's own server."""
         listener: socket.socket | None = options.get("sock")
         if listener is None or options.get("ssl") is not None:
             return await super().create_server(protocol_factory, host, port, **options)

@@ -66,5 +66,6 @@ class StrictRequest:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The answer to an error that the portal knows; None leaves it to Django."""
         problem = from_exception(error)
         return None if problem is None else respond(request, problem)

@@ -36,6 +36,7 @@ class Page(Generic[T]):
     next: str | None
 
     def as_dict(self, render: Callable[[T], object]) -> dict[str, object]:
+        """The page as the API gives it: rendered `items`, and `next`."""
         return {"items": [render(item) for item in self.items], "next": self.next}
 
 

@@ -67,6 +67,8 @@ def text(longest: int = 200) -> Reader:
 
 
 def integer(least: int, most: int) -> Reader:
+    """A whole number from `least` to `most`, both included."""
+
     def reader(raw: str) -> int:
         if not _WHOLE.fullmatch(raw):
             raise ValueError("must be a whole number")

@@ -21,6 +21,7 @@ class StrictJsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        """A body as JSON. Raises BadRequestError, TooLargeError or UnsupportedMediaError."""
         return strict_json.decode_document(read_body(stream, parser_context, says="JSON"))
 
 

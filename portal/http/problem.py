@@ -74,13 +74,18 @@ def wants_document(request: HttpRequest) -> bool:
     return f"{request.path}/".startswith(MACHINE_PATHS)
 
 
+def _takes_document(request: HttpRequest) -> bool:
+    """Whether an error is answered as a document: to a machine, and to who takes no page."""
+    return wants_document(request) or not request.accepts("text/html")
+
+
 def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
     """Answer an error as its caller reads it: a document under machine paths, else a page."""
     request_id = getattr(request, "request_id", "")
     response: HttpResponse
     if (shaped := _shaped(request, error)) is not None:
         response = shaped
-    elif wants_document(request):
+    elif _takes_document(request):
         response = JsonResponse(
             document(error, request_id=request_id), status=error.status, content_type=MEDIA_TYPE
         )
@@ -170,7 +175,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     request_id = getattr(request, "request_id", "")
     if (shaped := _shaped(request, error)) is not None:
         return shaped
-    if wants_document(request):
+    if _takes_document(request):
         return JsonResponse(
             document(error, request_id=request_id), status=500, content_type=MEDIA_TYPE
         )

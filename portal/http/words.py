@@ -20,6 +20,7 @@ def number(value: float | None) -> str:
         return "–"
     if abs(value) < 10_000:
         return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    value = float(f"{value:.3g}")  # 999,950 is a million
     for scale, unit in _SCALES:
         if abs(value) >= scale:
             return f"{float(f'{value / scale:.3g}'):g}{NBSP}{unit}"

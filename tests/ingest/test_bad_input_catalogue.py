@@ -20,6 +20,7 @@ import pytest
 
 from catalog.models import Stream
 from ingest.doors import asgi
+from portal.http import body_limit
 from portal.kernel import clock
 from tests.ingest.conftest import ORDER_SCHEMA, World
 from tests.support.serving import served
@@ -373,7 +374,7 @@ def chunked(desk: Desk) -> None:
 
 def short_body(desk: Desk) -> None:
     """The length promises more than comes; the test waits less than the portal does."""
-    assert asgi.BODY_SECONDS < 30
+    assert body_limit.BODY_SECONDS < 30
     event = desk.event()
     body = json.dumps(event).encode()
     with pytest.MonkeyPatch.context() as patch:

@@ -783,6 +783,7 @@ def test_the_settings_say_where_to_send(shop: Shop, page: str, slash: str) -> No
     foreign = settings_of(page, slash=slash, origin="https://evil.example")
     assert_refused(foreign, 403, "origin")
     assert_refused(settings_of("wk", slash=slash), 401, "invalid_write_key")
+    assert_refused(settings_of(page, slash=f"{slash}?writeKey={page}"), 400, "key_in_query")
     assert_refused(settings_of(page, slash=slash, method="post"), 405, "method_not_allowed")
 
 

@@ -13,11 +13,13 @@ from django.db import connections
 from governance.models import AuditEntry, Team
 from governance.types import Role
 from portal.asgi import application
+from portal.http import body_limit
 from portal.kernel.inflate import MAX_SENT_BYTES
 from tests.support.factories import make_person, make_stream, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMIT = MAX_SENT_BYTES
+NEVER = b"(a part that does not come)"
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +46,21 @@ def ask(
     token: str = "",
     chunks: tuple[bytes, ...] = (),
     length: str | None = None,
+    **headers: str,
 ) -> Answer:
     """One request as a server hands it on; without a length it was sent in chunks."""
-    return asyncio.run(_ask(method, path, token, chunks, length))
+    return asyncio.run(_ask(method, path, token, chunks, length, headers))
 
 
 async def _ask(
-    method: str, path: str, token: str, chunks: tuple[bytes, ...], length: str | None
+    method: str,
+    path: str,
+    token: str,
+    chunks: tuple[bytes, ...],
+    length: str | None,
+    more: dict[str, str],
 ) -> Answer:
-    headers = {"host": "localhost", "content-type": "application/json"}
+    headers = {"host": "localhost", "content-type": "application/json", **more}
     if token:
         headers["authorization"] = f"Bearer {token}"
     if length is not None:
@@ -74,6 +82,7 @@ async def _ask(
     messages = [
         {"type": "http.request", "body": part, "more_body": index < len(parts) - 1}
         for index, part in enumerate(parts)
+        if part != NEVER
     ]
     sent: list[Any] = []
 
@@ -179,3 +188,29 @@ def test_the_audit_chain_is_exported_whole_oldest_first_and_verifies_from_the_fi
     assert {json.loads(line)["action"] for line in narrowed.body.splitlines()} == {
         "stream.registered"
     }
+
+
+@pytest.mark.parametrize("path", ["/api/v1/teams", "/theme/", "/registry/subjects/a.b/versions"])
+def test_a_body_that_does_not_come_is_a_408_on_every_address(
+    path: str, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert body_limit.BODY_SECONDS < 30
+    monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.2)
+    answer = ask("POST", path, token=token, chunks=(b'{"slug"', NEVER), length="40")
+    assert (answer.status, answer.json["code"]) == (408, "request_timeout")
+    assert answer.headers["connection"] == "close"
+    assert answer.json["detail"] == "Send the whole body within 0.2 seconds."
+
+
+def test_who_takes_no_page_gets_errors_as_documents_and_no_way_in() -> None:
+    """The same addresses ask browsers to sign in."""
+    answer = ask("GET", "/nowhere/", accept="application/json")
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json["code"] == "not_found"
+    assert (
+        ask("GET", "/nowhere/", accept="text/html").headers["content-type"].startswith("text/html")
+    )
+    for path in ("/streams/", "/audit/", "/ingest/storage/"):
+        answer = ask("GET", path, accept="application/json")
+        assert answer.status == 302
+        assert answer.headers["location"].startswith("/accounts/login/")

@@ -151,6 +151,7 @@ def trust_mark(trust: TrustLike | None, *, word: bool = True) -> SafeString:
 
 @register.simple_tag
 def trust_pip(state: str) -> SafeString:
+    """One pip alone, without a word: fine, care, failing or unknown."""
     return format_html(
         '<span class="trust no-word"><svg viewBox="0 0 6 16" width="6" height="16"'
         ' aria-hidden="true" class="one">{}</svg></span>',
@@ -209,31 +210,37 @@ def since(at: datetime) -> SafeString:
 
 @register.simple_tag
 def sparkline(values: Sequence[float | None], *, bad: bool = False) -> SafeString:
+    """A line of values over their own range from zero; None is drawn as 0."""
     return drawing.sparkline(values, bad=bad)
 
 
 @register.simple_tag
 def strip(states: Sequence[str], label: str) -> SafeString:
+    """One bar a period: ok, warn, bad or none."""
     return drawing.strip(states, label)
 
 
 @register.simple_tag
 def quality_grid(states: Sequence[str], label: str) -> SafeString:
+    """Days of one check, oldest first: ok, warn, bad or none."""
     return drawing.quality_grid(states, label)
 
 
 @register.simple_tag
 def gauge(ratio: float, label: str, kind: str = "s1", start: float = 0.0) -> SafeString:
+    """A share of 0 to 1, from `start` (0 to 1) on."""
     return drawing.gauge(ratio, label, kind, start)
 
 
 @register.filter
 def number(value: float | None) -> str:
+    """`{{ n|number }}`: 9,999 in full, then 402 k, 4.21 M; a dash for None."""
     return words.number(value)
 
 
 @register.filter
 def share(value: float | None, digits: int = 2) -> str:
+    """`{{ ratio|share }}`: a share of 0 to 1 in percent; a dash for None."""
     return words.share(value, digits)
 
 
@@ -253,21 +260,25 @@ def change(value: float) -> str:
 
 @register.filter
 def duration(value: float | None) -> str:
+    """`{{ seconds|duration }}`: <1 s, 42 s, 3 min, 2 h, 5 days; a dash for None."""
     return words.duration(value)
 
 
 @register.filter
 def took(value: float | None) -> str:
+    """`{{ seconds|took }}`: <1 ms, 42 ms, 2.1 s; a dash for None."""
     return words.took(value)
 
 
 @register.filter
 def ago(value: datetime | None) -> str:
+    """`{{ at|ago }}`: 3 min ago, in 3 h, 15 Nov; never for None."""
     return words.ago(value)
 
 
 @register.filter
 def day(value: datetime | None) -> str:
+    """`{{ at|day }}`: 15 Nov, with the year when it is another one; never for None."""
     return words.day(value) if value else "never"
 
 
@@ -285,6 +296,7 @@ def role(value: str) -> str:
 
 @register.filter
 def size(count: float) -> str:
+    """`{{ bytes|size }}`: 812 kB, 1.4 GB."""
     return words.size(count)
 
 
