@@ -66,6 +66,11 @@ _SCHEMA_ADDRESS: Final = re.compile(r".*/schemas/([^/?#]+)/([^/?#]+)/?")
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
+    """A schema version as ingest sees it. Times are microseconds since 1970.
+
+    `brownouts_us` are the spans, ends exclusive, in which it is refused for practice.
+    """
+
     version: int
     state: str
     label: str
@@ -184,9 +189,11 @@ class Publisher:
 
     @property
     def may_publish_anything(self) -> bool:
+        """Whether its producer is permitted to any stream; its key may still cover none."""
         return self.is_trusted or bool(self.stream_ids or self.patterns)
 
     def may_publish(self, stream: StreamEntry) -> bool:
+        """Whether key and producer both cover the stream; the portal itself may always."""
         if self.is_trusted:
             return True
         if not self.key_pattern.fullmatch(stream.name):
@@ -202,6 +209,7 @@ class Publisher:
         )
 
     def may_use_source(self, source: str) -> bool:
+        """Whether events may name this source; any may, where none is declared."""
         return not self.sources or source in self.sources
 
 
@@ -230,6 +238,7 @@ class Directory:
         self._publishers.clear()
 
     def forget_all(self) -> None:
+        """As `forget`, and drop compiled contracts too; for tests."""
         self.forget()
         self._contracts.clear()
 
@@ -279,6 +288,7 @@ class Directory:
         return loaded
 
     def stream(self, name: str) -> StreamEntry | None:
+        """The cached stream of a name or alias, past its lifetime too; None where there is none."""
         found = self._streams.get(name)
         return found[0] if found is not None else None
 
@@ -292,6 +302,7 @@ class Directory:
         )
 
     def has_contract(self, stream: StreamEntry, version: int) -> bool:
+        """Whether `contract` would answer without the database, be it with None."""
         return (stream.id, version, stream.sets_aside) in self._contracts
 
     def contract(self, stream: StreamEntry, version: int) -> Contract | None:
@@ -497,6 +508,8 @@ def _stream_entry(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
+    """Why an event is not taken: the reason, and the faults that its dead letter names."""
+
     reason: Reason
     errors: tuple[FieldError, ...]
 

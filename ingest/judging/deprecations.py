@@ -61,6 +61,7 @@ class DeprecatedFields:
         return found
 
     def uses(self, carried: set[int]) -> tuple[Use, ...]:
+        """What the fields that `carried` found are counted under."""
         return tuple(self._fields[number].use for number in carried)
 
     def ended(

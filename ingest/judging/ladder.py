@@ -24,6 +24,7 @@ class Day:
 
     @property
     def share(self) -> float | None:
+        """The share that broke the contract, 0 to 1; None for a day without events."""
         return self.violations / self.judged if self.judged else None
 
 
@@ -61,6 +62,7 @@ def first_whole_day(since: datetime) -> date:
 
 
 def is_low(day: Day, bound: float) -> bool:
+    """Whether a day's share lies below the bound, or nothing was in breach; False for no event."""
     share = day.share
     return share is not None and (day.violations == 0 or share < bound)
 

@@ -484,6 +484,7 @@ def _corrected(named: int, contract: Contract) -> str:
 
 def _bounded(errors: tuple[FieldError, ...]) -> tuple[FieldError, ...]:
     """As many of an event's errors as fit; places deep within it may be longer than the event."""
+    errors = errors[:MAX_FINDINGS]
     room = _MAX_ERRORS_CHARACTERS
     for number, error in enumerate(errors):
         room -= len(error.pointer) + len(error.detail)
@@ -503,6 +504,7 @@ def unparsable(
 
 
 def now_us() -> int:
+    """The present moment in microseconds since 1970."""
     return clock.now_us()
 
 

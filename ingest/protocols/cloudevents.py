@@ -87,6 +87,8 @@ Room: TypeAlias = Callable[[], int]
 
 
 class Mode(StrEnum):
+    """How a request carries events: the modes of CloudEvents over HTTP, and an event a line."""
+
     BATCH = "batch"
     STRUCTURED = "structured"
     NDJSON = "ndjson"
@@ -309,7 +311,8 @@ def read_binary(headers: Iterable[tuple[str, str]], content_type: str, body: byt
         raw = b'%b,"data":%b}' % (raw[:-1], beyond)
     envelope = _envelope(strict_json.Examined(attributes, findings + unclean), raw)
     if faults:
-        envelope.refuse(Reason.ENVELOPE_INVALID, *faults, *envelope.errors)
+        found = (*faults, *envelope.errors)[: strict_json.MAX_FINDINGS]
+        envelope.refuse(Reason.ENVELOPE_INVALID, *found)
     return envelope
 
 

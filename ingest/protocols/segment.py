@@ -100,6 +100,7 @@ class _Shared:
 
 
 def too_large(what: str) -> BadRequestError:
+    """The error for what is too large: a 400, which SDKs of Segment do not send again."""
     return BadRequestError(what, code="too_large")
 
 

@@ -43,9 +43,11 @@ class Actor:
 
     @property
     def is_admin(self) -> bool:
+        """Whether it is the portal itself, or an admin acting with the scope `admin`."""
         return self.is_system or ("admin" in self.roles and "admin" in self.scopes)
 
     def has_role(self, *names: str) -> bool:
+        """Whether it has any of these roles."""
         return not self.roles.isdisjoint(names)
 
 

@@ -73,7 +73,8 @@ def read_many(texts: Sequence[bytes]) -> Values | None:
             strict_json.is_in_number(joined, place) for place in _odd_numbers(octets)
         ):
             return None
-    return Values(values, _may_vary(again)) if _are_small_and_flat(octets, texts) else None
+    ends = np.frombuffer(strict_json.without_inner_quotes(joined), np.uint8)
+    return Values(values, _may_vary(again)) if _are_small_and_flat(ends, texts) else None
 
 
 def _written_again(values: list[Any], text: bytes) -> tuple[bytes, bool]:

@@ -16,6 +16,7 @@ class PortalCommand(BaseCommand):
         add_json(parser)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run it; the portal's errors leave as CommandError with one sentence."""
         try:
             return super().execute(*args, **options)
         except PortalError as error:

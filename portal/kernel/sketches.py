@@ -52,6 +52,7 @@ class Registers:
 
     @property
     def zero_registers(self) -> int:
+        """How many registers nothing was counted in."""
         return self.values.count(0)
 
 
@@ -94,6 +95,7 @@ class Bins:
         self.collapsed = False
 
     def add(self, value: float, times: int = 1) -> None:
+        """Count a value so many times; what is within 1e-9 of 0 counts as 0."""
         self.count += times
         if abs(value) < _NEAR_ZERO:
             self.zeros += times

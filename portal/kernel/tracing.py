@@ -49,6 +49,7 @@ _trail: ContextVar[Trail] = ContextVar("portal_trail", default=Trail())  # noqa:
 
 
 def trail() -> Trail:
+    """What the present work is known by; empty texts outside of any."""
     return _trail.get()
 
 
@@ -161,6 +162,7 @@ def links_of(contexts: Iterable[tuple[str, str]], *, but: str = "") -> "list[Lin
 
 
 def traceparent_of(span: "Span") -> str:
+    """A span as the W3C's `traceparent`, version 00."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 

@@ -336,6 +336,13 @@ def test_broken_header_is_named(header: tuple[str, str], fault: tuple[str, str])
     assert faults(found) == [fault]
 
 
+def test_of_many_broken_headers_twenty_are_told() -> None:
+    again = [(f"ce-a{number}", "x") for number in range(30)] * 2
+    found = cloudevents.read_binary([*CE_HEADERS.items(), *again], "", b"1")
+    assert found.reason is Reason.ENVELOPE_INVALID
+    assert len(found.errors) == 20
+
+
 def test_binary_text_with_a_nul_is_that_events_fault() -> None:
     found = cloudevents.read_binary(CE_HEADERS.items(), "text/plain", b"a\x00b")
     assert found.reason is Reason.LIMIT_EXCEEDED

@@ -106,6 +106,7 @@ def test_ordinary_events_are_read_at_once(number: int, separators: tuple[str, st
     [
         b'{"a":1,"a":2}', b'{"a":"\\u003a","b":1,"b":2}', b'"\\u0000"', b"9223372036854775808",
         b"1e-400", b"1" * 30, b"[" * 33 + b"]" * 33, b'{"%b":1}' % (b"k" * 257), b'{"a":1} {}',
+        b'{"%b\\"%b":1}' % (b"k" * 150, b"k" * 150),
     ],
 )  # fmt: skip
 def test_one_text_that_needs_a_closer_look_sends_all_to_it(
