@@ -48,6 +48,8 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class StyleNote:
+    """A finding of the house rules: error, warning or suggestion; no path: the contract."""
+
     path: str
     severity: str
     message: str
@@ -157,6 +159,7 @@ def exit_code(checks: Sequence[ContractCheck]) -> int:
 
 
 def summary(checks: Sequence[ContractCheck]) -> str:
+    """`3 contracts: 2 compatible, 1 breaking.`"""
     counts = {one: sum(check.outcome is one for check in checks) for one in Outcome}
     said = [f"{count} {one}" for one, count in counts.items() if count]
     return f"{len(checks)} contracts: {', '.join(said) or 'nothing to check'}."

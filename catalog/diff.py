@@ -41,6 +41,8 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class FieldDiff:
+    """The rows in order, unchanged fields folded, and how many came, went and changed."""
+
     rows: tuple[DiffRow | Fold, ...]
     added: int
     removed: int

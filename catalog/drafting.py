@@ -80,10 +80,12 @@ class Row:
 
     @property
     def is_private(self) -> bool:
+        """Whether the contract classifies it as personal or sensitive."""
         return self.field.classification in ("personal", "sensitive")
 
 
 def from_inferred(found: Inferred, *, discovered: str = "", may_show: bool = True) -> Draft:
+    """The draft an inference begins; without `may_show` its document holds no sampled value."""
     document = found.document if may_show else without_values(found.document)
     return Draft(
         document,

@@ -28,6 +28,7 @@ class Fix:
     name: str = ""
 
     def as_dict(self) -> dict[str, Any]:
+        """As JSON; `name` stands there only where it is the fix."""
         body: dict[str, Any] = {
             "label": self.label,
             "patch": list(self.patch),

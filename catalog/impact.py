@@ -41,6 +41,7 @@ _reads: list[ReadsOf] = []
 
 
 def register_dependents(kind: str, of: DependentsOf) -> None:
+    """Say who knows what depends on a stream; `kind` is one of KINDS, the last word counts."""
     assert kind in KINDS
     _dependents[kind] = of
 
@@ -53,6 +54,7 @@ def dependents_of(stream: Stream) -> dict[str, list[Dependent] | None]:
 
 
 def register_reads(of: ReadsOf) -> None:
+    """Say who has seen consumers read; where several have, all are asked."""
     _reads.append(of)
 
 
@@ -95,6 +97,7 @@ def register_replayer(replayer: Replayer) -> None:
 
 
 def replayer() -> Replayer | None:
+    """What replays stored events; None until somebody says how."""
     return _replayers[0] if _replayers else None
 
 
@@ -115,6 +118,7 @@ def register_sampler(sampler: Sampler) -> None:
 
 
 def sampler() -> Sampler | None:
+    """What tries a sample of stored events; None until somebody says how."""
     return _samplers[0] if _samplers else None
 
 

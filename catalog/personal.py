@@ -172,6 +172,7 @@ def kind_of_name(name: str) -> Kind | None:
 
 
 def kind_of_format(name: str) -> Kind | None:
+    """The personal kind that a format says (`email`); None for most."""
     return next((kind for kind in KINDS if name in kind.formats), None)
 
 

@@ -112,6 +112,7 @@ def lock() -> None:
 
 
 def main() -> int:
+    """Read `{schema, class_name}`, write the models; 0, or REFUSED with why on standard error."""
     models_of({"type": "object", "properties": {"a": {"enum": ["b"]}}}, "Warm")
     lock()
     asked = json.loads(sys.stdin.buffer.read())

@@ -148,4 +148,5 @@ def discovered_samples(actor: Actor, kind: str) -> Discovered:
 
 
 def discovered_types(actor: Actor) -> list[DiscoveredType]:
+    """Unregistered types the actor may know of; none until an app above offers some."""
     return _offer.types(actor)

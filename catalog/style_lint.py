@@ -37,6 +37,7 @@ class Finding:
 
     @property
     def id(self) -> str:
+        """`<rule>:<path>`, by which forms and drafts know it."""
         return f"{self.rule}:{self.path}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def _is_snake(name: str) -> bool:
 
 
 def snake_case(row: FieldRow, subject: Subject) -> Said | None:
+    """A name that is not in snake_case."""
     if _is_snake(row.name):
         return None
     try:
@@ -71,6 +72,7 @@ def _words(row: FieldRow) -> list[str]:
 
 
 def abbreviation(row: FieldRow, subject: Subject) -> Said | None:
+    """A name with a word that the house writes out."""
     words = _words(row)
     short = [word for word in words if word in ABBREVIATIONS]
     if not short:
@@ -83,6 +85,7 @@ def abbreviation(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def reserved(row: FieldRow, subject: Subject) -> Said | None:
+    """A field at the top that is called like an attribute of the envelope."""
     if row.depth or row.name not in RESERVED:
         return None
     thing = subject.name.rpartition(".")[2].split("_")[0]
@@ -122,6 +125,7 @@ def event_name(subject: Subject) -> Said | None:
 
 
 def boolean_prefix(row: FieldRow, subject: Subject) -> Said | None:
+    """A boolean whose name does not begin as a question."""
     words = _words(row)
     if not words or row.types != ("boolean",) or words[0] in BOOLEAN_PREFIXES:
         return None
@@ -132,6 +136,7 @@ def boolean_prefix(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def boolean_named(row: FieldRow, subject: Subject) -> Said | None:
+    """A name that begins with is or has, of a field that is no boolean."""
     words = _words(row)
     if len(words) < 2 or words[0] not in ("is", "has") or "boolean" in row.types or not row.types:
         return None
@@ -142,10 +147,12 @@ def boolean_named(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def flat(row: FieldRow, subject: Subject) -> Said | None:
+    """A field more than DEEP levels below the top."""
     return Said("Keep data flat: at most two levels.") if row.depth > DEEP else None
 
 
 def wide(subject: Subject) -> Said | None:
+    """More than WIDE fields at the top."""
     count = sum(row.depth == 0 for row in subject.rows)
     if count <= WIDE:
         return None
@@ -153,16 +160,19 @@ def wide(subject: Subject) -> Said | None:
 
 
 def has_fields(subject: Subject) -> Said | None:
+    """A contract without fields."""
     return None if subject.rows else Said("The contract names no field.")
 
 
 def required_some(subject: Subject) -> Said | None:
+    """A contract that requires none of the fields at its top."""
     if not subject.rows or any(row.required for row in subject.rows if row.depth == 0):
         return None
     return Said("Nothing is required: say which fields every event has.")
 
 
 def typed(row: FieldRow, subject: Subject) -> Said | None:
+    """A field with neither a type nor a list of values."""
     return None if row.types or row.enum is not None else Said("Give it a type.")
 
 
@@ -232,6 +242,7 @@ def _has_unit(row: FieldRow) -> bool:
 
 
 def unit(row: FieldRow, subject: Subject) -> Said | None:
+    """A number whose name says its unit, while `x-unit` does not."""
     words = _words(row)
     if row.unit or not words or not _is_number(row) or len(words) < 2 or words[-1] not in UNITS:
         return None
@@ -240,6 +251,7 @@ def unit(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def unit_missing(row: FieldRow, subject: Subject) -> Said | None:
+    """A measured number with a unit neither in its name nor in `x-unit`."""
     words = _words(row)
     if _has_unit(row) or not words or not _is_number(row) or row.enum is not None:
         return None
@@ -263,6 +275,7 @@ _ENDINGS: Final = {
 
 
 def time_format(row: FieldRow, subject: Subject) -> Said | None:
+    """A text without the format that the end of its name says; a time as a number."""
     words = _words(row)
     if len(words) < 2 or words[-1] not in _ENDINGS:
         return None
@@ -281,6 +294,7 @@ def time_format(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def stream_described(subject: Subject) -> Said | None:
+    """A contract without a description."""
     if subject.document.get("description"):
         return None
     return Said("Say what one event of it means.")
@@ -305,6 +319,7 @@ def described(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def example_missing(row: FieldRow, subject: Subject) -> Said | None:
+    """A plain field without an example; personal ones need none."""
     shown = row.example is not None or row.enum is not None or row.format in _SELF_EVIDENT
     if shown or row.classification in ("personal", "sensitive"):
         return None
@@ -344,6 +359,7 @@ def example_invalid(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def examples_invalid(subject: Subject) -> Said | None:
+    """An example of the whole that the contract refuses, of the first ten."""
     examples = subject.document.get("examples")
     if not isinstance(examples, list):
         return None
@@ -418,12 +434,14 @@ def enum_catch_all(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def sunset(row: FieldRow, subject: Subject) -> Said | None:
+    """A deprecated field without the day on which it ends."""
     if not row.deprecated or row.sunset_on is not None:
         return None
     return Said("Deprecated: say until when with x-sunset.")
 
 
 def retention(row: FieldRow, subject: Subject) -> Said | None:
+    """An `x-retention` that cannot be read as days."""
     schema = at(subject.document, place_of(row, subject))
     if not isinstance(schema, Mapping) or "x-retention" not in schema:
         return None
@@ -466,6 +484,7 @@ def _personal_by_contract(row: FieldRow) -> tuple[Kind | None, str]:
 
 
 def same_name_other_type(row: FieldRow, subject: Subject) -> Said | None:
+    """A name that two or more streams use for another type."""
     use = subject.neighbours.fields.get(row.name)
     mine = set(row.types) - {"null"}
     if use is None or not mine or use.kind in mine or use.streams < 2:
@@ -479,6 +498,7 @@ def same_name_other_type(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def same_meaning_other_name(row: FieldRow, subject: Subject) -> Said | None:
+    """A name for what more streams call otherwise."""
     known = subject.neighbours.like(row.name, row.types)
     if known is None:
         return None
@@ -490,6 +510,7 @@ def same_meaning_other_name(row: FieldRow, subject: Subject) -> Said | None:
 
 
 def similar_stream(subject: Subject) -> Said | None:
+    """A contract with many fields of another stream, or nearly its name."""
     mine = frozenset(row.name for row in subject.rows if row.depth == 0)
     found = subject.neighbours.most_similar(subject.name, mine)
     if found is None:

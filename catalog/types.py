@@ -1,5 +1,7 @@
 """Enums and values of the catalog."""
 
+from typing import Final
+
 from django.db import models
 
 
@@ -21,12 +23,19 @@ class VersionState(models.TextChoices):
     REJECTED = "rejected"
 
 
+OPEN_STATES: Final = (VersionState.PROPOSED, VersionState.APPROVED)  # of a change
+
+
 class Track(models.TextChoices):
+    """Production or on trial: each has partitions and queues of its own."""
+
     PRODUCTION = "production"
     EXPERIMENTAL = "experimental"
 
 
 class Tier(models.TextChoices):
+    """How much it hurts when the stream is wrong, T1 the most."""
+
     T1 = "T1"
     T2 = "T2"
     T3 = "T3"
@@ -48,6 +57,8 @@ class SubjectPrivacy(models.TextChoices):
 
 
 class Enforcement(models.TextChoices):
+    """A stream's rung: breaches are counted, told to the producer, or dead letters."""
+
     OBSERVE = "observe"
     WARN = "warn"
     ENFORCE = "enforce"

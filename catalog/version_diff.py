@@ -64,12 +64,14 @@ def refuses(difference: Difference, mode: Mode) -> bool:
 
 
 def difference_body(difference: Difference, *, refuses: bool) -> dict[str, Any]:
+    """A difference as JSON; `refuses` says whether the stream's mode refuses it."""
     row = difference.as_dict()
     row.pop("version")
     return row | {"refuses": refuses}
 
 
 def verdict_body(mode: Mode, policy: Policy, verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON, with the mode and the policy it is under."""
     return {
         "mode": str(mode),
         "policy": str(policy),
@@ -82,6 +84,7 @@ _KINDS: Final = {"add": "added", "del": "removed", "chg": "changed"}
 
 
 def field_body(row: DiffRow) -> dict[str, Any]:
+    """A row as JSON; `kind` is added, removed or changed."""
     return {
         "path": row.path,
         "kind": _KINDS[row.kind],

@@ -22,6 +22,7 @@ from catalog.selectors import changes as selectors
 from catalog.selectors.streams import get_stream, get_version
 from catalog.services import changes as services
 from catalog.services.drafts import publish_change
+from catalog.types import OPEN_STATES
 from governance import access
 from governance.middleware import request_actor
 from governance.selectors.jobs import newest_job
@@ -107,7 +108,7 @@ def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
         "places": replay_places(replay),
         "votes": list(found.votes.select_related("user")),
         "comments": list(found.comments.all()[:200]),
-        "is_open": found.state in services.OPEN_STATES,
+        "is_open": found.state in OPEN_STATES,
         "may_edit": may_edit,
         "may_decide": may_approve and not is_mine,
         "may_mend": may_edit and (may_approve or is_mine),

@@ -49,8 +49,12 @@ class PeopleOnlyError(NotPermittedError):
 
 
 class NotOwnRequestError(NotPermittedError):
+    """A step that only the one who asked may take, or everybody but them."""
+
     code = "own_request"
 
 
 class RequestOpenError(ConflictError):
+    """A second request for a thing while the first waits for its answer."""
+
     code = "request_open"

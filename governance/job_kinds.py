@@ -61,6 +61,7 @@ def forget(kind: str) -> None:
 
 
 def step_of(kind: str) -> StepOf:
+    """How a step of a kind is done. Raises KeyError for one that is not registered."""
     return _kinds[kind]
 
 
@@ -76,4 +77,5 @@ def address_of(job: Job) -> str:
 
 
 def known_kinds() -> list[str]:
+    """The registered kinds, sorted; jobs of others wait."""
     return sorted(_kinds)

@@ -15,6 +15,8 @@ NOBODY: Final = hashlib.sha256(b"nobody").digest()
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
+    """What is kept of a credential; `sha256` is the digest of its whole text."""
+
     kind: str
     id: str
     sha256: bytes

@@ -48,6 +48,10 @@ class EnforcePolicy:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
+        """The answer in the view's place: a refusal, or the way to sign in. None lets it run.
+
+        Under machine addresses whoever is not signed in passes: views there ask for credentials.
+        """
         if getattr(view, "cls", None) is not None:
             return None  # an API view: governance.api.permissions judges it after authentication
         declared = policy_of(view)

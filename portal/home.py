@@ -62,18 +62,15 @@ class TrustCount:
 
     words: dict[str, int]
     total: int
+    is_part: bool = False  # there are more streams than were judged
 
     @property
     def trusted(self) -> int:
         return self.words.get("Trusted", 0)
 
     @property
-    def is_part(self) -> bool:
-        """Whether there are more streams than were judged."""
-        return self.total >= _TRUST_STREAMS
-
-    @property
     def rest(self) -> str:
+        """What is not trusted: `2 failing, 1 needs care`; `all of them` where nothing is."""
         parts = []
         for word, one, many in (
             ("Not ready", "failing", "failing"),
@@ -87,6 +84,8 @@ class TrustCount:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
+    """`day` and `hour` are of all streams; `goal` is the share that should be accepted."""
+
     headline: str
     main: Sequence[Panel]
     side: Sequence[Panel]
@@ -163,9 +162,10 @@ def trust_count(actor: Actor) -> TrustCount:
     found: TrustCount | None = soft_cache.get(key)
     if found is None:
         rows = visible_streams(actor).exclude(lifecycle="retired").order_by("name")
-        streams = list(rows[:_TRUST_STREAMS])
-        counted = Counter(trust.word for trust in trust_of(streams).values())
-        found = TrustCount(dict(counted), len(streams))
+        streams = list(rows[: _TRUST_STREAMS + 1])
+        judged = streams[:_TRUST_STREAMS]
+        counted = Counter(trust.word for trust in trust_of(judged).values())
+        found = TrustCount(dict(counted), len(judged), is_part=len(streams) > len(judged))
         soft_cache.put(key, found, _TRUST_SECONDS)
     return found
 

@@ -130,27 +130,30 @@ def _said_now(alarm: Alarm, checks: dict[int, Any]) -> str:
 def _retiring(actor: Actor) -> list[Item]:
     """Streams on their way out that consumers of the person's teams still read."""
     now = clock.now()
-    rows = (
+    rows = list(
         ConsumerMapping.objects.filter(
             consumer__team__in=actor.team_ids,
             stream__in=visible_streams(actor).order_by().values("pk"),
             stream__lifecycle="deprecated",
             stream__sunset_at__gt=now,
         )
-        .select_related("consumer", "stream__successor")
+        .select_related("consumer", "stream")
         .order_by("stream__sunset_at")[:_FEW]
     )
+    wanted = {row.stream.successor_id for row in rows if row.stream.successor_id}
+    names = dict(visible_streams(actor).filter(pk__in=wanted).values_list("pk", "name"))
     return [
         Item(
             icon="life-dep",
             title=f"{row.stream.name} retires on {words.day(row.stream.sunset_at, now)}",
             text=f"{row.consumer.title or row.consumer.name} still reads it."
-            + (f" Use {row.stream.successor.name} instead." if row.stream.successor else ""),
-            url=f"/streams/{(row.stream.successor or row.stream).name}/",
-            action="See what follows" if row.stream.successor else "Look",
+            + (f" Use {next_name} instead." if next_name else ""),
+            url=f"/streams/{next_name or row.stream.name}/",
+            action="See what follows" if next_name else "Look",
             about=row.stream.name,
         )
         for row in rows
+        for next_name in [names.get(row.stream.successor_id or 0, "")]
         if row.stream.sunset_at
     ]
 
@@ -189,6 +192,7 @@ def my_streams(actor: Actor) -> MyStreams:
 
 
 def streams_of(actor: Actor) -> QuerySet[Stream]:
+    """Streams the person's teams own or that they follow, none retired, by tier and name."""
     return (
         visible_streams(actor)
         .exclude(lifecycle="retired")
@@ -219,6 +223,7 @@ def _most_read(actor: Actor, count: int) -> list[Stream]:
 
 
 def changes(actor: Actor) -> list[Change]:
+    """What changed lately that the person may know of, newest first."""
     return what_changed(actor)
 
 
@@ -395,6 +400,7 @@ class Build:
 
 
 def what_i_build(actor: Actor) -> Build:
+    """What an engineer works at; what was sent and refused is of the last hour."""
     young = streams_of(actor).filter(
         Q(track="experimental") | Q(lifecycle="draft") | Q(last_event_at=None)
     )

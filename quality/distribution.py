@@ -84,6 +84,8 @@ def _around(values: Sequence[float], edge: float) -> list[int]:
 
 
 class KsResult(TypedDict):
+    """`D` is the gap, 0 to 1; `level` 1 is a breach. None when a side is empty."""
+
     D: float | None
     p: float | None
     level: int | None
@@ -102,6 +104,8 @@ def ks(*, baseline: Sequence[float], current: Sequence[float]) -> KsResult:
 
 
 class JsResult(TypedDict):
+    """`level` is 1 from a distance of 0.1, 2 from 0.2. None when a side is empty."""
+
     distance: float | None
     level: int | None
 

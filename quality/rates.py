@@ -8,6 +8,9 @@ MIN_EVENTS: Final = 50
 
 
 class RateResult(TypedDict):
+    """`rate` and its `lower` bound are shares, 0 to 1; `level` is 0 (fine), 1 or 2, and None below
+    50 events, as `lower` is."""
+
     level: int | None
     rate: float | None
     lower: float | None
@@ -38,6 +41,9 @@ def wilson_lower(bad: int, total: int, z: float) -> float:
 
 
 class BurnRate(TypedDict):
+    """Burns are multiples of the pace that just uses up the budget; `firing` needs both windows
+    above the factor, and ten bad events in the long one."""
+
     burn_short: float
     burn_long: float
     firing: bool
@@ -57,6 +63,9 @@ def burn_rate(
 
 
 class DropAccount(TypedDict):
+    """Rates are shares, 0 to 1, None for no events. `level` is 2 when events were counted twice, 1
+    when five or more and over 0.01 % are missing, None when nothing was received."""
+
     unaccounted: int
     loss_rate: float | None
     dead_letter_rate: float | None

@@ -57,10 +57,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
+    """The five signals in the order Owned, Stable, Fresh, Clean, Cleared."""
+
     parts: tuple[Part, ...]
 
     @property
     def word(self) -> str:
+        """Not ready, Use with care, Unproven or Trusted: the first that any part asks for."""
         states = {part.state for part in self.parts}
         if State.FAILING in states:
             return "Not ready"
@@ -102,7 +105,7 @@ class TrustFacts:
     versions: int = 0
     first_version_at: datetime | None = None
     sunset_at: datetime | None = None
-    successor: str = ""
+    breaking_changes: int = 0  # proposed, and not decided or not active yet
     fields: int = 0
     personal_fields: int = 0
     untreated_fields: int = 0
@@ -117,6 +120,7 @@ def trust_of_facts(facts: TrustFacts) -> Trust:
 
 
 def owned(facts: TrustFacts) -> Part:
+    """Owned: failing without people in an owner team, care when not reviewed for a year."""
     state, said = (
         State.FINE,
         f"Team {facts.owner}, {words.plural(facts.owner_people, 'person', 'people')}.",
@@ -132,6 +136,7 @@ def owned(facts: TrustFacts) -> Part:
 
 
 def stable(facts: TrustFacts) -> Part:
+    """Stable: failing past its sunset or retired, care when deprecated, unknown without version."""
     if not facts.versions:
         return Part("Stable", State.UNKNOWN, "It has no contract yet.", "versions/")
     count = words.plural(facts.versions, "version")
@@ -142,12 +147,15 @@ def stable(facts: TrustFacts) -> Part:
         return Part("Stable", State.FAILING, "It is past its sunset.", "versions/")
     if facts.lifecycle == "deprecated":
         until = f" until {words.day(facts.sunset_at, facts.now)}" if facts.sunset_at else ""
-        use = f" Use {facts.successor} instead." if facts.successor else ""
-        return Part("Stable", State.CARE, f"Deprecated{until}.{use}", "versions/")
+        return Part("Stable", State.CARE, f"Deprecated{until}.", "versions/")
+    if facts.breaking_changes:
+        said = f"{words.plural(facts.breaking_changes, 'breaking change')} proposed."
+        return Part("Stable", State.CARE, said, "versions/")
     return Part("Stable", State.FINE, f"{count}{since}, in use.", "versions/")
 
 
 def fresh(facts: TrustFacts) -> Part:
+    """Fresh: by the level of the freshness check; unknown without its verdict."""
     check = (facts.checks or {}).get("freshness")
     if check is None or check.level is None:
         said = "Not measured: no rhythm is known yet."
@@ -170,6 +178,8 @@ def fresh_sentence(level: int, said: str, last_event_at: datetime | None, now: d
 
 
 def clean(facts: TrustFacts) -> Part:
+    """Clean: failing with an alarm, care with a suspect check or a breach of validity; unknown
+    while no check gave a verdict."""
     checks = facts.checks or {}
     alarms = [kind for kind, check in checks.items() if check.state in ("alarm", "remediating")]
     suspects = [kind for kind, check in checks.items() if check.state == "suspect"]
@@ -190,6 +200,8 @@ def clean(facts: TrustFacts) -> Part:
 
 
 def cleared(facts: TrustFacts) -> Part:
+    """Cleared: failing with an untreated personal field, care with an open suggestion; unknown
+    while no field is known."""
     if not facts.fields and not facts.privacy_suggestions:
         return Part("Cleared", State.UNKNOWN, "No field is known yet.", "schema/")
     if facts.untreated_fields:

@@ -15,6 +15,9 @@ MIN_ROBUST: Final = 5
 
 
 class VolumeResult(TypedDict):
+    """`status` is ok, or warming_up while there is too little history: then the rest is None.
+    `expected` is in events; `relative` is the share above it, negative below."""
+
     status: str
     expected: float | None
     z: float | None
@@ -64,6 +67,8 @@ def judge(expected: float, log_expected: float, scale: float, observed: float) -
 
 
 class SilenceResult(TypedDict):
+    """Scores are expected events since the last one, now and at most; `level` is of now."""
+
     score: float
     max_score: float
     level: int
@@ -87,6 +92,9 @@ def silence_level(score: float) -> int:
 
 
 class RobustZ(TypedDict, total=False):
+    """`z` in deviations from the median; None below five values, and where the history is constant
+    and the value differs from it."""
+
     z: float | None
     median: float | None
     constant_history: bool

@@ -23,6 +23,7 @@ def item_key(prover: Prover, key: Key, at: int) -> Key:
 
 
 def prefix_length(shapes: list[ArrayShape]) -> int:
+    """How many places the longest of the shapes fixes."""
     return max((len(shape.prefix) for shape in shapes), default=0)
 
 
@@ -51,6 +52,7 @@ def longest(prover: Prover, key: Key) -> int | None:
 
 
 def contains_outcome(prover: Prover, left: Key, wanted: tuple[int, int, int | None]) -> Outcome:
+    """`contains` of the right as (node, least, most); NO where it is not shown."""
     inside, least, most = wanted
     right = Key(frozenset({inside}))
     enough = least <= 0 or _has_enough(prover, left, right, least)
@@ -92,6 +94,7 @@ def _has_few(prover: Prover, left: Key, right: Key, most: int) -> bool:
 
 
 def right_arrays(prover: Prover, left: Key, right: Joined) -> list[ArrayShape]:
+    """The shapes that the right asks for, `unevaluatedItems` as far as it is certain."""
     shapes = list(right.arrays)
     for node in right.unevaluated:
         if node.unevaluated_items is not None:

@@ -34,4 +34,5 @@ class Budget:
             raise ExhaustedError
 
     def has_time(self) -> bool:
+        """Whether neither the thread's own time nor the wall clock's is over."""
         return time.thread_time() < self._until and time.monotonic() < self._latest

@@ -13,6 +13,8 @@ _KEEP: Final = f"Keep the earlier limit, or {_GROUP}."
 
 @dataclass(frozen=True, slots=True)
 class Words:
+    """What is said of one kind of change, and what to do about it, with names to fill in."""
+
     sentence: str
     remedy: str = _KEEP
 

@@ -119,6 +119,7 @@ def _closing(
 
 
 def left_arrays(prover: Prover, key: Key) -> list[ArrayShape]:
+    """What the documents of a key meet in their items."""
     joined = prover.joins[key]
     shapes = list(joined.arrays)
     for node in joined.unevaluated:
@@ -128,6 +129,8 @@ def left_arrays(prover: Prover, key: Key) -> list[ArrayShape]:
 
 
 def items_rest(prover: Prover, owner: Node, key: Key, *, certain: bool) -> list[ArrayShape]:
+    """The shape that a node's `unevaluatedItems` comes to for documents of the key; none where
+    all items are evaluated."""
     holds = frozenset({owner.number})
     known = evaluated(prover, holds, key, certain=certain)
     if known.all_items:

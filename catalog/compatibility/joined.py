@@ -61,6 +61,11 @@ class ObjectShape:
 
 @dataclass(frozen=True, slots=True)
 class ArrayShape:
+    """One schema's say on items: by place, then `items` for the rest; None means open.
+
+    `forbids`: there is no rest.
+    """
+
     prefix: tuple[int | None, ...]
     items: int | None
     node: Node | None
@@ -78,6 +83,7 @@ class Group:
 
     @property
     def name(self) -> tuple[int, str]:
+        """What `Key.split` knows it by: the node's number and the keyword."""
         return (self.node.number, self.keyword)
 
 
@@ -109,6 +115,7 @@ class Joined:
     unevaluated: list[Node] = field(default_factory=list)
 
     def count(self, keyword: str) -> int | None:
+        """The bound of `minLength`, `maxItems` and their like; None where nothing says one."""
         found = self.counts.get(keyword)
         return None if found is None else found[0]
 
@@ -319,6 +326,7 @@ class Joins:
 
 
 def says_nothing(joined: Joined) -> bool:
+    """Whether every value meets a joined schema."""
     return (
         joined.kinds == ALL_KINDS
         and not (joined.values or joined.lower or joined.upper or joined.multiples)

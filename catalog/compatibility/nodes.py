@@ -138,6 +138,7 @@ class Nodes:
         return not node.raw and node.kinds == frozenset()
 
     def document_of(self, number: int) -> Document:
+        """The document that a place stands in, without reading the place."""
         return self._nodes[number].document
 
     def number(self, document: Document, pointer: str, view: View) -> int:

@@ -37,6 +37,7 @@ def _declares(shape: ObjectShape, name: str) -> bool:
 
 
 def is_declared(prover: Prover, key: Key, name: str) -> bool:
+    """Whether a schema of the key names the property, by `properties` or by pattern."""
     return any(_declares(shape, name) for shape in prover.joins[key].objects)
 
 
@@ -152,6 +153,7 @@ def required_outcome(prover: Prover, left: Key, right: Joined, name: str) -> Out
 
 
 def has_default(prover: Prover, joined: Joined, name: str) -> bool:
+    """Whether the schema of a property has a `default`, or one that applies with it."""
     return any(
         node.has_default
         for shape in joined.objects
@@ -194,6 +196,7 @@ def dependent_outcome(
 def dependent_schema_outcome(
     prover: Prover, left: Key, right: Joined, name: str, wanted: int
 ) -> Outcome:
+    """`dependentSchemas` of the right, asked of documents of the left that have the name."""
     if _is_new_here(prover, left, right, name):
         return Outcome.YES
     return prover.within(left._replace(needs=left.needs | {name}), Key(frozenset({wanted})))

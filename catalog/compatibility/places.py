@@ -35,10 +35,12 @@ class Place:
 
     @property
     def old(self) -> Key:
+        """What writers of the old version may send here."""
         return self.pairs[Direction.BACKWARD].left
 
     @property
     def new(self) -> Key:
+        """What writers of the new version may send here."""
         return self.pairs[Direction.FORWARD].left
 
 

@@ -146,6 +146,7 @@ class Proofs:
         del self._trail[mark:]
 
     def below(self, left: Key, right: Key) -> Outcome:
+        """As `within`, a level down: of a property or an item. Raises ExhaustedError."""
         self._level += 1
         try:
             return self.within(left, right)
@@ -364,6 +365,7 @@ class Proofs:
         return self._settled(self._objects, key, lambda: left_objects(self, key))
 
     def arrays_of(self, key: Key) -> list[ArrayShape]:
+        """What documents of the key meet in their items."""
         return self._settled(self._arrays, key, lambda: left_arrays(self, key))
 
 

@@ -11,6 +11,7 @@ _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 
 def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found in a text; never where no engine takes the pattern."""
     return bool(_validator("pattern", pattern).is_valid(text))
 
 

@@ -18,6 +18,7 @@ class Mode(StrEnum):
 
     @property
     def is_transitive(self) -> bool:
+        """Whether all earlier versions count, and not the newest of them alone."""
         return self.value.endswith("_TRANSITIVE")
 
     @property
@@ -28,6 +29,9 @@ class Mode(StrEnum):
 
 
 class Policy(StrEnum):
+    """How content models are taken: as written; with properties let pass that come to an open
+    one or leave a closed one; or closed for writers and open for readers."""
+
     STRICT = "strict"
     LENIENT = "lenient"
     READER_WRITER = "reader_writer"

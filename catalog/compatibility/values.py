@@ -8,6 +8,7 @@ from catalog.compatibility.nodes import exact, frozen
 
 
 def kind_of(value: Any) -> str:
+    """The kind of a JSON value, one of ALL_KINDS: 1 is int, 1.0 whole, 1.5 fraction."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -71,6 +72,7 @@ def _is_text(joined: Joined, value: str) -> bool:
 
 
 def position(shape: ArrayShape, at: int) -> int | None:
+    """The node of the item at a place, counted from 0; None where anything may stand."""
     return shape.prefix[at] if at < len(shape.prefix) else shape.items
 
 

@@ -70,6 +70,7 @@ class Walk:
         focus: str | None = None,
         **words: Any,
     ) -> None:
+        """Add a difference; `pointers` are in the old and the new, `words` fill its sentence."""
         self.found.append(
             Found(place, change, pointers[0], pointers[1], breaks, dict(words), focus)
         )

@@ -22,6 +22,7 @@ Gate = frozenset[Direction]
 
 
 def walk_arrays(walk: "Walk", place: Place, gate: Gate) -> None:
+    """Note what differs in the arrays of a place, items included. Raises ExhaustedError."""
     old, new = walk.joins[place.old], walk.joins[place.new]
     lengths = [max((len(s.prefix) for s in side.arrays), default=0) for side in (old, new)]
     for at in range(min(lengths)):

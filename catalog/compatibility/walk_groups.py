@@ -18,6 +18,7 @@ MAX_MATCHED = 40  # alternatives of one group that are matched; further ones kee
 
 
 def walk_groups(walk: "Walk", place: Place, gate: Gate) -> None:
+    """Note what differs in the alternatives and conditions of a place. Raises ExhaustedError."""
     old, new = walk.joins[place.old], walk.joins[place.new]
     sums = [[g for g in side.groups if g.sum is not None] for side in (old, new)]
     for at in range(max(len(side) for side in sums)):

@@ -29,6 +29,7 @@ Pointers = tuple[str | None, str | None]
 
 
 def walk_objects(walk: "Walk", place: Place, gate: Gate) -> None:
+    """Note what differs in the objects of a place, properties included. Raises ExhaustedError."""
     old, new = walk.joins[place.old], walk.joins[place.new]
     before, after = _properties(old), _properties(new)
     for name in before | after:

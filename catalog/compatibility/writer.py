@@ -48,6 +48,7 @@ class Start:
     patterns: tuple[str, ...]
 
     def knows(self, name: str) -> bool:
+        """Whether a name may stand there, by itself or by a pattern."""
         return name in self.names or any(texts.matches(one, name) for one in self.patterns)
 
 

@@ -19,10 +19,12 @@ def is_text(value: object) -> bool:
 
 
 def is_texts(value: object) -> bool:
+    """A list of texts, which may be empty."""
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
 def is_whole(value: object) -> bool:
+    """A whole number, 0 or more; a boolean is none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -53,6 +53,7 @@ class FieldChange:
     new: Any
 
     def line(self) -> str:
+        """`title: (none) → Orders`, each value 80 characters at most."""
         return f"{self.name}: {_shown(self.old)} → {_shown(self.new)}"
 
 
@@ -77,6 +78,7 @@ class VersionPlan:
     breaking: tuple[Breaking, ...] = ()
 
     def line(self) -> str:
+        """`+ version 2 (1.1.0)`; a label that only repeats the number is left out."""
         label = f" ({self.label})" if self.label and self.label != str(self.version) else ""
         said = {
             Step.ADD: "+ version",
@@ -120,6 +122,7 @@ class StreamPlan:
 
     @property
     def new_versions(self) -> tuple[VersionPlan, ...]:
+        """Those that are added or proposed, without what is there already."""
         return tuple(one for one in self.versions if one.step is not Step.KNOWN)
 
     def lines(self) -> Iterator[str]:
@@ -155,14 +158,17 @@ class Plan:
 
     @property
     def has_work(self) -> bool:
+        """Whether anything is made or changed."""
         return any(one.action in (Action.CREATE, Action.CHANGE) for one in self.streams)
 
     @property
     def new_versions(self) -> int:
+        """How many versions are added or proposed, over all streams."""
         return sum(len(one.new_versions) for one in self.streams)
 
     @property
     def known_versions(self) -> int:
+        """How many versions are there already, over all streams."""
         return sum(len(one.versions) - len(one.new_versions) for one in self.streams)
 
     def summary(self) -> str:
@@ -178,6 +184,7 @@ class Plan:
             yield from one.lines()
 
     def as_dict(self) -> dict[str, Any]:
+        """As JSON, with counts of entries and of versions; `remove` is always 0."""
         return {
             "applied": self.is_applied,
             "add": self.count(Action.CREATE),

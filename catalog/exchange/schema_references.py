@@ -72,6 +72,7 @@ class Budget:
         self.parts = parts
 
     def spend(self) -> None:
+        """One part more. Raises FaultError when there were too many."""
         self.parts -= 1
         if self.parts < 0:
             raise FaultError((), "becomes too large once its references are followed")
@@ -208,6 +209,7 @@ def is_reference(value: Any) -> bool:
 
 
 def leaves_document(reference: str) -> str:
+    """The sentence about a reference to another document."""
     return (
         f"refers to {reference[:200]}, outside of this document: bundle it into the document first "
         "(nothing is fetched, from no network and no disk)"
@@ -215,8 +217,10 @@ def leaves_document(reference: str) -> str:
 
 
 def points_at_nothing(reference: str) -> str:
+    """The sentence about a reference to what is not there."""
     return f"refers to {reference[:200]}, and there is nothing"
 
 
 def goes_in_circle(reference: str) -> str:
+    """The sentence about a reference that leads back to itself."""
     return f"refers to {reference[:200]}, a circle of references that never arrives"

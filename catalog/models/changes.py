@@ -52,6 +52,7 @@ class Change(models.Model):
 
     @property
     def state(self) -> str:
+        """The state of the version that it proposes."""
         return self.version.state
 
 

@@ -13,6 +13,8 @@ from portal.kernel import clock
 
 
 class RegistryMode(models.TextChoices):
+    """READONLY: nothing is registered or deleted. IMPORT: ids are named, all is compatible."""
+
     READWRITE = "READWRITE"
     READONLY = "READONLY"
     IMPORT = "IMPORT"

@@ -52,6 +52,7 @@ class VersionAnswer:
     is_deleted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
+        """`deleted` stands there only when it is true."""
         answer = {
             "subject": self.subject,
             "version": self.version,
@@ -62,6 +63,7 @@ class VersionAnswer:
 
 
 def guid_of(fingerprint: bytes) -> str:
+    """The first 16 bytes of a fingerprint as a UUID: the same for one schema everywhere."""
     return str(UUID(bytes=fingerprint[:16]))
 
 

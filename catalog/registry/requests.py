@@ -11,6 +11,7 @@ from portal.kernel import strict_json
 from portal.kernel.errors import BadRequestError
 
 MAX_NUMBER: Final = 2**31 - 1
+_MAX_DIGITS: Final = 10
 MAX_REFERENCES: Final = 100
 MAX_NAME: Final = 500
 LATEST: Final = "latest"
@@ -144,9 +145,11 @@ def read_version(text: str) -> int | None:
     """The number of a version; None for the latest. Raises RegistryError 42202."""
     if text in (LATEST, "-1"):
         return None
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:12]) <= MAX_NUMBER:
+    digits = text.lstrip("0")
+    is_number = text.isascii() and text.isdecimal() and 0 < len(digits) <= _MAX_DIGITS
+    if not is_number or int(digits) > MAX_NUMBER:
         raise invalid_version(text)
-    return int(text[:12])
+    return int(digits)
 
 
 def read_flag(query: Mapping[str, str], *names: str) -> bool:
@@ -155,6 +158,7 @@ def read_flag(query: Mapping[str, str], *names: str) -> bool:
 
 
 def read_number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number of the query, cut to −1 … 2³¹ − 1. Raises RegistryError 400."""
     text = query.get(name, "")
     if not text:
         return default

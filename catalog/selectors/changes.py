@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.models import Change, ChangeVote, Stream
 from catalog.selectors.streams import visible_streams
-from catalog.types import VersionState
+from catalog.types import OPEN_STATES, VersionState
 from governance import access
 from governance.types import Permission
 from portal.kernel.actor import Actor
@@ -38,7 +38,8 @@ def get_change(actor: Actor, change_id: UUID) -> Change:
 
 
 def open_changes(actor: Actor) -> QuerySet[Change]:
-    return visible_changes(actor).filter(version__state__in=("proposed", "approved"))
+    """Visible changes that are proposed, or approved and not active yet."""
+    return visible_changes(actor).filter(version__state__in=OPEN_STATES)
 
 
 def waiting_for(actor: Actor) -> QuerySet[Change]:

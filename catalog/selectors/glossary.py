@@ -37,6 +37,7 @@ def find_terms(text: str = "") -> QuerySet[Term]:
 
 
 def get_term(slug: str) -> Term:
+    """One term with its owner. Raises NotFoundError."""
     found = Term.objects.select_related("owner_team").filter(slug=slug).first()
     if found is None:
         raise NotFoundError

@@ -37,6 +37,7 @@ def counted_producers(actor: Actor) -> QuerySet[Producer]:
 
 
 def get_producer(name: str) -> Producer:
+    """One producer with its team. Raises NotFoundError."""
     found = producers().filter(name=name).first()
     if found is None:
         raise NotFoundError
@@ -61,6 +62,7 @@ def counted_consumers(actor: Actor) -> QuerySet[Consumer]:
 
 
 def get_consumer(name: str) -> Consumer:
+    """One consumer with its team. Raises NotFoundError."""
     found = consumers().filter(name=name).first()
     if found is None:
         raise NotFoundError
@@ -89,6 +91,7 @@ def visible_keys(actor: Actor) -> QuerySet[Key]:
 
 
 def get_key(actor: Actor, key_id: str) -> Key:
+    """One live key that the actor may end; NotFoundError for missing and forbidden alike."""
     found = visible_keys(actor).filter(pk=key_id).first()
     if found is None:
         raise NotFoundError

@@ -131,6 +131,7 @@ def find_same(
 
 
 def has_live_versions(stream: Stream) -> bool:
+    """Whether there is a version of a stream that clients may use."""
     return RegistryVersion.objects.filter(LIVE, version__stream=stream).exists()
 
 
@@ -158,6 +159,7 @@ def get_schema_by_guid(actor: Actor, guid_bytes: bytes) -> RegistrySchema:
 def versions_of_schema(
     actor: Actor, schema: RegistrySchema, *, deleted: bool = False
 ) -> list[RegistryVersion]:
+    """The versions that hold a schema and the caller may know of, by stream and number."""
     return list(
         registered(deleted=deleted).filter(
             schema=schema, version__stream__in=registry_streams(actor).values("pk")
@@ -238,6 +240,7 @@ def listed_versions(
 
 
 def rows_by_id(ids: Iterable[int]) -> Mapping[int, RegistryVersion]:
+    """Versions by row id, soft deleted ones too; those deleted for good are absent."""
     return registered(deleted=True).in_bulk(list(set(ids)))
 
 
@@ -261,6 +264,7 @@ def schema_answer(schema: RegistrySchema) -> SchemaAnswer:
 
 
 def version_answer(row: RegistryVersion, subject: str) -> VersionAnswer:
+    """A version as clients read it, under the subject as they spelled it."""
     return VersionAnswer(
         subject=subject,
         version=row.version.version,

@@ -29,6 +29,7 @@ class ProducerRights:
         )
 
     def may_publish(self, stream: Stream) -> bool:
+        """Whether the key reaches a stream that its producer may publish to."""
         if not self.key_pattern.fullmatch(stream.name):
             return False
         return stream.pk in self.stream_ids or self.covers(stream.name)

@@ -16,14 +16,17 @@ def setting_of(subject: str, stream: Stream | None, column: str) -> str:
 
 
 def global_level() -> str:
+    """The level of subjects without one of their own; BACKWARD unless somebody set it."""
     return setting_of(GLOBAL, None, "level") or CompatibilityMode.BACKWARD
 
 
 def global_mode() -> str:
+    """The mode of subjects without one of their own; READWRITE unless somebody set it."""
     return setting_of(GLOBAL, None, "mode") or RegistryMode.READWRITE
 
 
 def effective_mode(subject: str, stream: Stream | None) -> str:
+    """The mode that a subject is under: its own, else that of all."""
     return setting_of(subject, stream, "mode") or global_mode()
 
 

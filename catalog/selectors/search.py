@@ -83,6 +83,7 @@ def add_doubt(streams: Callable[[], Q]) -> None:
 
 
 def outside_facets() -> Mapping[str, OutsideFacet]:
+    """By name the facets that apps above the catalog added."""
     return _outside_facets
 
 
@@ -100,6 +101,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class FacetCount:
+    """A value of a facet and how many streams have it, whatever else of it is chosen."""
+
     value: str
     label: str
     count: int

@@ -84,4 +84,5 @@ def fields_of_version(version: SchemaVersion) -> QuerySet[SchemaField]:
 
 
 def may_read_payload(actor: Actor, stream: Stream) -> bool:
+    """Whether the actor may read the stream's events, personal fields masked."""
     return access.may(actor, Permission.READ_PAYLOAD, stream)

@@ -23,7 +23,7 @@ from catalog.services.telling import (
     tell_of_rejection,
     tell_of_vote,
 )
-from catalog.types import Lifecycle, Track, VersionState
+from catalog.types import OPEN_STATES, Lifecycle, Track, VersionState
 from governance import access, audit
 from governance.services.jobs import start_job
 from governance.types import Permission
@@ -39,7 +39,6 @@ from portal.kernel.errors import (
 
 REPORT: Final = "catalog.change_report"
 MAX_COMMENT: Final = 4_000
-OPEN_STATES: Final = (VersionState.PROPOSED, VersionState.APPROVED)
 MAX_OPEN: Final = 50
 
 

@@ -44,6 +44,7 @@ def check_contract(
 
 
 def unread(found: Unreadable) -> ContractCheck:
+    """The check of what cannot be read: UNCHECKED, with the reason."""
     return ContractCheck(found.where, found.where, Outcome.UNCHECKED, why=found.why)
 
 

@@ -36,6 +36,10 @@ class Declaration:
         self.declared, self.actor = declared, actor
 
     def plan(self) -> Plan:
+        """Settle all entries in the order they need each other; a refused one stops no other.
+
+        Where any part cannot be read, nothing is settled and only that is told.
+        """
         if self.declared.unreadable:
             return Plan(tuple(unreadable(one) for one in self.declared.unreadable))
         rows = [self._entry("team", one.slug, one.where, self._team, one)

@@ -45,10 +45,12 @@ class Imported:
 
     @property
     def new_versions(self) -> int:
+        """How many versions were added or proposed."""
         return len(self.plan.new_versions)
 
     @property
     def versions(self) -> tuple[int, ...]:
+        """The versions' numbers here, in the order of the input."""
         return tuple(one.version for one in self.plan.versions)
 
 
@@ -180,6 +182,7 @@ def import_or_refuse(
 
 
 def unreadable(found: Unreadable) -> StreamPlan:
+    """The plan of what cannot be read: refused, with the reason."""
     return StreamPlan("", "", found.where, Action.REFUSED, refused=found.why)
 
 

@@ -101,6 +101,7 @@ def set_global_mode(mode: object, *, actor: Actor, force: bool = False) -> str:
 
 @transaction.atomic
 def clear_global_mode(*, actor: Actor) -> str:
+    """Go back to READWRITE; gives the mode that was set. Admins may."""
     _require_admin(actor)
     before = global_mode()
     _store(GLOBAL, None, "mode", "", actor)

@@ -77,6 +77,7 @@ def tell_of_vote(change: Change, vote: Vote, comment: str, *, by: Actor) -> None
 
 
 def tell_of_rejection(change: Change, reason: str, *, by: Actor) -> None:
+    """Tell who proposed a change that it was rejected, and why."""
     _tell_proposer(change, f"{by.label} rejected it.", reason, by=by)
 
 
@@ -124,6 +125,7 @@ def tell_of_deprecation(
 
 
 def tell_of_retirement(stream: Stream, what: str, *, by: Actor) -> None:
+    """Tell that a stream or a version of it (`what`) takes no events any more."""
     tell_of_stream(
         stream,
         NoticeKind.RETIRED,

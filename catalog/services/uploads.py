@@ -26,6 +26,7 @@ class Taken:
     is_blocked: bool = False
 
     def as_dict(self) -> dict[str, Any]:
+        """As JSON. `streams_known` counts changed ones too; `entries` are not streams alone."""
         plan = self.plan
         streams = [one for one in plan.streams if one.kind == "stream"]
         counted = {action: sum(one.action is action for one in streams) for action in Action}

@@ -13,12 +13,14 @@ from portal.kernel import clock
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
+        """Make a person; the address is kept in lower case. Without a password none fits."""
         user = self.model(email=self.normalize_email(email).lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def get_by_natural_key(self, username: str | None) -> "User":
+        """The person of an address, in any case of letters. Raises User.DoesNotExist."""
         return self.get(email__iexact=username)
 
 
@@ -50,7 +52,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def initials(self) -> str:
-        words = (self.name or self.email).split()
+        """Two capital letters: of the name's first two words, or the start of a single one."""
+        words = self.name.split() or [self.email]
         return (
             "".join(word[0] for word in words[:2]).upper()
             if len(words) > 1

@@ -6,6 +6,9 @@ from portal.kernel import clock
 
 
 class AuditVerification(models.Model):
+    """One walk over the chain. `first_bad` is the number of the first row that does not fit,
+    None where all do; `seconds` is how long it took."""
+
     at = models.DateTimeField(default=clock.now)
     rows = models.BigIntegerField()
     first_bad = models.BigIntegerField(null=True, blank=True)

@@ -31,6 +31,7 @@ class Place:
     event_id: str
 
     def bound(self, head: bytes) -> bytes:
+        """The bytes that are authenticated with a sealed value: its head and the place."""
         parts = (str(self.stream_id), self.pointer, self.event_id)
         return head + b"\x00".join(part.encode("utf-8", "surrogatepass") for part in parts)
 
@@ -43,6 +44,7 @@ class DataKey:
     key: AESGCM
 
     def seal(self, clear: bytes, place: Place) -> str:
+        """The encrypted value as text, `enc_…`; it opens at this place only."""
         raw = self.seal_bytes(clear, place)
         return PREFIX + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 

@@ -71,6 +71,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 def new_key() -> str:
+    """A new random key of 32 bytes as base64url, without padding."""
     return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
 
 

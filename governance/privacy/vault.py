@@ -91,6 +91,7 @@ def is_token(value: object) -> bool:
 
 
 def new_token() -> str:
+    """A random token, `tok_` and 22 characters; it means nothing until it is stored."""
     return TOKEN_PREFIX + secrets.token_urlsafe(16)
 
 
@@ -100,11 +101,13 @@ def new_data_key() -> DataKey:
 
 
 def cached_token(ref: Ref) -> str | None:
+    """The token of a reference that this process remembers; None: ask the database."""
     found: str | None = _tokens.get(ref)
     return found
 
 
 def cached_key(ref: Ref) -> DataKey | None:
+    """The data key of a reference that this process remembers; None: ask the database."""
     found: DataKey | None = _keys.get(ref)
     return found
 

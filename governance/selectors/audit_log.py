@@ -73,6 +73,7 @@ def newest_number() -> int:
 
 
 def newest_verification() -> AuditVerification | None:
+    """What the last walk over the chain found; None before the first."""
     return AuditVerification.objects.order_by("-at").first()
 
 

@@ -11,6 +11,7 @@ from portal.kernel.errors import NotFoundError
 
 
 def visible_jobs(actor: Actor) -> QuerySet[Job]:
+    """Work that the actor started or their teams own; all for admins, none for keys."""
     if actor.is_admin:
         return Job.objects.all()
     if not actor.is_person:

@@ -28,7 +28,7 @@ class KeyUse:
 
 
 def uses_of_keys(key_ids: Sequence[str]) -> dict[str, dict[str, KeyUse]]:
-    """By key and span: the last whole minute, the hour before it, and the day up to now."""
+    """By key and span: the last whole minute, the hour that ends with it, and the day up to now."""
     found = {key_id: dict.fromkeys(SPANS, KeyUse()) for key_id in key_ids}
     for row in sql.fetch_all(_USES, {"keys": list(key_ids), "now": clock.now()}):
         found[row["key_id"]][row["name"]] = KeyUse(

@@ -24,10 +24,12 @@ class KeyVersion:
 
     @property
     def is_bounded(self) -> bool:
+        """Whether `wraps` stands at the bound of its counting: there may be more."""
         return self.wraps >= COUNTED
 
     @property
     def state(self) -> str:
+        """`missing`, `in use`, `leaving` (data keys still need it) or `unused`."""
         if not self.is_at_hand:
             return "missing"
         if self.is_current:

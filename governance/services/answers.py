@@ -87,6 +87,7 @@ def release(claim_id: int) -> None:
 
 
 def forget_old_answers() -> None:
+    """Delete what was kept for more than 24 hours; the keys begin anew."""
     KeptAnswer.objects.filter(created_at__lt=clock.now() - KEPT).delete()
 
 

@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 
 from governance import access, audit
-from governance.errors import NotOwnRequestError, PeopleOnlyError
+from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
 from governance.models import AccessRequest, Team, User
 from governance.models.access import RequestState
 from governance.selectors.requests import GrantRow, find_grant, get_request, grant_row
@@ -18,7 +18,6 @@ from governance.types import NoticeKind, Permission, ResourceRef
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
 from portal.kernel.errors import (
-    ConflictError,
     FieldError,
     InvalidError,
     InvalidStateError,
@@ -42,7 +41,7 @@ def ask_for_access(
     """Ask to read a thing's payload for a purpose and until a day; its owner decides.
 
     Raises NotFoundError when the thing may not be known of, InvalidError for purpose or term,
-    ConflictError when the same person already asks for it.
+    RequestOpenError when the same person already asks for it.
     """
     if not actor.is_person:
         raise PeopleOnlyError("access.request")
@@ -62,7 +61,7 @@ def ask_for_access(
                 until=until,
             )
     except IntegrityError as error:
-        raise ConflictError("You already have an open request for it.") from error
+        raise RequestOpenError("You already have an open request for it.") from error
     _tell_deciders(request, thing, actor)
     audit.record(
         actor,

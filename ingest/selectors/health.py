@@ -36,6 +36,8 @@ _STREAM_BINS: Final = sql.load("ingest", "stream_bins")
 
 @dataclass(frozen=True, slots=True)
 class Totals:
+    """Events of one stretch of time: received = accepted + duplicate + dead-lettered."""
+
     received: int = 0
     accepted: int = 0
     duplicate: int = 0
@@ -87,12 +89,14 @@ class Source:
 
     @property
     def said(self) -> str:
+        """Its name and its calm strip in words, for who cannot see the strip."""
         return f"{self.producer or 'Unknown'}, last 24 hours: {said(self.strip)}"
 
     @property
     def is_unwell(self) -> bool:
         """Whether its last hour is below the goal."""
-        return (self.hour.accepted_ratio or 1) < GOAL
+        ratio = self.hour.accepted_ratio
+        return ratio is not None and ratio < GOAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
+    """One minute over all streams; duplicates are left out."""
+
     minute: datetime
     accepted: int
     dead_lettered: int
@@ -215,6 +221,7 @@ def _last_day(limit: int = 20) -> Day:
 
 
 def sum_of(many: Iterable[Totals]) -> Totals:
+    """The sum of many; zeros for none."""
     total = Totals()
     for one in many:
         total = total.plus(one)

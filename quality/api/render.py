@@ -24,6 +24,9 @@ class CheckBody(TypedDict):
 
 
 class CheckDaysBody(CheckBody):
+    """`days` are the last 28, oldest first: ok, warn, bad or none. `passing_ratio`, 0 to 1, is null
+    when nothing was evaluated in them."""
+
     days: list[str]
     passing_ratio: float | None
 
@@ -43,6 +46,8 @@ def check(row: Check) -> CheckBody:
 
 
 class AlarmBody(TypedDict):
+    """`level`, `sentence` and `evidence` are of its opening; `reopened`: how often it came back."""
+
     id: int
     stream: str
     kind: str
@@ -75,6 +80,9 @@ def alarm(row: Alarm) -> AlarmBody:
 
 
 class HealthBody(TypedDict):
+    """`state` is that of the worst check, or `not_measured`. `alarms` are open ones; `funnel` is of
+    24 hours, `latency` of the last hour."""
+
     stream: str
     state: str
     last_event_at: Time | None
@@ -85,23 +93,31 @@ class HealthBody(TypedDict):
 
 
 class SignalBody(TypedDict):
+    """`state` is fine, care, failing or not_measured."""
+
     name: str
     state: str
     sentence: str
 
 
 class TrustBody(TypedDict):
+    """`word` is Trusted, Use with care, Unproven or Not ready; five `signals`."""
+
     word: str
     signals: list[SignalBody]
 
 
 class VerdictBody(TypedDict):
+    """`kind` is ok, warn or bad; `because` holds the evidence for what `say` says."""
+
     kind: str
     say: str
     because: str
 
 
 class FactsBody(TypedDict):
+    """`consumers` is how many have declared to read it."""
+
     stream: str
     trust: TrustBody
     verdict: VerdictBody

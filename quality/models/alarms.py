@@ -8,6 +8,10 @@ from quality.models.checks import CheckKind
 
 
 class Alarm(models.Model):
+    """A breach that lasted; one is open at most for each stream and kind. `level`, `sentence` and
+    `evidence` (`value` and `expected`) are of its opening; `reopened` counts how often it came
+    back."""
+
     stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="alarms")
     kind = models.CharField(max_length=12, choices=CheckKind.choices)
     opened_at = models.DateTimeField(default=clock.now)

@@ -68,6 +68,7 @@ def visible_alarms(actor: Actor) -> QuerySet[Alarm]:
 
 
 def open_alarms(actor: Actor) -> QuerySet[Alarm]:
+    """Those of `visible_alarms` that have not ended."""
     return visible_alarms(actor).filter(closed_at=None)
 
 
@@ -86,6 +87,7 @@ def checks_of_alarms(alarms: Iterable[Alarm]) -> dict[int, Check]:
 
 
 def get_alarm(actor: Actor, alarm_id: int) -> Alarm:
+    """One of `visible_alarms`; NotFoundError for missing and forbidden alike."""
     found = visible_alarms(actor).filter(pk=alarm_id).first()
     if found is None:
         raise NotFoundError
@@ -93,6 +95,7 @@ def get_alarm(actor: Actor, alarm_id: int) -> Alarm:
 
 
 def visible_checks(actor: Actor) -> QuerySet[Check]:
+    """Checks of the streams the actor may know of, by the name of the stream and kind."""
     return (
         Check.objects.filter(stream__in=visible_streams(actor).values("pk"))
         .select_related("stream__owner_team")

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db.models import Count, Min, Q
 
-from catalog.models import SchemaField, SchemaVersion, Stream
+from catalog.models import Change, SchemaField, SchemaVersion, Stream
 from catalog.style_lint import looks_personal
+from catalog.types import OPEN_STATES
 from governance.models import Membership
 from ingest.models import PrivacySuggestion
 from ingest.models.privacy import SuggestionState
@@ -20,7 +21,7 @@ _PERSONAL = ("personal", "sensitive")
 
 
 def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
-    """The trust of each stream by id: five queries, whatever their number."""
+    """The trust of each stream by id: eight queries, whatever their number."""
     rows = list(streams)
     ids = [stream.pk for stream in rows]
     now = clock.now()
@@ -40,6 +41,7 @@ def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
     for check in Check.objects.filter(stream__in=ids):
         checks[check.stream_id][check.kind] = CheckFact(check.level, check.state, check.sentence)
     fields = _field_facts(ids)
+    breaking = _breaking_changes(ids)
     return {
         stream.pk: trust_of_facts(
             TrustFacts(
@@ -51,6 +53,7 @@ def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
                 versions=versions.get(stream.pk, _NONE).get("n", 0),
                 first_version_at=versions.get(stream.pk, _NONE).get("first"),
                 sunset_at=stream.sunset_at,
+                breaking_changes=breaking.get(stream.pk, 0),
                 last_event_at=stream.last_event_at,
                 checks=checks.get(stream.pk, {}),
                 **fields.get(stream.pk, {}),
@@ -58,6 +61,20 @@ def trust_of(streams: Iterable[Stream]) -> dict[int, Trust]:
         )
         for stream in rows
     }
+
+
+def _breaking_changes(ids: list[int]) -> dict[int, int]:
+    """Open proposals by stream that some reader or writer would not survive."""
+    return dict(
+        Change.objects.filter(
+            Q(opens_group=True) | Q(report__verdict__compatible=False),
+            stream__in=ids,
+            version__state__in=OPEN_STATES,
+        )
+        .values("stream")
+        .annotate(n=Count("pk"))
+        .values_list("stream", "n")
+    )
 
 
 def _field_facts(ids: list[int]) -> dict[int, dict[str, Any]]:

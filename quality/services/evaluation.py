@@ -67,7 +67,7 @@ class Verdict:
 def run_checks(at: datetime | None = None) -> int:
     """Evaluate every check at the newest closed window; gives how many gave a verdict.
 
-    None, when somebody else evaluates at this moment.
+    0 as well when somebody else evaluates at this moment.
     """
     moment = at or clock.now()
     end = moment - timedelta(

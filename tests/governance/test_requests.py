@@ -107,8 +107,9 @@ def test_declining_needs_a_reason_and_asking_a_purpose_and_a_term() -> None:
 def test_one_open_request_a_person_and_thing() -> None:
     stream, asker = make_stream(team=make_team()), make_actor()
     first = ask_for_access(stream.ref, actor=asker, purpose=PURPOSE, until=soon())
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError) as caught:
         ask_for_access(stream.ref, actor=asker, purpose=PURPOSE, until=soon())
+    assert caught.value.code == "request_open"
     withdraw_request(first.pk, actor=asker)
     ask_for_access(stream.ref, actor=asker, purpose=PURPOSE, until=soon())
 

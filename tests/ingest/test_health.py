@@ -33,19 +33,26 @@ def test_a_strip_is_the_last_24_hours_and_each_bar_one_of_them() -> None:
 
 def test_a_day_is_summed_by_source_with_the_most_refused_first() -> None:
     team = make_team()
-    good, bad = (create_producer(name, actor=SYSTEM, team=team) for name in ("good", "bad"))
+    good, bad, worst, silent = (
+        create_producer(name, actor=SYSTEM, team=team)
+        for name in ("good", "bad", "worst", "silent")
+    )
     stream = make_stream()
     account(stream, good, accepted=500)
     account(stream, bad, accepted=80, refused=20)
     account(stream, bad, accepted=7, minutes_ago=300)
+    account(stream, worst, refused=40)
+    account(stream, silent, accepted=3, minutes_ago=300)
     day = health.last_day()
     assert [(row.producer, row.day.received, row.hour.received) for row in day.sources] == [
+        ("worst", 40, 40),
         ("bad", 107, 100),
         ("good", 500, 500),
+        ("silent", 3, 0),
     ]
-    assert (day.totals.accepted, day.totals.dead_lettered) == (587, 20)
-    assert (sum(day.accepted), day.accepted[-1]) == (587, 580)
-    assert [row.is_unwell for row in day.sources] == [True, False]
+    assert (day.totals.accepted, day.totals.dead_lettered) == (590, 60)
+    assert (sum(day.accepted), day.accepted[-1]) == (590, 580)
+    assert [row.is_unwell for row in day.sources] == [True, True, False, False]
 
 
 def test_senders_are_those_of_a_day_with_their_shares() -> None:

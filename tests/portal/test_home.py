@@ -118,6 +118,27 @@ def test_what_retires_under_a_consumer_and_what_ends_is_said_ahead() -> None:
     titles = [item.title for item in home_page(actor_of(person)).main[0].data.all]
     assert titles[0].startswith(f"{old.name} retires on")
     assert titles[1].startswith(f"Your access to {other.name} ends on")
+    first = home_page(actor_of(person)).main[0].data.all[0]
+    assert first.text == f"Sales board still reads it. Use {other.name} instead."
+
+
+def test_a_successor_that_the_reader_may_not_know_of_is_not_named() -> None:
+    team = make_team()
+    person = make_person(Role.ANALYST, team=team)
+    old, hidden = make_stream(), make_stream()
+    Stream.objects.filter(pk=hidden.pk).update(restricted=True)
+    Stream.objects.filter(pk=old.pk).update(
+        lifecycle="deprecated", sunset_at=clock.now() + timedelta(days=12), successor=hidden
+    )
+    consumer = create_consumer("board", actor=SYSTEM, title="Sales board", team=team)
+    ConsumerMapping.objects.create(consumer=consumer, stream=old)
+    (item,) = home_page(actor_of(person)).main[0].data.all
+    assert (item.text, item.url, item.action) == (
+        "Sales board still reads it.",
+        f"/streams/{old.name}/",
+        "Look",
+    )
+    assert hidden.name not in signed_in(person).get("/").content.decode()
 
 
 def test_my_streams_have_trust_volume_and_a_strip_of_their_day() -> None:

@@ -35,3 +35,14 @@ def test_names_are_listed_as_people_say_them() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (9_999, "9,999"), (402_000, "402\u00a0k"), (999_499, "999\u00a0k"), (999_950, "1\u00a0M"),
+        (4_210_000, "4.21\u00a0M"), (999_999_999, "1\u00a0B"),
+    ],
+)  # fmt: skip
+def test_large_counts_have_three_figures(value: float, said: str) -> None:
+    assert words.number(value) == said

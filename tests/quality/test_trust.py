@@ -1,10 +1,17 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from catalog.models import Change, Stream
+from catalog.services.changes import Proposal, propose_change
+from catalog.services.reports import static_report
+from portal.kernel.actor import SYSTEM
+from quality.selectors.trust import trust_of
 from quality.trust import CheckFact, State, TrustFacts, trust_of_facts
 from quality.verdicts import stream_verdict
+from tests.support.factories import make_stream
 
 NOW = datetime(2026, 11, 17, 14, 0, tzinfo=UTC)
 FINE = TrustFacts(
@@ -43,6 +50,7 @@ def test_all_fine_is_trusted() -> None:
         (replace(FINE, versions=0), 1, State.UNKNOWN),
         (replace(FINE, lifecycle="deprecated"), 1, State.CARE),
         (replace(FINE, lifecycle="deprecated", sunset_at=NOW), 1, State.FAILING),
+        (replace(FINE, breaking_changes=1), 1, State.CARE),
         (with_check("freshness", 1, "ok"), 2, State.CARE),
         (with_check("freshness", 2, "alarm"), 2, State.FAILING),
         (with_check("freshness", None, "ok"), 2, State.UNKNOWN),
@@ -114,3 +122,24 @@ def test_freshness_is_said_of_this_moment_while_all_is_well() -> None:
     assert trust_of_facts(seen).parts[2].sentence == "Last event 9\u00a0min ago, within its rhythm."
     late = replace(with_check("freshness", 2, "alarm"), last_event_at=NOW - timedelta(hours=9))
     assert trust_of_facts(late).parts[2].sentence == "Said so."
+
+
+@pytest.mark.django_db
+def test_a_breaking_change_that_is_proposed_moves_stable_and_no_other() -> None:
+    text, number = {"type": "string"}, {"type": "number"}
+    base = {"type": "object", "properties": {"n": text}, "required": ["n"]}
+    broken, regrouped, wider = (make_stream(schema=base) for _ in range(3))
+
+    def propose(
+        stream: Stream, document: Mapping[str, object], *, opens_group: bool = False
+    ) -> None:
+        change = propose_change(stream, Proposal(document, opens_group=opens_group), actor=SYSTEM)
+        Change.objects.filter(pk=change.pk).update(report=static_report(stream, document))
+
+    propose(broken, base | {"properties": {"n": number}})
+    propose(regrouped, base | {"properties": {"n": number}}, opens_group=True)
+    propose(wider, base | {"properties": {"n": text, "note": text}})
+    found = trust_of([broken, regrouped, wider])
+    said = {stream.pk: found[stream.pk].parts[1] for stream in (broken, regrouped, wider)}
+    assert [part.state for part in said.values()] == [State.CARE, State.CARE, State.FINE]
+    assert said[broken.pk].sentence == "1\u00a0breaking change proposed."
