@@ -14,6 +14,9 @@ Attempt = tuple[int, float | None]  # steps reached, seconds to the last one whe
 
 
 class Funnel(TypedDict):
+    """`reached` counts units for each step, in their order. `conversion`, 0 to 1, is None when none
+    reached the first, `median_seconds` when none reached the last."""
+
     reached: list[int]
     conversion: float | None
     median_seconds: float | None

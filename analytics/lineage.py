@@ -36,6 +36,7 @@ class Node:
 
     @property
     def said(self) -> str:
+        """What people call it: its label, else its name."""
         return self.label or self.name
 
 

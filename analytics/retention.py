@@ -7,11 +7,15 @@ DAY_SECONDS: Final = 86_400
 
 
 class RetainedUnit(TypedDict):
+    """A unit with when it started and was active, in seconds since 1970."""
+
     start: float
     activity: Sequence[float]
 
 
 class RetentionDay(TypedDict):
+    """One day after the start; `rate`, 0 to 1, is None while no unit is eligible."""
+
     day: int
     eligible: int
     retained: int

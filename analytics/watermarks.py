@@ -9,12 +9,16 @@ ALLOWED_LATE_SECONDS: Final = 86_400
 
 
 class Source(TypedDict):
+    """What is known of one sender; both times in seconds since 1970."""
+
     name: str
     max_event_time: float
     last_received: float
 
 
 class Watermark(TypedDict):
+    """`watermark` in seconds since 1970; `idle` are the names of sources left out."""
+
     watermark: float
     idle: list[str]
 
@@ -36,6 +40,8 @@ def watermark(*, sources: Sequence[Source], now: float, previous: float | None) 
 
 
 class Lateness(TypedDict):
+    """`effective_time` in seconds since 1970: the event's own, at most when it was received."""
+
     lane: str
     effective_time: float
 

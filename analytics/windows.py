@@ -6,6 +6,8 @@ from typing import TypedDict
 
 
 class Window(TypedDict):
+    """`start` is in the unit of the events' times; `sum` is of their values."""
+
     start: float
     count: int
     sum: float

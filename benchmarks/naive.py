@@ -111,15 +111,18 @@ class Events(APIView):
     parser_classes: ClassVar[list[Any]] = [_AnyJson]
 
     def post(self, request: Request) -> Response:
-        sent = request.data if isinstance(request.data, list) else [request.data]
-        envelopes = _Envelope(data=sent, many=True)
-        envelopes.is_valid(raise_exception=True)
+        events = request.data if isinstance(request.data, list) else [request.data]
         with transaction.atomic(), connection.cursor() as cursor:
-            results = [self._take(cursor, event) for event in envelopes.validated_data]
+            results = [self._take(cursor, event) for event in events]
         accepted = sum(result["status"] == "accepted" for result in results)
         return Response({"accepted": accepted, "results": results}, status=202)
 
-    def _take(self, cursor: Any, event: dict[str, Any]) -> dict[str, Any]:
+    def _take(self, cursor: Any, sent: Any) -> dict[str, Any]:
+        # With many=True one bad envelope would refuse the whole batch.
+        envelope = _Envelope(data=sent)
+        if not envelope.is_valid():
+            return {"status": "refused", "errors": envelope.errors}
+        event = envelope.validated_data
         for error in _validator().iter_errors(event["data"]):
             return {"id": event["id"], "status": "refused", "errors": error.message}
         extensions = {

@@ -15,6 +15,9 @@ BUCKETS: Final = 10_000
 
 
 class Assigned(TypedDict):
+    """`variant` is None for a unit that gets none, `reason` the rule that ended it (§1.3), and
+    `in_analysis` whether an exposure of it counts."""
+
     variant: str | None
     reason: str
     in_analysis: bool

@@ -27,6 +27,7 @@ class Axis:
     step: float
 
     def x(self, value: float) -> float:
+        """The place of a value from 0 to WIDTH; what lies beyond the axis stands at its end."""
         clipped = min(max(value, self.low), self.high)
         return WIDTH * (clipped - self.low) / (self.high - self.low)
 

@@ -5,6 +5,8 @@ from typing import NotRequired, TypedDict
 
 
 class ExposureEvent(TypedDict):
+    """Those of a unit count in the order of `event_time`, then `ingest_id`; overrides never."""
+
     unit: str
     variant: str
     event_time: float

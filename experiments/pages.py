@@ -75,6 +75,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class MetricRows:
+    """A metric of the table: the control's estimate in words, and a line for each treatment."""
+
     name: str
     note: str
     control: str
@@ -83,6 +85,8 @@ class MetricRows:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """The metrics of one role, and what stands beside its title."""
+
     name: str
     note: str
     metrics: Sequence[MetricRows]

@@ -81,6 +81,7 @@ class Look:
 
     @property
     def treatments(self) -> list[str]:
+        """The keys of all variants but the control, in declared order."""
         return [key for key in self.variants if key != self.control]
 
 

@@ -27,6 +27,8 @@ class State(models.TextChoices):
 
 
 class MetricType(models.TextChoices):
+    """What a metric makes of the events of a unit (statistics §3.3)."""
+
     PROPORTION = "proportion"
     COUNT = "count"
     MEAN = "mean"
@@ -42,12 +44,16 @@ class Better(models.TextChoices):
 
 
 class Role(models.TextChoices):
+    """What a metric may decide; a secondary one is shown and decides nothing."""
+
     PRIMARY = "primary"
     SECONDARY = "secondary"
     GUARDRAIL = "guardrail"
 
 
 class MarginKind(models.TextChoices):
+    """Whether a margin is a share of the control's mean, or in the metric's own unit."""
+
     RELATIVE = "relative"
     ABSOLUTE = "absolute"
 

@@ -33,6 +33,8 @@ WAITING: Final = frozenset({Reason.UNKNOWN_STREAM, Reason.QUARANTINED})
 
 
 class Status(StrEnum):
+    """What became of an event; a duplicate was stored before with the same content."""
+
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     DEAD_LETTERED = "dead_lettered"
@@ -94,6 +96,8 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 class ResultDict(TypedDict):
+    """One event of an answer; `index` is its place in the request, from 0."""
+
     index: int
     id: str
     status: str
@@ -104,6 +108,9 @@ class ResultDict(TypedDict):
 
 
 class AnswerDict(TypedDict):
+    """What became of a request's events. `results` names those that were not plainly accepted, and
+    all of them when that was asked for."""
+
     received: int
     accepted: int
     duplicate: int

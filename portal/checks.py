@@ -36,6 +36,7 @@ def served_methods(view: Any) -> tuple[str, ...]:
 
 @register()
 def every_route_declares_a_policy(app_configs: Any, **kwargs: Any) -> list[Error]:
+    """Error portal.E001 for each route with a method whose policy is missing or unknown."""
     errors = []
     for route, view in routes():
         methods = served_methods(view)

@@ -37,6 +37,7 @@ def privacy_keys(name: str) -> str:
 
 
 def flag(name: str, *, default: bool) -> bool:
+    """true, yes, on or 1; false, no, off, 0 or empty. Raises ImproperlyConfigured otherwise."""
     value = os.environ.get(name, str(default)).strip().lower()
     if value in _TRUE:
         return True
@@ -46,6 +47,7 @@ def flag(name: str, *, default: bool) -> bool:
 
 
 def integer(name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) -> int:
+    """A whole number within the bounds, both included. Raises ImproperlyConfigured."""
     try:
         value = int(os.environ.get(name, str(default)))
     except ValueError as error:
@@ -56,6 +58,7 @@ def integer(name: str, default: int, *, minimum: int = 0, maximum: int = 2**31) 
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """One of the allowed words, in lower case however it is set. Raises ImproperlyConfigured."""
     value = text(name, default).lower()
     if value not in allowed:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}.")

@@ -35,6 +35,8 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
+    """One line of latencies: its name, what stands below it, and what was measured."""
+
     name: str
     sub: str
     found: Percentiles

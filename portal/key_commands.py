@@ -13,6 +13,12 @@ from portal.kernel.errors import InvalidError
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
+    """A key to be made: user, producer, consumer or flag, by `name` of its holder or of itself.
+
+    `owner` is an address, empty for the first admin; it and `scopes` are for users, `origins` for
+    producers.
+    """
+
     kind: str
     name: str
     streams: str = "*"

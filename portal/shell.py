@@ -31,6 +31,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """A place of the sidebar on a page, with its number, which is `hot` when it is of alarms."""
+
     label: str
     icon: str
     url: str
@@ -52,6 +54,7 @@ class Section:
 
     @property
     def hot(self) -> bool:
+        """Whether alarms wait at one of its places."""
         return any(link.hot for link in self.links)
 
 
@@ -153,6 +156,7 @@ class Shell:
 
     @property
     def unread_said(self) -> str:
+        """The unread notifications as text; `99+` for more."""
         return str(self.unread) if self.unread <= MOST_COUNTED else f"{MOST_COUNTED}+"
 
     @property
@@ -173,6 +177,7 @@ class Shell:
 
     @property
     def single_keys(self) -> bool:
+        """Whether the person wants shortcuts of a single key."""
         user: Any = self._request.user
         return bool(user.is_authenticated and user.single_key_shortcuts)
 

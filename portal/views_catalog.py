@@ -75,6 +75,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
+    """The boxes of one filter, shown unfolded when `is_open`."""
+
     name: str
     label: str
     choices: Sequence[Choice]

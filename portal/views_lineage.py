@@ -157,6 +157,7 @@ def said_of(stream: Stream, graph: Graph) -> str:
 
 
 def said_within(graph: Graph, where: str) -> str:
+    """`Three streams of checkout, with two senders or readers.`"""
     kinds = [node.kind for node in graph.nodes.values()]
     streams = kinds.count("stream")
     counted = (

@@ -15,6 +15,8 @@ from portal.http.operations import operation
 
 
 class NodeBody(TypedDict):
+    """`step` is how far it lies from the stream, negative behind it; the stream itself has 0."""
+
     id: str
     kind: str
     name: str
@@ -24,6 +26,9 @@ class NodeBody(TypedDict):
 
 
 class EdgeBody(TypedDict):
+    """`source` and `target` are ids of nodes. `events_per_day` came that way in the last 24 hours;
+    to a reader all that the stream got."""
+
     source: str
     target: str
     events_per_day: int
@@ -32,6 +37,8 @@ class EdgeBody(TypedDict):
 
 
 class LineageBody(TypedDict):
+    """Nodes from behind the stream to ahead of it; `left_out` counts those that did not fit."""
+
     stream: str
     depth: int
     nodes: list[NodeBody]

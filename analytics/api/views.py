@@ -25,6 +25,8 @@ _DAY: Final = timedelta(days=1)
 
 
 class RollupBody(TypedDict):
+    """What is counted; `moved_at` is when counts moved last, null before the first time."""
+
     name: str
     title: str
     description: str
@@ -40,6 +42,8 @@ class PointBody(TypedDict):
 
 
 class SeriesBody(TypedDict):
+    """`points` begin `step_seconds` apart, oldest first, zeros included; `total` is their sum."""
+
     rollup: str
     stream: str
     measure: str

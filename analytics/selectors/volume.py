@@ -18,6 +18,8 @@ _SERIES: Final = sql.load("analytics", "count_series")
 
 @dataclass(frozen=True, slots=True)
 class Point:
+    """Events from `start` to before the next point."""
+
     start: datetime
     events: int
 

@@ -47,6 +47,8 @@ _KEY: Final = re.compile(KEY_PATTERN)
 
 @dataclass(frozen=True, slots=True)
 class NewVariant:
+    """A variant of a draft. Weights are hundredths of a percent; those of all sum to 10,000."""
+
     key: str
     weight_bps: int
     name: str = ""

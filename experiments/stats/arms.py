@@ -19,22 +19,31 @@ class Arm(TypedDict):
 
 
 class ArmMoments(Arm):
+    """An arm with the variance of a single unit's value beside it: s², of a share p(1 − p)."""
+
     variance: float | None
 
 
 class Moments(TypedDict):
+    """Of a part: how many values, their mean, and `m2`, the sum of squared distances to it."""
+
     n: int
     mean: float
     m2: float
 
 
 class MergedMoments(TypedDict):
+    """None where it is not known: the mean of no values, the variance (over n − 1) of one."""
+
     n: int
     mean: float | None
     variance: float | None
 
 
 class Winsorized(TypedDict):
+    """`capped` values of both arms lay above `cap`, which is None where none was applied. A mean
+    is None for an arm without values."""
+
     cap: float | None
     capped: int
     mean_control: float | None

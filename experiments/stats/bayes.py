@@ -15,6 +15,13 @@ Z: Final = 1.959964
 
 
 class NormalPosterior(TypedDict):
+    """What prior and data say together; all numbers are None where `status` is not `ok`.
+
+    Mean, sd, risks and bounds are shares (0.02 is a lift of 2 %), on the absolute scale in the
+    metric's unit; the bounds hold 95 %. `chance_to_win` is 0 to 1, the risks are the loss to be
+    expected of shipping and of keeping.
+    """
+
     status: str
     posterior_mean: float | None
     posterior_sd: float | None
@@ -81,6 +88,8 @@ def _no_posterior(status: str) -> NormalPosterior:
 
 
 class BetaPosterior(TypedDict):
+    """P(p_T > p_C) and the means of both posteriors, each from 0 to 1."""
+
     chance_to_win: float
     mean_control: float
     mean_treatment: float

@@ -26,10 +26,12 @@ class Pair:
 
     @property
     def diff(self) -> float:
+        """Treatment less control, in the metric's unit."""
         return self.m_t - self.m_c
 
     @property
     def se(self) -> float:
+        """The standard error of the difference: √(V_C + V_T) (§5.1)."""
         return math.sqrt(self.v_c + self.v_t)
 
     @property
@@ -53,6 +55,8 @@ def pair_of(control: Arm, treatment: Arm) -> Pair | str:
 
 
 class WelchResult(TypedDict):
+    """Treatment less control in the metric's unit, a two-sided p, and the bounds of 1 − α."""
+
     status: str
     diff: float | None
     se: float | None
@@ -88,6 +92,8 @@ def welch(*, control: Arm, treatment: Arm, alpha: float = 0.05) -> WelchResult:
 
 
 class LiftResult(TypedDict):
+    """A lift and its bounds as shares: 0.02 is 2 %. An `unbounded` one has no bounds."""
+
     status: str
     lift: float | None
     lower: float | None
@@ -122,6 +128,8 @@ def lift_interval(*, control: Arm, treatment: Arm, critical: float) -> LiftResul
 
 
 class DeltaLiftResult(LiftResult):
+    """A lift with its standard error, as shares."""
+
     se: float | None
 
 
@@ -148,6 +156,8 @@ def lift_variance(pair: Pair) -> float:
 
 
 class PairedResult(TypedDict):
+    """Shadow less primary in the metric's unit, a two-sided p, and the bounds of 1 − α."""
+
     status: str
     mean_diff: float | None
     se: float | None

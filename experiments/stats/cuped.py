@@ -8,6 +8,12 @@ import numpy as np
 
 
 class Cuped(TypedDict):
+    """`diff` is treatment less control after the adjustment, `variance_reduction` the share of its
+    variance that went.
+
+    An arm without units has no estimate; with fewer than two in either arm there is no `se`.
+    """
+
     theta: float
     estimate_control: float | None
     estimate_treatment: float | None

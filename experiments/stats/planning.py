@@ -15,6 +15,8 @@ MIN_DAYS: Final = 7
 
 
 class Sizes(TypedDict):
+    """Units of each arm, rounded up."""
+
     n_control: int
     n_treatment: int
 
@@ -71,6 +73,8 @@ def _sizes(n_control: float, ratio: float) -> Sizes:
 
 
 class SmallestEffect(TypedDict):
+    """In the metric's unit, and as a share of the control's mean (None where that is 0)."""
+
     absolute: float
     relative: float | None
 
@@ -116,6 +120,8 @@ def power(
 
 
 class DurationResult(TypedDict):
+    """`infeasible` has no `days_planned`, and no `days_needed` where the units never come."""
+
     status: str
     days_needed: int | None
     days_planned: int | None

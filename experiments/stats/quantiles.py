@@ -12,6 +12,11 @@ MIN_UNITS: Final = 100
 
 
 class QuantileArm(TypedDict):
+    """The bounds hold the estimate at 95 %; what is not known is None.
+
+    `enough_data`: 30 values in the smaller tail and 100 units; without them there is no verdict.
+    """
+
     n_units: int
     n_values: int
     estimate: float | None

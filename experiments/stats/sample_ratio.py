@@ -22,6 +22,8 @@ class SrmResult(TypedDict):
 
 
 class Phase(TypedDict):
+    """Units of all arms that came while these weights were in force: one an arm, of any scale."""
+
     units: int
     weights: Sequence[float]
 

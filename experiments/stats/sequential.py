@@ -75,6 +75,12 @@ def sequential(
 
 
 class DecisionResult(TypedDict):
+    """`p_decision` is what is compared with α; `p_fixed` is None before the final look.
+
+    The difference and its bounds are in the metric's unit. All numbers are None where `status` is
+    not `ok`.
+    """
+
     status: str
     diff: float | None
     p_sequential: float | None

@@ -48,6 +48,9 @@ MOVE: Final = Body(
 
 
 class RuleBody(TypedDict):
+    """The next step is due after `days` days in a row of `least_events` each, of which a share
+    below `violation_bound`, 0 to 1, broke the contract."""
+
     mode: str
     violation_bound: float
     days: int
@@ -64,6 +67,8 @@ class DayBody(TypedDict):
 
 
 class MoveBody(TypedDict):
+    """A step up or down from one rung to another; `by` is `portal` for an automatic one."""
+
     at: Time
     by: str
     before: str
@@ -89,6 +94,7 @@ class EnforcementBody(TypedDict):
 
 
 def enforcement(row: Ladder) -> EnforcementBody:
+    """Where a stream stands and how it came there; reads its ten newest moves."""
     found = row.standing
     return {
         "stream": row.stream.name,
@@ -165,6 +171,8 @@ class MoveEnforcement(ApiView):
 
 
 class UseBody(TypedDict):
+    """`name` is the number of a version or the path of a field, by `kind`."""
+
     kind: str
     name: str
     producer: str
@@ -173,6 +181,8 @@ class UseBody(TypedDict):
 
 
 class UsesBody(TypedDict):
+    """`since` is the first day counted. All is on one page, 500 a kind at most."""
+
     since: date
     items: list[UseBody]
     next: None

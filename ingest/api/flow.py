@@ -63,6 +63,8 @@ class LatencyBody(TypedDict):
 
 
 class TotalsBody(TypedDict):
+    """Events by what became of them; `received` is the sum of the others."""
+
     received: int
     accepted: int
     duplicate: int

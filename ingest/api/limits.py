@@ -57,11 +57,15 @@ class RefusedBody(TypedDict):
 
 
 class KeyUseBody(TypedDict):
+    """`events` that a key sent, whatever became of them; `refused` counts requests."""
+
     events: int
     refused: RefusedBody
 
 
 class KeyUsesBody(TypedDict):
+    """The last whole minute, the 60 up to its end, and 24 hours up to now."""
+
     minute: KeyUseBody
     hour: KeyUseBody
     day: KeyUseBody
@@ -85,6 +89,8 @@ class KeyLimitsBody(TypedDict):
 
 
 class UseBody(TypedDict):
+    """Events of a producer by what became of them; `received` is the sum of the others."""
+
     received: int
     accepted: int
     duplicate: int
@@ -92,6 +98,8 @@ class UseBody(TypedDict):
 
 
 class UsesBody(TypedDict):
+    """The minute, 60 minutes and 24 hours that end with the last whole minute."""
+
     minute: UseBody
     hour: UseBody
     day: UseBody

@@ -89,6 +89,9 @@ class RevealedLetterBody(TypedDict):
 
 
 class DeadLetterBody(TypedDict):
+    """`time` is the event's own, null where none could be read. `decision` is the reason of a
+    discard, `tried` what the last replay met; null before."""
+
     id: UUID
     received_at: Time
     reason: str

@@ -75,6 +75,8 @@ ASSIGN: Final = Body(required={"to": bodies.nullable(bodies.text(254))})
 
 
 class SuggestionBody(TypedDict):
+    """`steps` can be declared as they are."""
+
     title: str
     steps: list[Any]
 
@@ -87,6 +89,8 @@ class GroupDetailBody(render.GroupBody):
 
 
 class FaultBody(TypedDict):
+    """Events that fail alike; `code`, `pointer` and `detail` are those of the first."""
+
     events: int
     reason: str
     code: str
@@ -135,6 +139,9 @@ class RepairBody(TypedDict):
 
 
 class ExampleBody(TypedDict):
+    """An event before and after the steps; where a step cannot be done `after` is null, and `fault`
+    and `pointer` say why and where."""
+
     dead_letter: UUID
     event_id: str
     before: Any
@@ -150,6 +157,8 @@ class RepairDetailBody(RepairBody):
 
 
 class DiscoveredBody(TypedDict):
+    """`producer` sent it first; null when that is no more. `register_at` is the page for it."""
+
     type: str
     events: int
     first_seen_at: Time

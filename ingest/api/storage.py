@@ -61,12 +61,17 @@ class DayBody(TypedDict):
 
 
 class GoingBody(TypedDict):
+    """What goes on a day that is to come; what is overdue counts for today."""
+
     on: date
     events: int
     size_bytes: int
 
 
 class RunBody(TypedDict):
+    """The newest run of a keeper; `started_at` is null before its first. `result` is what it
+    counted, `failure` empty when it went well."""
+
     kind: str
     does: str
     started_at: Time | None
@@ -92,6 +97,8 @@ class StorageBody(TypedDict):
 
 
 class ShareBody(TypedDict):
+    """One stream's part of the log as last counted; `size_bytes` is its share by events."""
+
     stream: str
     events: int
     size_bytes: int
@@ -101,6 +108,9 @@ class ShareBody(TypedDict):
 
 
 class PartBody(TypedDict):
+    """One verified file. `path` lies below the archive's root; `versions` are those of its events,
+    `first_at` and `last_at` the earliest and latest of their own times."""
+
     stream: str
     day: date
     path: str

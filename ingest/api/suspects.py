@@ -25,6 +25,9 @@ DISMISS: Final = Body(required={"reason": bodies.text(500)})
 
 
 class SuggestionBody(TypedDict):
+    """`share`, 0 to 1, is of the `events` looked at that carry the field: those in which the kind
+    was found. `reason` says why it was dismissed."""
+
     number: int
     path: str
     kind: str

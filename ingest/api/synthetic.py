@@ -133,6 +133,9 @@ class SeenBody(TypedDict):
 
 
 class MissBody(TypedDict):
+    """An answer that was not the expected one. Where `seen` is `elsewhere`, the reason was right
+    and its place was not: `expected` is then the pointer."""
+
     stream: str
     rule: str
     expected: str

@@ -158,6 +158,7 @@ def _path(value: object, member: str) -> Path:
 
 
 def pointer_of(path: Path) -> str:
+    """The JSON Pointer of a path, `~` and `/` in names escaped."""
     return "".join(f"/{pointer_part(part)}" for part in path)
 
 

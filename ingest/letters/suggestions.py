@@ -34,6 +34,7 @@ class Suggestion:
 
     @property
     def said(self) -> str:
+        """What its steps do, in one line. Raises InvalidError for steps that cannot be read."""
         return "; ".join(compile_steps(self.steps).said)
 
 

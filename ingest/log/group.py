@@ -97,6 +97,7 @@ class Item(msgspec.Struct, gc=False):
 
     @property
     def envelope(self) -> Envelope:
+        """Its envelope, read from the text when first asked for, and kept."""
         if isinstance(self.sent, bytes):
             self.sent = cloudevents.read_structured(self.sent)
         return self.sent

@@ -233,6 +233,7 @@ def latencies() -> Latencies:
 
 
 def close_latencies() -> None:
+    """Keep what this process counted, at its end; a later use counts anew."""
     found = _by_process.pop(os.getpid(), None)
     if found is not None:
         found.close()

@@ -76,6 +76,7 @@ class Life:
         return self.since >= start_of(day)
 
     def is_over(self, day: date, now: datetime) -> bool:
+        """Whether all events of a day have lived their time, the grace included."""
         return over_at(day, self.days) <= now
 
 
@@ -96,6 +97,7 @@ def lives() -> dict[int, Life]:
 
 
 def life_in(known: Mapping[int, Life], stream_id: int, track: int) -> Life:
+    """A stream's life; of one that is not known, its track's default."""
     found = known.get(stream_id)
     return found or Life(stream_id, "", DEFAULT_DAYS[track], track == PRODUCTION, None)
 

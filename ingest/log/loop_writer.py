@@ -103,6 +103,7 @@ class LoopWriter:
         return not self._is_going
 
     def add(self, submission: Submission) -> None:
+        """Queue a submission, never waiting; its waiter is told after the commit."""
         self._queue.append(submission)
         if not self._is_going:
             self._is_going = True

@@ -76,6 +76,7 @@ def content_of(path: Path) -> tuple[int, str]:
 
 
 def group_count(path: Path) -> int:
+    """How many row groups a file has; reads its footer only."""
     with pq.ParquetFile(path) as file:
         return int(file.num_row_groups)
 
@@ -87,6 +88,7 @@ def read_group(path: Path, group: int) -> list[Row]:
 
 
 def file_sha256(path: Path) -> str:
+    """The SHA-256 of the file's bytes, in hex; another than that of its content."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

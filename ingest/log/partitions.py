@@ -134,6 +134,7 @@ class Leaf:
 
 
 def start_of(day: date) -> datetime:
+    """The first moment of a day in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

@@ -119,6 +119,7 @@ class Writer:
         return self._conflicts < _CONFLICT_BOUND
 
     def note_conflict(self, had_conflict: bool) -> None:
+        """Remember whether a group met a stored identity; what was long ago fades."""
         self._conflicts += _CONFLICT_MEMORY * (had_conflict - self._conflicts)
 
     def take_over(self, group: Sequence[Submission]) -> None:

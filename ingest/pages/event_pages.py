@@ -48,6 +48,7 @@ class Row:
 
 
 def rows(stages: Iterable[Stage], subs: dict[Step, str] | None = None) -> list[Row]:
+    """The lines of a chain, in order; `subs` says what stands below the title of a step."""
     return [_row(stage, (subs or {}).get(stage.step, "")) for stage in stages]
 
 

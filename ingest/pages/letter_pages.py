@@ -81,6 +81,7 @@ class Shown:
 
     @property
     def key(self) -> str:
+        """The key of its group, the first one where it has several; empty for none."""
         return self.row.group_keys[0] if self.row.group_keys else ""
 
     @property
@@ -191,6 +192,7 @@ class Tried:
 
 
 def tried(how: str, steps: str, reason: str, error: InvalidError) -> Tried:
+    """What was sent with its faults, ten at most: of own steps by place, else the whole error."""
     places = [(_place(fault.pointer), fault.detail) for fault in error.errors]
     found = [(place, detail) for place, detail in places if place] if how == "own" else []
     return Tried(how, steps, reason, found[:10] or [("", error.detail)])
@@ -205,6 +207,7 @@ def _place(pointer: str) -> str:
 
 
 def hands(actor: Actor, row: Repair) -> Hands:
+    """What the actor may do about a repair; the six most frequent faults of its latest work."""
     counts = row.outcome or row.dry_run
     faults = sorted(counts.get("faults", {}).values(), key=lambda fault: -fault["events"])
     return Hands(

@@ -124,6 +124,8 @@ class IncidentForm(forms.Form):
     )
 
     def incident(self) -> Incident | None:
+        """The incident of a valid row; None for an empty one. Raises InvalidError for a span or a
+        field that cannot be read."""
         said = self.cleaned_data
         if not said["kind"]:
             return None
@@ -157,6 +159,7 @@ class FurtherForm(forms.Form):
         self.fields["name"].widget.attrs["list"] = LIST_ID  # of the first one's
 
     def further(self) -> tuple[str, float] | None:
+        """Name and ratio (1 is as many as the first has) of a valid row; None for an empty one."""
         said = self.cleaned_data
         return (said["name"], (said["ratio"] or 100) / 100) if said["name"] else None
 
@@ -363,6 +366,7 @@ class ShownRun:
 
     @property
     def state(self) -> str:
+        """The state of its job; `stopped` when the job is no more."""
         return self.job.state if self.job is not None else "stopped"
 
     @property
@@ -379,14 +383,17 @@ class ShownRun:
 
     @property
     def is_steered(self) -> bool:
+        """Whether it can be paused, resumed or stopped."""
         return self.state in ("waiting", "running", "paused", "failed")
 
     @property
     def ratio(self) -> float:
+        """How much of it was sent, 0 to 1."""
         return self.row.position / self.row.total if self.row.total else 1.0
 
     @cached_property
     def plan(self) -> PlanBody:
+        """What was asked for, in the present form whatever release kept it."""
         return whole_plan(self.row.plan, self.row.stream.name)
 
     @property

@@ -58,6 +58,7 @@ _FAMILIES: Final = ("Edg", "OPR", "SamsungBrowser", "Firefox", "CriOS", "FxiOS",
 
 
 def has(extensions: Mapping[str, Any]) -> bool:
+    """Whether an event carries what SDKs tell beside it, which is to be cut down."""
     return NAME in extensions or INTEGRATIONS in extensions
 
 

@@ -78,6 +78,7 @@ class Secrets:
     _missing_keys: dict[str, Ref] = field(default_factory=dict)
 
     def want_token(self, purpose: str, value: str | int | float) -> None:
+        """Note a value whose token will be needed, if it is not at hand; `load` gets it."""
         key = (purpose, value)
         if key in self._tokens or key in self._missing_tokens:
             return
@@ -89,6 +90,7 @@ class Secrets:
             self._tokens[key] = found
 
     def want_key(self, holder: str) -> None:
+        """Note a subject whose data key will be needed, if it is not at hand; `load` gets it."""
         if holder in self._keys or holder in self._missing_keys:
             return
         ref = vault.subject_ref(holder)
@@ -100,6 +102,7 @@ class Secrets:
 
     @property
     def is_complete(self) -> bool:
+        """Whether all that was wanted is at hand, so that nothing has to block."""
         return not self._missing_tokens and not self._missing_keys
 
     def load(self) -> None:
@@ -115,6 +118,8 @@ class Secrets:
             self._missing_tokens.clear()
 
     def token(self, purpose: str, value: str | int | float) -> str:
+        """The token of a value within a purpose. One that is not at hand is loaded, which blocks on
+        the database; raises UnavailableError."""
         found = self._tokens.get((purpose, value))
         if found is None:
             self.want_token(purpose, value)
@@ -141,6 +146,7 @@ def place_of(stream_id: int, pointer: str, event_id: str) -> Place:
 
 
 def plan_of(contract: Contract | None) -> FieldPlan | None:
+    """What a contract has done with its fields; None where that is nothing, or without one."""
     return contract.privacy if contract is not None else None
 
 

@@ -51,7 +51,7 @@ SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Dead letters of one cause. `key` names the group in addresses; `version` is the producer's."""
+    """Dead letters of one cause. Addresses name it by its `id`; `version` is the producer's."""
 
     key: str
     reason: str
@@ -73,6 +73,7 @@ class Group:
 
     @property
     def id(self) -> str:
+        """Its key as it stands in addresses; `key_of` reads it."""
         return group_id(self.key)
 
     @property
@@ -229,6 +230,7 @@ def example_of(actor: Actor, key: str) -> DeadLetter | None:
 
 
 def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
+    """One of the `visible_dead_letters`; NotFoundError for missing and forbidden alike."""
     found = visible_dead_letters(actor).filter(id=letter_id).first()
     if found is None:
         raise NotFoundError

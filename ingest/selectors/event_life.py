@@ -54,6 +54,7 @@ class Stage:
 
     @property
     def is_late(self) -> bool:
+        """Whether it took longer than its budget; False where either is not known."""
         if self.seconds is None or self.budget_seconds is None:
             return False
         return self.seconds > self.budget_seconds
@@ -77,6 +78,7 @@ class Life:
     letter: DeadLetter | None = None
 
     def stage(self, step: Step) -> Stage | None:
+        """Its stage of this step; None where the event has not gone through it."""
         return next((stage for stage in self.stages if stage.step is step), None)
 
     @property

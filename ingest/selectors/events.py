@@ -82,6 +82,7 @@ class StoredEvent:
 
     @property
     def corrected_time(self) -> datetime | None:
+        """When it happened by our clock; None when nothing is known against its sender's."""
         return corrected_time(self.occurred_at, self.attributes)
 
     def _data(self) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Funnel:
 
     @property
     def dead_lettered(self) -> int:
+        """Refused events, over all reasons."""
         return sum(one.events for one in self.refused)
 
     @property

@@ -91,6 +91,7 @@ def _percentiles(found: Histograms) -> dict[Measure, Percentiles]:
 
 
 def percentiles(counts: Mapping[int, int], measure: Measure) -> Percentiles:
+    """Of one histogram: of microseconds in seconds, of `GROUP` in events."""
     unit = 1 if measure is Measure.GROUP else 1_000_000
     half, most, nearly = (
         None if value is None else value / unit

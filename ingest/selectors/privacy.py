@@ -52,10 +52,12 @@ class Totals:
 
     @property
     def labelled(self) -> int:
+        """All labelled fields, whatever is done with them."""
         return sum(self.treated.values())
 
     @property
     def untreated(self) -> int:
+        """Labelled fields that are stored as they come."""
         return self.treated.get(NONE, 0)
 
 

@@ -56,6 +56,7 @@ class Table:
 
     @property
     def is_short(self) -> bool:
+        """Whether fewer days lie ahead than `partitions.FEWEST_AHEAD`, which is an alarm."""
         return self.days_ahead < partitions.FEWEST_AHEAD
 
     @property
@@ -280,6 +281,7 @@ def restores_of(stream: Stream) -> list[Restore]:
 
 
 def get_restore(stream: Stream, restore_id: UUID) -> Restore:
+    """One of `restores_of`; NotFoundError for one that never was or has ended."""
     for row in restores_of(stream):
         if row.pk == restore_id:
             return row

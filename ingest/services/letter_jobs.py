@@ -69,13 +69,16 @@ class Place:
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any]) -> "Place":
+        """The place that a job's cursor holds, as `as_cursor` wrote it."""
         return cls(datetime.fromisoformat(cursor["at"]), cursor["id"])
 
     @classmethod
     def after(cls, letter: Letter) -> "Place":
+        """The place to go on from once this letter is done."""
         return cls(letter.received_at, str(letter.id))
 
     def as_cursor(self, total: int) -> dict[str, Any]:
+        """The place as JSON; `total` is how many letters the job has in all."""
         return {"at": self.at.isoformat(), "id": self.id, "total": total}
 
 

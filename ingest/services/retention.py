@@ -97,6 +97,7 @@ class _Sweep:
         self.known = lives()
 
     def events(self) -> None:
+        """Let go what has lived its time, leaf by leaf of both tracks, while the run has time."""
         names = Swept(self.known, self.now)
         before = {(row.parent, row.day): row.swept for row in StorageLeaf.objects.exclude(swept="")}
         for track in TRACKS:
@@ -231,6 +232,7 @@ class _Sweep:
                 self.run.add("dead_letter_days_dropped", 1)
 
     def ledger(self) -> None:
+        """Delete claims of identities that have expired, while the run has time."""
         while self.run.has_time:
             gone = self.link.execute(_FORGET_LEDGER, {"batch": BATCH}).rowcount
             self.run.add("claims_forgotten", gone)
@@ -283,5 +285,6 @@ def streams_of_day(link: Connection, track: int, day: date) -> list[int]:
 def fetch_one(
     link: Connection, statement: sql.Statement, params: Mapping[str, Any]
 ) -> dict[str, Any] | None:
+    """The first row by its columns, None without one; on a connection beside the ORM's."""
     with link.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, params).fetchone()

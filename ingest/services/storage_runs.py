@@ -56,6 +56,7 @@ class Run:
             raise BusyError("This run was taken for dead; another goes on.")
 
     def add(self, name: str, count: int) -> None:
+        """Add to a count of the result, which is kept with the next `beat` and at the end."""
         self.result[name] = self.result.get(name, 0) + count
 
 
@@ -92,4 +93,5 @@ def last_result(kind: str) -> Mapping[str, Any]:
 
 
 def forget_old_runs() -> int:
+    """Delete the rows of runs that ended more than 30 days ago; gives how many."""
     return StorageRun.objects.filter(finished_at__lt=clock.now() - KEPT).delete()[0]

@@ -188,6 +188,7 @@ class Run:
 
     @property
     def position(self) -> int:
+        """How many places of all streams together are done."""
         return sum(self.positions)
 
     @property
@@ -195,6 +196,7 @@ class Run:
         return sum(maker.count for maker in self.makers)
 
     def places(self) -> Iterator[tuple[datetime, Maker, int]]:
+        """What is left in the order of time: when, whose, and the place in that maker."""
         return merged(self.makers, self.positions)
 
     def send(self, *, tell: Callable[["Run"], None]) -> None:

@@ -40,10 +40,12 @@ class Incident:
     place: str = ""
 
     def holds(self, after: timedelta) -> bool:
+        """Whether it is under way so long after the start; its end is exclusive."""
         return self.at <= after < self.at + self.lasts
 
     @property
     def factor(self) -> float:
+        """What the volume is multiplied by while it holds: 0 is silence, 1 changes nothing."""
         return self.by if self.by is not None else VOLUME.get(self.kind, 1.0)
 
 

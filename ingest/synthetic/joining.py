@@ -88,6 +88,7 @@ class Cast:
         return step, place
 
     def subject(self, journey: Journey) -> str | None:
+        """The subject of all events of a journey; None where it has none."""
         rng = self._rng(f"{say(journey)}:subject")
         if rng.random() >= self._presence:
             return None
@@ -113,6 +114,7 @@ class Cast:
 
 
 def say(journey: Journey) -> str:
+    """A journey in ids and seeds: stream and place, as `0-17`."""
     return f"{journey[0]}-{journey[1]}"
 
 

@@ -122,6 +122,7 @@ class Maker:
         return found if found < self.count and order(found) == wanted else None
 
     def journey_of(self, place: int) -> Journey:
+        """The journey that a place belongs to, once the maker has joined a cast."""
         assert self._cast is not None
         return self._cast.journey(self._step, place)
 

@@ -63,7 +63,7 @@ def whole_plan(said: Any, stream: str) -> PlanBody:
 
 
 def say_incident(incident: Incident) -> str:
-    """As `ingest.synthetic.making.read_incident` reads it: `spike@600s+300sx3`."""
+    """As `ingest.synthetic.curves.read_incident` reads it: `spike@600s+300sx3`."""
     factor = f"x{incident.by:g}" if incident.by is not None else ""
     place = f":{incident.place}" if incident.place else ""
     return f"{incident.kind}@{_span(incident.at)}+{_span(incident.lasts)}{factor}{place}"
@@ -74,6 +74,7 @@ def _span(span: timedelta) -> str:
 
 
 def say_time(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds and `Z`, as `rfc3339.parse` reads it."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -46,22 +46,26 @@ def data(fields: Sequence[Field], rng: Random) -> dict[str, Any]:
 
 
 def text(name: str, meaning: str, make: Make, **more: Any) -> Field:
+    """A text; `more` are `since`, `share` and further words of its schema."""
     placed = {key: more.pop(key) for key in ("since", "share") if key in more}
     return Field(name, {"type": "string", "description": meaning, **more}, make, **placed)
 
 
 def whole(name: str, meaning: str, low: int, high: int, **more: Any) -> Field:
+    """A whole number from `low` to `high`, both included and all alike likely."""
     placed = {key: more.pop(key) for key in ("since", "share") if key in more}
     schema = {"type": "integer", "minimum": 0, "description": meaning, **more}
     return Field(name, schema, lambda rng: rng.randint(low, high), **placed)
 
 
 def choice(name: str, meaning: str, values: Sequence[str], **placed: Any) -> Field:
+    """One of the values; what is listed twice comes twice as often."""
     schema = {"type": "string", "enum": sorted(set(values)), "description": meaning}
     return Field(name, schema, lambda rng: rng.choice(values), **placed)
 
 
 def flag(name: str, meaning: str, likely: float = 0.5, **placed: Any) -> Field:
+    """A boolean that is true with the chance `likely`."""
     return Field(
         name,
         {"type": "boolean", "description": meaning},
@@ -88,6 +92,7 @@ def money(name: str, meaning: str, typical: int = 4990, **placed: Any) -> Field:
 
 
 def identifier(name: str, meaning: str, prefix: str, spread: int = 900_000, **placed: Any) -> Field:
+    """A prefix and a number from 100,000 on, of `spread` different ones."""
     schema = {
         "type": "string",
         "maxLength": 40,

@@ -78,6 +78,7 @@ def _use(text: str) -> Use:
 
 
 def build_follows() -> None:
+    """Have people follow the streams of FOLLOWS; again changes nothing."""
     for email, names in FOLLOWS.items():
         user = User.objects.filter(email=email).first()
         for name in names if user is not None else ():

@@ -60,6 +60,7 @@ class Story:
     experiment_at: datetime
 
     def is_outage(self, moment: datetime) -> bool:
+        """Whether a moment lies in the OUTAGE_HOURS from the outage's start."""
         return self.outage_at <= moment < self.outage_at + OUTAGE_HOURS * HOUR
 
 

@@ -81,6 +81,7 @@ def _is_remote(words: Sequence[str]) -> bool:
 
 
 def default_data() -> Path:
+    """Where the portal keeps everything unless `--data` says: PORTAL_DATA, else .portal."""
     return Path(os.environ.get("PORTAL_DATA") or ROOT / ".portal")
 
 

@@ -177,6 +177,7 @@ class Instance:
         return found
 
     def stop_servers(self) -> None:
+        """Stop the servers that this process started, the last first."""
         for child in reversed(self.children):
             child.stop()
         self.children.clear()
@@ -251,6 +252,7 @@ class Instance:
         return bool(self._announced())
 
     def release(self) -> None:
+        """Let go of the directory and take back what was announced; again changes nothing."""
         if self._lock is not None:
             (self.data / "secrets" / "servers.json").unlink(missing_ok=True)
             self._lock.close()
@@ -287,6 +289,7 @@ def servers_for_a_command(
 
 
 def port_is_free(port: int) -> bool:
+    """Whether a server could listen on a port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -306,5 +309,6 @@ def free_port(*, taken: set[int] | None = None) -> int:
 
 
 def free_bytes(path: Path) -> int:
+    """What the file system of a path has left for this user."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize

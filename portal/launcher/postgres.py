@@ -206,6 +206,7 @@ def stop_leftover(data: Path) -> None:
 
 
 def child(server: Server, log: Path) -> Child:
+    """The server, not started yet; it has 60 seconds to stop, for tests 10."""
     # Its last checkpoint writes what is dirty, some seconds after much was taken in. Cut off, the
     # next start reads the log of up to 4 GB again before it answers.
     return Child(

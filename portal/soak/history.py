@@ -72,6 +72,7 @@ class Attempt:
 
     @property
     def result(self) -> Result:
+        """What its status promises; INFO without one, for 429 and 5xx, and for a 400 cut short."""
         if self.status is None or self.status >= 500 or self.status == 429:
             return Result.INFO
         if self.status == 400 and not self.is_whole:

@@ -124,6 +124,7 @@ class Portal:
         ]
 
     def stop(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and wait up to 60 seconds; gives the exit code. Raises TimeoutExpired."""
         self.process.send_signal(number)
         return self.process.wait(60)
 

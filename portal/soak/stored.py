@@ -75,6 +75,7 @@ def _event(row: Sequence[Any], names: dict[int, str]) -> StoredEvent:
 
 
 def stream_names(database_url: str, wanted: Iterable[str]) -> dict[int, str]:
+    """By id the names of the wanted streams that are there."""
     with psycopg.connect(database_url) as db:
         return dict(
             db.execute(
