@@ -110,6 +110,8 @@ class SegmentVisit(Visit):
             }
             name = self._chosen(found)
             if name is None:  # not remembered: somebody may register it at any time
+                if call.nameless:
+                    segment.refuse_nameless(call)
                 return
             if len(known) >= _MAX_NAMES:
                 known.clear()

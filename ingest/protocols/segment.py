@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from catalog.naming import from_outside
+from catalog.naming import MAX_ALIAS, from_outside
 from ingest.protocols import cloudevents
 from ingest.times import TimeError, parse_us
 from ingest.types import MAX_EVENTS, Envelope, Reason
@@ -82,12 +82,17 @@ class Sender(NamedTuple):
 @dataclass(slots=True)
 class Call:
     """One call as an envelope. `original` is the name it gave its stream, empty when it has none;
-    the envelope's type is what the house makes of that name."""
+    the envelope's type is what the house makes of that name. Where that is nothing, only an alias
+    can help, and `nameless` is the call as it came."""
 
     envelope: Envelope
     kind: str = ""
     original: str = ""
     is_oversize: bool = False
+    nameless: bytes = b""
+
+
+_NO_NAME: Final = FieldError("/event", "name", "makes no name that a stream could have")
 
 
 @dataclass(slots=True)
@@ -199,8 +204,7 @@ def _call(
         return _unreadable(raw, FieldError("/event", "required", "is required"), item)
     name = stream_name(original, sender.domain)
     if not name:
-        fault = FieldError("/event", "name", "makes no name that a stream could have")
-        return _unreadable(raw, fault, item)
+        return _nameless(raw, examined, kind, original, shared, sender)
     if len(raw) > strict_json.MAX_EVENT_BYTES:  # read roughly: nothing can be made of it
         envelope = Envelope(without_keys(raw), "application/json", type=name)
         fault = FieldError("", "too_large", "An item may have at most 32 KB.")
@@ -210,6 +214,32 @@ def _call(
     if findings and envelope.reason in (None, Reason.LIMIT_EXCEEDED):
         envelope.refuse(Reason.LIMIT_EXCEEDED, *findings[: strict_json.MAX_FINDINGS])
     return Call(envelope, kind, original, is_oversize)
+
+
+def _nameless(
+    raw: bytes,
+    examined: strict_json.Examined,
+    kind: str,
+    original: str,
+    shared: _Shared,
+    sender: Sender,
+) -> Call:
+    """A call whose name makes none that a stream could have, but may be a stream's alias."""
+    is_clean = len(raw) <= MAX_CALL_BYTES and not examined.findings and not shared.findings
+    if is_clean and len(original) <= MAX_ALIAS:
+        event = _event(examined.value, kind, original, shared, sender)
+        envelope = cloudevents.read_mapping(event)
+        if envelope.reason is None:
+            return Call(envelope, kind, original, nameless=raw)
+    return _unreadable(raw, _NO_NAME, examined.value)
+
+
+def refuse_nameless(call: Call) -> None:
+    """It is no stream's alias either: what is kept is the call."""
+    envelope = call.envelope
+    envelope.raw, envelope.content_type = without_keys(call.nameless), "application/json"
+    envelope.type, envelope.head = "", None
+    envelope.refuse(Reason.ENVELOPE_INVALID, _NO_NAME)
 
 
 def _unreadable(raw: bytes, fault: FieldError, item: Mapping[str, Any] | None = None) -> Call:

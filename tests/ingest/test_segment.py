@@ -261,6 +261,20 @@ def test_an_alias_is_taken_before_the_made_name(world: World) -> None:
     assert len(shop.events("made")) == 1
 
 
+@pytest.mark.parametrize("name", ["注文完了", "✗✗", "F" * 200])
+def test_a_name_that_makes_none_of_ours_is_taken_by_its_alias(world: World, name: str) -> None:
+    shop = Shop(world, has_streams=False)
+    before = shop.call(event=name)
+    assert_taken(shop.send("track", before))
+    (letter,) = shop.letters()
+    assert (letter["event_id"], letter["reason"]) == (before["messageId"], "envelope_invalid")
+    shop.streams["aliased"] = world.stream(True, aliases=(name,))
+    call = shop.call(event=name)
+    assert_taken(shop.batch(call, shop.call(event=name)))
+    assert shop.event(call["messageId"], "aliased")["data"] == call["properties"]
+    assert len(shop.events("aliased")) == 2
+
+
 def test_an_alias_of_what_may_not_be_sent_to_gives_way_to_the_producers_own(world: World) -> None:
     shop = Shop(world, has_streams=False, globs=("own_*.*",), default_domain="own-one")
     world.stream(True, aliases=("Cart Emptied",))
