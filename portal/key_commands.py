@@ -30,7 +30,7 @@ class NewKey:
 def create(new: NewKey) -> tuple[Key, str]:
     """Make a key of any kind and, where there is none of the name, its producer or consumer.
 
-    Raises InvalidError for an unknown owner or scope and for a kind that has no holder yet.
+    `kind` is user, producer, consumer or flag. Raises InvalidError for an unknown owner or scope.
     """
     if new.kind == "user":
         return create_key(

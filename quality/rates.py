@@ -55,7 +55,10 @@ _MIN_BAD: Final = 10
 def burn_rate(
     *, bad_short: int, total_short: int, bad_long: int, total_long: int, slo: float, factor: float
 ) -> BurnRate:
-    """How fast an objective's budget burns in a short and a long window; no events burn nothing."""
+    """How fast an objective's budget burns in a short and a long window; no events burn nothing.
+
+    `slo` is a share below 1: at 1 there is no budget to burn (statistics §11.8).
+    """
     short = bad_short / total_short / (1 - slo) if total_short else 0.0
     long = bad_long / total_long / (1 - slo) if total_long else 0.0
     firing = bad_long >= _MIN_BAD and short > factor and long > factor

@@ -2,7 +2,7 @@
 
     + stream shop.order_placed                 a new stream
     ~ stream shop.refund_issued                a known one that changes
-        description: "Old." → "New."
+        description: Old. → New.
         + version 2 (1.1.0)
     = stream shop.basket_closed                nothing to do
     ! stream shop.order_paid                   refused, with why

@@ -1,6 +1,6 @@
 """Two arms at one look: what may be compared at all, the difference, and the lift (§5, §5.1, §5.2).
 
-Whatever status is not `ok` carries no numbers.
+Whatever status is not `ok` carries no numbers, but `unbounded`, which carries the lift.
 """
 
 import math
