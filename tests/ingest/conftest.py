@@ -252,6 +252,8 @@ def world(transactional_db: None) -> Iterator[World]:
             "ingest_latencyminute",
             "ingest_deprecateduse",
             "ingest_discoveredstream",
+            "ingest_repair",
+            "governance_job",
             "governance_privacytoken",
             "governance_privacykey",
             "catalog_streamuserpermission",

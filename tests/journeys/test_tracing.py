@@ -27,7 +27,7 @@ from portal.kernel.actor import SYSTEM
 from portal.launcher.instance import free_port
 from tests.ingest.shop import SCHEMA, Shop
 from tests.support.collector import Collector, Seen, collecting
-from tests.support.factories import make_person, make_stream, token_of
+from tests.support.factories import make_person, token_of
 from tests.support.live import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,8 +129,7 @@ def test_a_trace_goes_from_the_producer_through_the_door_a_task_and_a_replay(
         later = trace(0x77)
         body = [event("testing.later", "waits", {"n": 1}, traceparent=later[0])]
         _post(portal, key, body)
-        make_stream("testing.later", schema=SCHEMA, team=shop.team)
-        _a_replay(portal, collected, token, later[2])
+        _a_replay(portal, collected, token, shop.team.slug, later[2])
         _the_log(portal, token)
     finally:
         portal.close()
@@ -185,16 +184,17 @@ def next_span(collected: Collector, name: str, request_id: str) -> Seen:
     return collected.wait_for(name, {"portal.request_id": request_id})
 
 
-def _a_replay(portal: Portal, collected: Collector, token: str, sent_by: str) -> None:
-    """From a person's request to the task that it starts, and to the trace of what is replayed."""
+def _a_replay(portal: Portal, collected: Collector, token: str, owner: str, sent_by: str) -> None:
+    """From the request of who registers a stream to the task that takes up what waited for it, and to
+    the trace of what is replayed."""
     header = trace(0xE5)
     answer = portal.client.post(
-        "/api/v1/dead-letters/replay",
-        json={"stream": "testing.later"},
+        "/api/v1/streams",
+        json={"name": "testing.later", "schema": SCHEMA, "owner": owner},
         headers={"Authorization": f"Bearer {token}", "traceparent": header[0]},
     )
-    assert answer.status_code == 202, answer.text
-    web = next_span(collected, "POST /api/v1/dead-letters/replay", answer.headers["X-Request-Id"])
+    assert answer.status_code == 201, answer.text
+    web = next_span(collected, "POST /api/v1/streams", answer.headers["X-Request-Id"])
     assert (web.trace_id, web.parent_id) == header[1:]
     assert answer.headers["traceparent"] == f"00-{web.trace_id}-{web.span_id}-01"
     replay = collected.wait_for("ingest.replay")
@@ -231,7 +231,7 @@ def _the_log(portal: Portal, token: str) -> None:
     (task,) = [line for line in lines if line.get("task") == "governance.run_jobs"][:1]
     assert (task["state"], task["trace_id"]) == ("success", trace(0xE5)[1])
     web = [line for line in lines if line["logger"] == "portal.request"]
-    assert web[0]["route"] == "/api/v1/dead-letters/replay"
+    assert web[0]["route"] == "/api/v1/streams"
     assert (web[0]["trace_id"], web[0]["request_id"]) == (task["trace_id"], task["request_id"])
     assert web[-1]["status"] in (400, 404)
     assert secret not in portal.log.read_text()
