@@ -9,6 +9,8 @@ from django.test import Client
 
 from catalog.compatibility.types import Mode
 from catalog.models import RegistrySchema, Stream
+from catalog.registry import requests
+from catalog.registry.errors import RegistryError
 from catalog.services.lifecycle import deprecate_version, retire_version
 from catalog.services.schemas import add_version
 from catalog.services.streams import change_stream
@@ -311,3 +313,23 @@ def test_a_clash_of_mapped_names_gets_a_number(admin: Caller) -> None:
     assert {row.name for row in Stream.objects.all()} == {"imported.a_b", "imported.a_b_2"}
     assert admin.expect("GET", "/subjects") == ["a-b", "a_b"]
     assert admin.expect("GET", "/subjects/imported.a_b/versions") == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1", 1),
+        ("0000000000012", 12),
+        ("2147483647", 2_147_483_647),
+        ("latest", None),
+        ("-1", None),
+    ],
+)
+def test_a_version_is_read_whatever_zeros_it_begins_with(text: str, number: int | None) -> None:
+    assert requests.read_version(text) == number
+
+
+@pytest.mark.parametrize("text", ["0", "00", "", "2147483648", "00000000002147483648", "1.0", "²"])
+def test_what_is_no_version_is_refused(text: str) -> None:
+    with pytest.raises(RegistryError):
+        requests.read_version(text)
