@@ -41,6 +41,7 @@ _COLUMNS: Final = 6
 @require_GET
 @declare(GET="stream.discover")
 def overview(request: HttpRequest) -> HttpResponse:
+    """The changes of the streams that the reader may know of, by tab, a page at a time."""
     actor = request_actor(request)
     asked = parameters.read(
         request.GET, {"show": parameters.choice(TABS), "cursor": parameters.text(2000)}

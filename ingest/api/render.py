@@ -122,6 +122,7 @@ class DeadLetterDetailBody(DeadLetterBody):
 
 
 def letter(row: DeadLetter) -> DeadLetterBody:
+    """A dead letter without its bytes, as lists have it."""
     return {
         "id": row.id,
         "received_at": row.received_at,
@@ -165,6 +166,7 @@ class GroupBody(TypedDict):
 
 
 def group(row: dead_letters.Group) -> GroupBody:
+    """Dead letters of one cause; `per_day` is oldest first."""
     return {
         "group": row.id,
         "reason": row.reason,

@@ -182,6 +182,7 @@ def _counts(found: dict[str, Any]) -> CountsBody | None:
 
 
 def repair(row: Repair, job: Job | None) -> RepairBody:
+    """A repair, replay or discard with how far its newest job is; `job` None before its first."""
     return {
         "id": row.pk,
         "kind": row.kind,

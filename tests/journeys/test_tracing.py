@@ -131,6 +131,7 @@ def test_a_trace_goes_from_the_producer_through_the_door_a_task_and_a_replay(
         _post(portal, key, body)
         _a_replay(portal, collected, token, shop.team.slug, later[2])
         _the_log(portal, token)
+        assert shop.states() == {"e3": "open", "waits": "replayed"}
     finally:
         portal.close()
 

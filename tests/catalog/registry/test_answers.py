@@ -83,7 +83,8 @@ def test_what_is_no_json_schema_is_42201(admin: Caller, body: Any, says: str) ->
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b'{"a": 1, "a": 2}', b"null"])
 def test_a_body_that_cannot_be_read_is_400(admin: Caller, raw: bytes) -> None:
-    admin.fail("POST", REGISTER, raw, status=400, code=400)
+    assert admin.fail("POST", REGISTER, raw, status=400, code=400)
+    assert not Stream.objects.exists()
 
 
 def test_sizes_media_types_and_methods_are_answered_in_the_registrys_shape(admin: Caller) -> None:
@@ -129,7 +130,8 @@ def test_versions_are_named_by_number_or_latest(admin: Caller) -> None:
 
 @pytest.mark.parametrize("subject", [":.other:orders", "%20" * 256, "%0A"])
 def test_what_cannot_be_a_subject_is_42208(admin: Caller, subject: str) -> None:
-    admin.fail("POST", f"/subjects/{subject}/versions", sent(ORDER), status=422, code=42208)
+    assert admin.fail("POST", f"/subjects/{subject}/versions", sent(ORDER), status=422, code=42208)
+    assert not Stream.objects.exists()
 
 
 def test_the_default_context_may_be_written(admin: Caller) -> None:
