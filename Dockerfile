@@ -16,6 +16,8 @@ RUN useradd --uid 10001 --create-home portal
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --chown=root:root . .
+# Processes may write nothing here, so what they would compile at each start is compiled now.
+RUN /venv/bin/python -m compileall -q /app
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -10,7 +10,7 @@ from governance.privacy import keyring
 from portal.launcher import up
 from portal.launcher.errors import LauncherError
 from portal.launcher.instance import SERVERS, Instance, servers_for_a_command
-from portal.launcher.steps import is_prepared, prepare_database
+from portal.launcher.steps import is_prepared, prepare
 from portal.launcher.supervisor import say
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -128,7 +128,7 @@ def _prepare(instance: Instance, environment: dict[str, str]) -> None:
     """A command before the first `up`: the embedded database gets its tables and people."""
     if not os.environ.get("DATABASE_URL") and not is_prepared(instance, environment):
         say(f"a new portal in {instance.data}")
-        prepare_database(instance, environment)
+        prepare(instance, environment)
 
 
 def _is_told(data: Path | None) -> bool:

@@ -25,30 +25,30 @@ def django_command(*words: str) -> list[str]:
     return [sys.executable, "-m", "django", *words]
 
 
-def prepare_database(
+def prepare(
     instance: Instance, environment: dict[str, str], *, is_stopping: Stop = lambda: False
 ) -> dict[str, Any]:
-    """Tables, partitions and the first people; gives their logins. Done work is not done again."""
+    """All that comes before the first page; gives the logins. Done work is not done again.
 
+    Tables, partitions and the first people on one side, static files under hashed names on the other.
+    """
+    first_run: tuple[str, ...] = ("first_run", "--json")
+    commands: list[tuple[str, ...]] = []
+    stamps: dict[str, str] = {}
     if not is_prepared(instance, environment):
         say("migrating the database")
-        _run(instance, environment, ("migrate", "--verbosity", "0"), is_stopping=is_stopping)
-        _stamp(instance, "migrated", _migrations(environment))
-    [said] = _run(instance, environment, ("first_run", "--json"), is_stopping=is_stopping)
+        stamps["migrated"] = _migrations(environment)
+        first_run = (*first_run, "--migrate")
+    static = _static(instance)
+    if not _is_stamped(instance, "collected", static):
+        say("collecting static files")
+        stamps["collected"] = static
+        commands.append(("collectstatic", "--no-input", "--verbosity", "0"))
+    said, *_ = _run(instance, environment, first_run, *commands, is_stopping=is_stopping)
+    for name, digest in stamps.items():
+        _stamp(instance, name, digest)
     logins: dict[str, Any] = json.loads(said)
     return logins
-
-
-def collect_static(instance: Instance, environment: dict[str, str], *, is_stopping: Stop) -> None:
-    """Static files under hashed names, when any changed."""
-    files = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
-    lock = ROOT / "requirements.lock"
-    digest = _digest(str(instance.data), [*files, lock])
-    if not _is_stamped(instance, "collected", digest):
-        say("collecting static files")
-        words = ("collectstatic", "--no-input", "--verbosity", "0")
-        _run(instance, environment, words, is_stopping=is_stopping)
-        _stamp(instance, "collected", digest)
 
 
 def is_prepared(instance: Instance, environment: dict[str, str]) -> bool:
@@ -61,6 +61,11 @@ def is_prepared(instance: Instance, environment: dict[str, str]) -> bool:
     with psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db:
         row = db.execute("SELECT to_regclass('governance_audit_head') IS NOT NULL").fetchone()
     return row == (True,)
+
+
+def _static(instance: Instance) -> str:
+    files = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
+    return _digest(str(instance.data), [*files, ROOT / "requirements.lock"])
 
 
 def _migrations(environment: dict[str, str]) -> str:

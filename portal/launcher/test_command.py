@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from governance.privacy import keyring
-from portal import bootstrap
 from portal.launcher import browser, postgres, redis
 from portal.launcher.errors import LauncherError
 from portal.launcher.instance import free_port
@@ -84,10 +83,6 @@ def _environment(stack: ExitStack, processes: int) -> dict[str, str]:
         "PORTAL_TEST_SERVERS": json.dumps(sets),
         **sets[0],
     }
-    # The suite starts hundreds of interpreters: each module is compiled once, and none of it lies in
-    # the tree, whatever the caller's environment says about that.
-    environment["PYTHONPYCACHEPREFIX"] = str(bootstrap.VENV / "pycache")
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     found = browser.find_or_install()
     if found:
         environment["PORTAL_BROWSER"] = found

@@ -27,7 +27,7 @@ from portal.launcher import postgres
 from portal.launcher.errors import LauncherError, StoppedError
 from portal.launcher.instance import Instance, free_bytes
 from portal.launcher.processes import Child
-from portal.launcher.steps import ROOT, collect_static, django_command, prepare_database
+from portal.launcher.steps import ROOT, django_command, prepare
 from portal.launcher.supervisor import Supervisor, say, tell
 
 QUEUES: Final = "system,quality,analytics,experimental,bulk,delivery"
@@ -101,8 +101,7 @@ def _run(instance: Instance, supervisor: Supervisor, options: argparse.Namespace
     url = f"http://127.0.0.1:{options.port}"
     environment = instance.environment()
     environment.setdefault("PORTAL_URL", url)
-    logins = prepare_database(instance, environment, is_stopping=supervisor.is_stopping)
-    collect_static(instance, environment, is_stopping=supervisor.is_stopping)
+    logins = prepare(instance, environment, is_stopping=supervisor.is_stopping)
     *needed, beat = _processes(instance, environment, options)
     for child in needed:
         supervisor.add(child)

@@ -414,15 +414,15 @@ def test_the_command_takes_several_streams_with_shares_and_a_share_for_each_kind
     world: World, stream: Stream, ada: Actor, door: str
 ) -> None:
     orders = world.stream(ORDER, owner_team=stream.owner_team, late_seconds=30 * 86_400)
-    words = ["--stream", stream.name, "--stream", f"{orders.name}=50%", "--events", "20",
+    words = ["--stream", stream.name, "--stream", f"{orders.name}=50%", "--events", "60",
              "--from", PAST["start"].isoformat(), "--to", PAST["end"].isoformat(),
-             "--broken", "late=10%,duplicate=0.1", "--curve", "day"]  # fmt: skip
+             "--broken", "late=30%,duplicate=0.3", "--curve", "day"]  # fmt: skip
     printed, said = StringIO(), StringIO()
     call_command("load", *words, "--dry-run", stdout=printed)
     lines = printed.getvalue().splitlines()
     call_command("load", *words, "--url", door, "--json", stdout=said)
     result = json.loads(said.getvalue())
-    assert (result["position"], result["sent"], result["misses"]) == (30, len(lines), [])
+    assert (result["position"], result["sent"], result["misses"]) == (90, len(lines), [])
     assert {one["stream"] for one in result["outcome"]} == {stream.name, orders.name}
     assert {one["rule"] for one in result["outcome"]} == {"", "late", "duplicate"}
     call_command("load", *words, "--dry-run", "--position", "10", stdout=(rest := StringIO()))

@@ -132,3 +132,15 @@ def test_the_first_lines_can_be_read_by_any_python() -> None:
     text = (ROOT / "manage.py").read_text()
     ast.parse(text, feature_version=(3, 4))
     assert text.index("sys.version_info") < text.index("from pathlib")
+
+
+def test_modules_are_compiled_once_and_beside_the_tree_whatever_the_caller_says(
+    checkout: Path,
+) -> None:
+    kept = checkout / ".venv" / "pycache"
+    shutil.rmtree(kept, ignore_errors=True)
+    variables = {name: "" for name in ("PYTHONPYCACHEPREFIX",)}
+    done = run(checkout, PYTHONDONTWRITEBYTECODE="1", **variables)
+    assert done.stdout == "reached ['anything']\n"
+    assert [*kept.rglob("commands.*.pyc")], "the interpreter that runs the command keeps it"
+    assert not [*checkout.glob("portal/**/*.pyc")]

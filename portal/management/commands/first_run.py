@@ -1,14 +1,18 @@
-"""`manage.py first_run`: what a migrated database needs before the first page.
+"""`manage.py first_run`: what a database needs before the first page.
 
-The partitions of the coming days; the five roles, one account each, and an admin token. Work that
-was done is not done again. One command, for each interpreter costs a start more than a second.
+With --migrate its tables; the partitions of the coming days; the five roles, one account each, and an
+admin token. Work that was done is not done again. One command, for each interpreter costs a start
+more than a second.
 """
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandParser
 
 from governance import keys
 from governance.models import Key
@@ -25,8 +29,17 @@ class Command(PortalCommand):
         "show them again later. They stay in logins.json in the data directory."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--migrate", action="store_true", help="run the migrations first")
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing and print the logins, as JSON where asked."""
+        if options["migrate"]:
+            # Each step makes the classes of all models anew: 200 MB that are not worth walking over.
+            gc.disable()
+            call_command("migrate", verbosity=0, interactive=False)
+            gc.enable()
         with connect() as connection:
             partitions.make_window(connection)
         path = settings.DATA_DIR / "logins.json"
