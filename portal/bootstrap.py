@@ -58,7 +58,8 @@ def _keep_bytecode() -> None:
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(VENV / "pycache"))
+    sys.pycache_prefix = os.environ.get("PYTHONPYCACHEPREFIX") or str(VENV / "pycache")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 def _run(argv: list[str], command: str) -> int:

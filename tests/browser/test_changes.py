@@ -25,8 +25,8 @@ def story_change(shop: Portal) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+# A scheme changes colours, a width the layout.
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_the_report_is_read_without_a_fault_at_each_size(
     width: int, scheme: Any, chromium: Browser, shop: Portal
 ) -> None:

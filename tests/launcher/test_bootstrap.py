@@ -139,8 +139,7 @@ def test_modules_are_compiled_once_and_beside_the_tree_whatever_the_caller_says(
 ) -> None:
     kept = checkout / ".venv" / "pycache"
     shutil.rmtree(kept, ignore_errors=True)
-    variables = {name: "" for name in ("PYTHONPYCACHEPREFIX",)}
-    done = run(checkout, PYTHONDONTWRITEBYTECODE="1", **variables)
+    done = run(checkout, PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX="")
     assert done.stdout == "reached ['anything']\n"
     assert [*kept.rglob("commands.*.pyc")], "the interpreter that runs the command keeps it"
     assert not [*checkout.glob("portal/**/*.pyc")]
