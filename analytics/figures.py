@@ -8,6 +8,7 @@ from analytics.selectors.volume import Point
 
 _ROW: Final = 20
 _NEAR: Final = 0.14
+_TICKS: Final = 5
 
 
 def volume_figure(
@@ -45,6 +46,9 @@ def volume_figure(
             "hovertemplate": "%{y:,} " + unit + "<extra></extra>",
         }
     )
+    highest = max([point.events for point in points] + [high for _, high in expected], default=0)
+    # There is no half an event; left to itself the axis of a few would count in halves.
+    whole = {"dtick": 1} if highest <= _TICKS else {}
     axis = {"gridcolor": "token:line", "linecolor": "token:line-2", "zeroline": False}
     return {
         "data": data,
@@ -58,10 +62,11 @@ def volume_figure(
                 "hoverformat": "%-d %b %H:%M",
             },
             "yaxis": axis
+            | whole
             | {
                 "rangemode": "tozero",
                 "fixedrange": True,
-                "nticks": 5,
+                "nticks": _TICKS,
                 "tickformat": "~s",
                 "title": {"text": unit, "standoff": 8},
             },

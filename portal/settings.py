@@ -328,7 +328,7 @@ STATICFILES_FINDERS = [
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "portal.http.static.Storage"},
 }
 # Tests and commands run without collectstatic having been run.
 if env.flag("PORTAL_STATIC_UNHASHED", default=False):

@@ -27,3 +27,12 @@ def test_the_time_axis_names_clock_times_within_a_day_and_dates_beyond_and_no_ye
         for as_clock in (True, False)
     ]
     assert formats == ["%H:%M", "%-d %b"]
+
+
+def test_a_few_events_are_counted_in_whole_ones() -> None:
+    few = [Point(ZERO + timedelta(hours=n), n % 3) for n in range(24)]
+    assert volume_figure(few, unit="events")["layout"]["yaxis"]["dtick"] == 1
+    assert volume_figure([], unit="events")["layout"]["yaxis"]["dtick"] == 1
+    assert "dtick" not in volume_figure(POINTS, unit="events")["layout"]["yaxis"]
+    expected = [(0.0, 40.0)] * len(few)
+    assert "dtick" not in volume_figure(few, expected=expected, unit="events")["layout"]["yaxis"]
