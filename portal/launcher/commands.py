@@ -126,7 +126,7 @@ def _take_files() -> None:
 
 def _prepare(instance: Instance, environment: dict[str, str]) -> None:
     """A command before the first `up`: the embedded database gets its tables and people."""
-    if not os.environ.get("DATABASE_URL") and not is_prepared(instance, environment):
+    if not os.environ.get("DATABASE_URL") and not is_prepared(environment):
         say(f"a new portal in {instance.data}")
         prepare(instance, environment)
 

@@ -34,43 +34,49 @@ def prepare(
     """
     first_run: tuple[str, ...] = ("first_run", "--json")
     commands: list[tuple[str, ...]] = []
-    stamps: dict[str, str] = {}
-    if not is_prepared(instance, environment):
+    is_new, static = not is_prepared(environment), _static(environment)
+    if is_new:
         say("migrating the database")
-        stamps["migrated"] = _migrations(environment)
         first_run = (*first_run, "--migrate")
-    static = _static(instance)
-    if not _is_stamped(instance, "collected", static):
+    collected = instance.run / "collected.stamp"
+    is_stale = not collected.exists() or collected.read_text() != static
+    if is_stale:
         say("collecting static files")
-        stamps["collected"] = static
         commands.append(("collectstatic", "--no-input", "--verbosity", "0"))
     said, *_ = _run(instance, environment, first_run, *commands, is_stopping=is_stopping)
-    for name, digest in stamps.items():
-        _stamp(instance, name, digest)
+    if is_new:
+        _say_prepared(environment)
+    if is_stale:
+        collected.write_text(static)
     logins: dict[str, Any] = json.loads(said)
     return logins
 
 
-def is_prepared(instance: Instance, environment: dict[str, str]) -> bool:
-    """Whether this very database has been migrated by this version of the portal."""
-    if not _is_stamped(instance, "migrated", _migrations(environment)):
-        return False
+def is_prepared(environment: dict[str, str]) -> bool:
+    """Whether this very database was migrated by this version of the portal: it says so itself."""
     import psycopg  # noqa: PLC0415  # the launcher's first lines run before it is installed
 
-    # Somebody may have made the database anew under the same address.
     with psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db:
-        row = db.execute("SELECT to_regclass('governance_audit_head') IS NOT NULL").fetchone()
-    return row == (True,)
+        row = db.execute("SELECT obj_description(to_regclass('django_migrations'))").fetchone()
+    return row == (_migrations(),)
 
 
-def _static(instance: Instance) -> str:
+def _say_prepared(environment: dict[str, str]) -> None:
+    import psycopg  # noqa: PLC0415  # as above
+    from psycopg.sql import SQL, Literal  # noqa: PLC0415
+
+    with psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db:
+        db.execute(SQL("COMMENT ON TABLE django_migrations IS {}").format(Literal(_migrations())))
+
+
+def _static(environment: dict[str, str]) -> str:
     files = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
-    return _digest(str(instance.data), [*files, ROOT / "requirements.lock"])
+    how = [ROOT / "requirements.lock", ROOT / "portal" / "http" / "static.py"]
+    return _digest(environment.get("PORTAL_STATIC_ROOT", ""), [*files, *how])
 
 
-def _migrations(environment: dict[str, str]) -> str:
-    paths = [*ROOT.glob("*/migrations/*.py"), ROOT / "requirements.lock"]
-    return _digest(environment["DATABASE_URL"], paths)
+def _migrations() -> str:
+    return _digest("", [*ROOT.glob("*/migrations/*.py"), ROOT / "requirements.lock"])
 
 
 def _digest(target: str, paths: Iterable[Path]) -> str:
@@ -78,16 +84,6 @@ def _digest(target: str, paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _is_stamped(instance: Instance, name: str, digest: str) -> bool:
-    """Whether work was done for the same files and target."""
-    stamp = instance.run / f"{name}.stamp"
-    return stamp.exists() and stamp.read_text() == digest
-
-
-def _stamp(instance: Instance, name: str, digest: str) -> None:
-    (instance.run / f"{name}.stamp").write_text(digest)
 
 
 def _run(

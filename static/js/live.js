@@ -23,6 +23,7 @@ async function refresh(panel) {
     panel.classList.remove("is-stale");
     window.htmx?.process(panel);
     if (held) document.getElementById(held)?.focus();
+    for (const dot of document.querySelectorAll(".live")) dot.replaceWith(dot.cloneNode()); // breathes once
     panel.dispatchEvent(new CustomEvent("portal:swapped", { bubbles: true }));
   } catch {
     if (!("liveQuiet" in panel.dataset)) stale(panel);

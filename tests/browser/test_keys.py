@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Visitor, serious_faults, tab, visitor
-from tests.support.live import Portal, running
+from tests.support.live import Portal, running, wait_until
 
 pytestmark = pytest.mark.browser
 EMPTY_PAGES = [
@@ -235,6 +235,23 @@ def test_without_script_ranges_filters_and_tokens_still_work(
     page.click(".token a")
     page.wait_for_url(re.compile(r"/streams/\?(?!.*domain=payments)"))
     page.context.close()
+
+
+def test_a_page_at_rest_animates_nothing_and_its_dot_breathes_when_news_came(
+    chromium: Browser, shop: Portal
+) -> None:
+    person = visitor(chromium, shop, "engineer")
+    person.open("/ingest/")
+    page = person.page
+
+    def is_moving() -> bool:
+        running = "document.getAnimations().filter(one => one.playState == 'running').length"
+        return int(page.evaluate(running)) > 0
+
+    wait_until(lambda: not is_moving(), "the first breath")
+    wait_until(is_moving, "what is fetched each 10 s")
+    wait_until(lambda: not is_moving(), "the breath after it")
+    person.page.context.close()
 
 
 def test_a_new_portal_is_without_a_fault(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from django.core.management import call_command
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from tests.support.live import ROOT
 
@@ -15,7 +15,7 @@ IMPORT = re.compile(r'@import url\("(.+)"\) layer\((.+)\);')
 
 
 def test_the_style_sheet_is_one_file_with_each_part_in_its_layer(
-    tmp_path: Path, settings: SettingsWrapper
+    tmp_path: Path, settings: Settings
 ) -> None:
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = settings.STORAGES | {

@@ -90,7 +90,7 @@ def started_once() -> Path:
         if not made.exists():
             with running(place / "first", is_first=True) as portal:
                 assert portal.stop() == 0
-            shutil.rmtree(portal.data / "run")  # its ports, which the copy must not share
+            (portal.data / "run" / "ports.json").unlink()  # which the copy must not share
             shutil.rmtree(portal.data / "logs")
             portal.data.rename(made)
     return made
