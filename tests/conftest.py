@@ -12,6 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 from django.conf import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from governance.privacy import vault
 from tests.support.database import empty_raw_tables, flush_by_deleting
@@ -43,6 +45,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return found[0] if found else len(LONG)
 
     items.sort(key=rank)
+
+
+class _OneShop(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """A file's tests run in one process, and so do all before a browser: their shop is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LONG[0] if nodeid.startswith(LONG[0]) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _OneShop(config, log)
 
 
 def pytest_collection_finish() -> None:
