@@ -131,10 +131,16 @@ def _measure(
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Processor time that processes have used so far, in seconds."""
+    """Processor time that processes have used so far, in seconds; of those that ended, nothing.
+
+    A backend of PostgreSQL may end between being listed and being asked.
+    """
     ticks = 0
     for pid in pids:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123  # short-lived
-            fields = file.read().rpartition(")")[2].split()
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123  # short-lived
+                fields = file.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         ticks += int(fields[11]) + int(fields[12])
     return ticks / _CPU_TICKS
