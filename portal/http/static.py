@@ -41,7 +41,7 @@ def joined(storage: FileSystemStorage, path: str) -> str:
 
     def part(found: re.Match[str]) -> str:
         name, layer = found.groups()
-        with storage.open(f"{folder}/{name}" if folder else name) as file:
+        with storage.open(f"{folder}/{name}") as file:
             return f"@layer {layer} {{\n{file.read().decode()}}}"
 
     with storage.open(path) as file:

@@ -65,7 +65,11 @@ def _say_prepared(environment: dict[str, str]) -> None:
     import psycopg  # noqa: PLC0415  # as above
     from psycopg.sql import SQL, Literal  # noqa: PLC0415
 
-    with psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db:
+    # Only the table's owner may say it; for anybody else the next start looks at the migrations again.
+    with (
+        contextlib.suppress(psycopg.errors.InsufficientPrivilege),
+        psycopg.connect(environment["DATABASE_URL"], connect_timeout=5) as db,
+    ):
         db.execute(SQL("COMMENT ON TABLE django_migrations IS {}").format(Literal(_migrations())))
 
 

@@ -57,6 +57,7 @@ def main(argv: Sequence[str], *, data: Path) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The options of `manage.py up`; `--data` is taken out before, as of every command."""
     made = argparse.ArgumentParser(
         prog="manage.py up",
         description="Start the whole portal on this machine. Ctrl-C stops it.",

@@ -251,6 +251,8 @@ def test_a_page_at_rest_animates_nothing_and_its_dot_breathes_when_news_came(
     wait_until(lambda: not is_moving(), "the first breath")
     wait_until(is_moving, "what is fetched each 10 s")
     wait_until(lambda: not is_moving(), "the breath after it")
+    assert page.locator(".live").count() > 0
+    assert person.faults == []
     person.page.context.close()
 
 
