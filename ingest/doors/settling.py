@@ -24,7 +24,7 @@ from ingest.doors.limits import Quotas, quotas
 from ingest.doors.shared_buckets import SharedBuckets
 from ingest.doors.uses import Uses, uses
 from ingest.log.connection import connect
-from ingest.log.store import writer
+from ingest.log.store import queued_events
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Settler:
             return
         self._report_at = now + REPORT_SECONDS
         try:
-            self._shared.report(self._process, gate.load(writer().queued_events))
+            self._shared.report(self._process, gate.load(queued_events()))
         except RedisError as error:
             self._is_away(error)
 

@@ -65,7 +65,7 @@ class Writer:
 
     @property
     def queued_events(self) -> int:
-        """Events that wait for their commit."""
+        """How many events wait for their commit."""
         return self._queued
 
     def submit(self, submission: Submission) -> "Future[None]":
@@ -365,6 +365,12 @@ def writer() -> Writer:
                 found = Writer(max_queued_events=settings.INGEST_QUEUE_EVENTS)
                 _writers[os.getpid()] = found
     return found
+
+
+def queued_events() -> int:
+    """How many events of this process wait for their commit. Whoever only asks starts no writer."""
+    found = _writers.get(os.getpid())
+    return 0 if found is None else found.queued_events
 
 
 async def drain_writer() -> None:

@@ -27,6 +27,7 @@ from ingest.doors.settling import Settler
 from ingest.doors.shared_buckets import LOAD, PREFIX, SharedBuckets
 from ingest.doors.uses import Uses, uses
 from ingest.judging.admission import Publisher
+from ingest.log import store
 from portal.kernel.errors import RateLimitedError
 from portal.launcher import redis as launcher
 from portal.launcher.instance import free_port
@@ -381,6 +382,17 @@ def test_counts_wait_for_a_database_that_is_away(
     settling.start_settling()
     settling.stop_settling()
     assert uses_of_keys([mine.key_id])[mine.key_id]["day"].events == 6
+
+
+def test_who_reports_a_load_starts_no_writer(world: World) -> None:
+    """Or one that was ended comes back between two lines of whoever ended it."""
+    settling.stop_settling()
+    store.close_writer()
+    settler = Settler(quotas, uses, SharedBuckets(django_settings.REDIS_URL))
+    quotas.used.set()
+    wait_until(lambda: settler._report_at > 0, 5.0)
+    settler.close()
+    assert os.getpid() not in store._writers
 
 
 def test_idle_buckets_are_forgotten_and_debts_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
