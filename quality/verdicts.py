@@ -86,7 +86,8 @@ def _why(parts: Sequence[Part], said: Mapping[str, str], verb: str) -> str:
 
 
 def _evidence(parts: Sequence[Part]) -> str:
-    return " ".join(part.sentence for part in parts)
+    """What the parts say, once each: one alarm may fail two of them."""
+    return " ".join(dict.fromkeys(part.sentence for part in parts))
 
 
 def alarm_title(alarm: Alarm) -> str:

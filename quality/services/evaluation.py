@@ -211,7 +211,8 @@ def freshness(facts: Facts) -> Verdict:
     if facts.baseline is None:
         return Verdict(None, silent, None, "Its rhythm is not known before three days of events.")
     score = mean_between(facts.baseline, facts.newest + timedelta(minutes=1), facts.at)
-    sentence = f"Last event {words.duration(silent)} ago; {score:.1f} were expected since."
+    expected = f"{score:.1f}" if score < 10 else f"about {words.number(round(score))}"
+    sentence = f"Last event {words.duration(silent)} ago; {expected} were expected since."
     return Verdict(silence_level(score), silent, score, sentence)
 
 

@@ -86,6 +86,9 @@ def test_freshness_follows_the_rhythm_of_the_stream(minutes: int, found: int) ->
     account(stream, NOON - timedelta(minutes=minutes), 10).save(force_insert=True)
     run_checks(NOON)
     assert level(stream, "freshness") == found
+    expected = {5: "4.0", 9: "8.0", 16: "about 15"}[minutes]
+    said = Check.objects.get(stream=stream, kind="freshness").sentence
+    assert said.endswith(f" ago; {expected} were expected since.")
 
 
 def test_a_stream_without_history_is_not_measured() -> None:

@@ -107,6 +107,15 @@ def test_a_verdict_says_what_is_the_matter(facts: TrustFacts, say: str) -> None:
     assert verdict.because.endswith("One consumer relies on it.")
 
 
+def test_one_alarm_that_fails_two_signals_is_told_once() -> None:
+    parts = trust_of_facts(with_check("freshness", 2, "alarm")).parts
+    assert [part.state for part in parts[2:4]] == [State.FAILING, State.FAILING]
+    verdict = stream_verdict(
+        trust_of_facts(with_check("freshness", 2, "alarm")), lifecycle="active", consumers=1
+    )
+    assert verdict.because == f"{parts[2].sentence} One consumer relies on it."
+
+
 def test_a_check_that_is_only_watched_does_not_contradict_the_signal_it_is_of() -> None:
     parts = trust_of_facts(with_check("freshness", 0, "suspect")).parts
     assert [(part.name, part.state) for part in parts[2:4]] == [
