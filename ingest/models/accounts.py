@@ -13,10 +13,11 @@ from django.db import models
 class IngestMinute(models.Model):
     """Counts of one stream, producer and minute of receipt; stream 0 stands for unknown types.
 
-    Upserted in the transaction that stores the events, so that it can't disagree with them.
+    Upserted in the transaction that stores the events, so that it can't disagree with them. Writers
+    that write at one time have slots of their own; who reads takes the sum of them.
     """
 
-    pk = models.CompositePrimaryKey("stream_id", "minute", "producer_id")
+    pk = models.CompositePrimaryKey("stream_id", "minute", "producer_id", "slot")
     stream_id = models.BigIntegerField()
     minute = models.DateTimeField()
     producer_id = models.BigIntegerField()
@@ -29,6 +30,7 @@ class IngestMinute(models.Model):
     drift = models.BigIntegerField(default=0)
     replayed = models.BigIntegerField(default=0, db_default=0)
     repaired = models.BigIntegerField(default=0, db_default=0)
+    slot = models.SmallIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [

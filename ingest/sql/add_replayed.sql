@@ -11,6 +11,6 @@ SELECT stream_id, %(minute)s::timestamptz, producer_id, 0, 0, 0, 0, 0, 0, 0, rep
 FROM unnest(%(streams)s::bigint[], %(producers)s::bigint[], %(counts)s::bigint[])
     AS new (stream_id, producer_id, replayed)
 ORDER BY stream_id, producer_id
-ON CONFLICT (stream_id, minute, producer_id) DO UPDATE SET
+ON CONFLICT (stream_id, minute, producer_id, slot) DO UPDATE SET
     replayed = account.replayed + excluded.replayed,
     repaired = account.repaired + excluded.repaired

@@ -1,11 +1,12 @@
 -- Adds to the per-minute accounts, in the transaction that stores what they count.
+-- Connections have slots of their own, or each would wait for the commit of the one before.
 -- Parameters: arrays of equal length, one element per (stream, producer, minute).
 -- Row: none. Index: primary key. Locks: the touched rows, in key order, until commit.
 INSERT INTO ingest_ingestminute AS account (
     stream_id, minute, producer_id, received, accepted, duplicate, dead_lettered, invalid,
-    violations, drift
+    violations, drift, slot
 )
-SELECT * FROM unnest(
+SELECT new.*, mod(pg_backend_pid(), 16) FROM unnest(
     %(streams)s::bigint[], %(minutes)s::timestamptz[], %(producers)s::bigint[],
     %(received)s::bigint[], %(accepted)s::bigint[], %(duplicate)s::bigint[],
     %(dead_lettered)s::bigint[], %(invalid)s::bigint[], %(violations)s::bigint[],
@@ -15,7 +16,7 @@ SELECT * FROM unnest(
     violations, drift
 )
 ORDER BY stream_id, minute, producer_id
-ON CONFLICT (stream_id, minute, producer_id) DO UPDATE SET
+ON CONFLICT (stream_id, minute, producer_id, slot) DO UPDATE SET
     received = account.received + excluded.received,
     accepted = account.accepted + excluded.accepted,
     duplicate = account.duplicate + excluded.duplicate,

@@ -2,7 +2,7 @@
 -- of those broke it, refused or not. Producers marked as test are left out, as in replays.
 -- Parameters: streams bigint[], since timestamptz, until timestamptz (exclusive).
 -- A row: stream_id, day, judged, violations; days without a judged event absent.
--- Index: primary key (stream_id, minute, producer_id).
+-- Index: primary key (stream_id, minute, producer_id, slot).
 SELECT account.stream_id,
        (account.minute AT TIME ZONE 'UTC')::date AS day,
        sum(account.accepted + account.invalid)::bigint AS judged,

@@ -1,11 +1,11 @@
--- Adds the accounts of one stretch up to one account a unit, for every stream and producer.
+-- Adds the accounts of one stretch up to one account a unit, in slot 0, for every stream and producer.
 -- Parameters: start timestamptz, end timestamptz (exclusive; whole units), unit text (hour or day).
 -- Row: none; touches none when it was done before. Index: ingest_minute_minute.
 -- Locks: the accounts of the stretch.
 WITH fine AS (
     DELETE FROM ingest_ingestminute
     WHERE minute >= %(start)s AND minute < %(end)s
-      AND minute <> date_trunc(%(unit)s, minute, 'UTC')
+      AND (minute <> date_trunc(%(unit)s, minute, 'UTC') OR slot <> 0)
     RETURNING *
 )
 INSERT INTO ingest_ingestminute AS kept (
@@ -17,7 +17,7 @@ SELECT stream_id, date_trunc(%(unit)s, minute, 'UTC'), producer_id, sum(received
        sum(replayed), sum(repaired)
 FROM fine
 GROUP BY 1, 2, 3
-ON CONFLICT (stream_id, minute, producer_id) DO UPDATE SET
+ON CONFLICT (stream_id, minute, producer_id, slot) DO UPDATE SET
     received = kept.received + excluded.received,
     accepted = kept.accepted + excluded.accepted,
     duplicate = kept.duplicate + excluded.duplicate,

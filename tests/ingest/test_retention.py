@@ -290,14 +290,20 @@ def test_accounts_are_thinned_and_their_sums_stay(world: World) -> None:
                          received=3, accepted=2, duplicate=1, drift=1)
             for minute in (0, 1, 59, 60, 61)
         ]  # fmt: skip
+        rows += [
+            IngestMinute(
+                stream_id=1, producer_id=1, minute=start, slot=slot, received=1, accepted=1
+            )
+            for slot in (1, 15)
+        ]
     IngestMinute.objects.bulk_create(rows)
     keep_retention()
     keep_retention()
     found = list(
         IngestMinute.objects.order_by("minute").values_list("minute", "received", "accepted")
     )
-    assert found[:3] == [(long_ago, 15, 10), (quarter, 9, 6), (quarter + HOUR, 6, 4)]
-    assert len(found) == 3 + 5
+    assert found[:3] == [(long_ago, 17, 12), (quarter, 11, 8), (quarter + HOUR, 6, 4)]
+    assert len(found) == 3 + 7
 
 
 @pytest.mark.parametrize(
