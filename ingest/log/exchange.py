@@ -7,6 +7,7 @@ stays.
 """
 
 import re
+import select
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -15,8 +16,8 @@ from django.db import connections
 from psycopg import generators, pq
 from psycopg.abc import PQGen
 
-from ingest.log import rows
-from ingest.log.connection import Connection
+from ingest.log import rows, wire
+from ingest.log.connection import Connection, may_use_gss
 from portal.kernel import sql
 
 _NAME: Final = "ingest_accounts"
@@ -25,13 +26,8 @@ _STATEMENT: Final = sql.load("ingest", "add_to_accounts")
 _PARAMETERS: Final = tuple(_PARAMETER.findall(_STATEMENT))
 # Waits for the server between looks at whether the connection still lives, in seconds.
 _PATIENCE: Final = 0.1
-_SHUTDOWN: Final = "57P"  # the class of codes with which a server ends a connection
 # What psycopg itself hands to libpq at once.
 _PIECE_BYTES: Final = 128 * 1024
-
-
-class UnknownOutcomeError(psycopg.OperationalError):
-    """The connection broke after the rows were sent: whether they are stored is not known."""
 
 
 def is_pooled() -> bool:
@@ -59,9 +55,18 @@ def store(
     """Store packed rows by `copy`, a COPY … FROM STDIN, with their accounts, and commit.
 
     `accounts` are the parameters of `add_to_accounts.sql`; whole numbers and times in ISO 8601.
-    Raises psycopg's errors when nothing was stored, and UnknownOutcomeError.
+    Raises psycopg's errors when nothing was stored, and `wire.UnknownOutcomeError`.
     """
+    if has_news(connection):  # it ended while it was idle, most likely
+        raise psycopg.OperationalError("the connection was not idle")
     connection.wait(begin(connection, copy, packed, accounts), _PATIENCE)
+
+
+def has_news(connection: Connection) -> bool:
+    """Whether the server has sent something, or is gone; asked of the kernel."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def begin(
@@ -77,8 +82,15 @@ def begin(
         arrays = ", ".join(_array(accounts[name]) for name, _ in _PARAMETERS)
         account = f"EXECUTE {_NAME} ({arrays})"
     statements = f"{copy}; {account}".encode()
-    data = b"".join((rows.HEADER, *packed, rows.TRAILER))
-    return _exchange(connection.pgconn, statements, data)
+    written = (rows.HEADER, *packed, rows.TRAILER)
+    if _is_bare(connection):
+        return wire.exchange(connection.fileno(), wire.message(statements, written), statements=2)
+    return _by_libpq(connection.pgconn, statements, b"".join(written))
+
+
+def _is_bare(connection: Connection) -> bool:
+    """Whether what is written to the socket is what the server itself reads."""
+    return not (connection.pgconn.ssl_in_use or may_use_gss() or is_pooled())
 
 
 def _array(values: Iterable[object]) -> str:
@@ -86,7 +98,7 @@ def _array(values: Iterable[object]) -> str:
     return "'{" + ",".join(map(str, values)) + "}'"
 
 
-def _exchange(server: pq.abc.PGconn, statements: bytes, data: bytes) -> PQGen[None]:
+def _by_libpq(server: pq.abc.PGconn, statements: bytes, data: bytes) -> PQGen[None]:
     server.send_query(statements)
     begun = yield from generators.execute(server)
     if begun[-1].status != pq.ExecStatus.COPY_IN:
@@ -99,12 +111,9 @@ def _exchange(server: pq.abc.PGconn, statements: bytes, data: bytes) -> PQGen[No
         yield from _end(server)
         ended = yield from generators.fetch_many(server)
     except psycopg.OperationalError as error:
-        raise UnknownOutcomeError(*error.args) from error
+        raise wire.UnknownOutcomeError(*error.args) from error
     if any(result.status != pq.ExecStatus.COMMAND_OK for result in ended):
-        fault = _error(ended)
-        if (fault.sqlstate or "").startswith(_SHUTDOWN):  # it may have come after the commit
-            raise UnknownOutcomeError(*fault.args) from fault
-        raise fault
+        raise wire.outcome_of(_error(ended))
 
 
 def _end(server: pq.abc.PGconn) -> PQGen[None]:

@@ -13,7 +13,6 @@ next moment, and once in five hundred kills the poller then watched neither.
 
 import asyncio
 import logging
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from psycopg import errors as pg
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
-from ingest.log import exchange
+from ingest.log import exchange, wire
 from ingest.log.connection import Connection, connect
 from ingest.log.group import COPY_EVENTS, Submission, plain_rows
 from ingest.log.latencies import latencies
@@ -161,7 +160,7 @@ class LoopWriter:
             self._ended(error)
         except Exception as error:  # a bug; whether the rows are stored is not known
             logger.exception("ingest failed unexpectedly")
-            self._ended(exchange.UnknownOutcomeError(str(error)))
+            self._ended(wire.UnknownOutcomeError(str(error)))
         else:
             self._watch_for_room(is_wanted=bool(wait & Wait.W))
 
@@ -186,7 +185,7 @@ class LoopWriter:
         self._next()
 
     def _failed(self, group: list[Submission], error: psycopg.Error) -> None:
-        if isinstance(error, exchange.UnknownOutcomeError):
+        if isinstance(error, wire.UnknownOutcomeError):
             self._drop()
             self._desk.settle(group, self._desk.unknown(error))
             return
@@ -203,7 +202,7 @@ class LoopWriter:
         if self._exchange is None or connection is None:
             return
         self._looking = self.loop.call_later(_LOOK_SECONDS, self._look)
-        if not _has_news(connection):
+        if not exchange.has_news(connection):
             return
         if self._seen_at != self._steps:  # the poller comes round to it before the next look
             self._seen_at = self._steps
@@ -273,13 +272,6 @@ class LoopWriter:
             self.loop.remove_writer(self._socket)
         self._socket, self._is_writing = -1, False
         connection.close()
-
-
-def _has_news(connection: Connection) -> bool:
-    """Whether the server has sent something, or is gone; asked of the kernel."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _connected() -> Connection:

@@ -25,7 +25,7 @@ import psycopg
 from django.conf import settings
 from psycopg import errors as pg
 
-from ingest.log import exchange, partitions
+from ingest.log import exchange, partitions, wire
 from ingest.log.connection import Connection, connect
 from ingest.log.group import COPY_EVENTS, Submission, Waiter, plain_rows, write_group
 from ingest.log.latencies import close_latencies, latencies
@@ -252,7 +252,7 @@ class Writer:
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 # Nothing was committed yet. A connection that died while idle gets one more try.
                 self._drop_connection()
-                if tries > 1 or isinstance(error, exchange.UnknownOutcomeError):
+                if tries > 1 or isinstance(error, wire.UnknownOutcomeError):
                     raise
                 continue
             if group[0].is_rehearsal:

@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.db import connection
 from ingest.log import exchange
 from ingest.log.connection import connect
 from ingest.log.store import close_writer
-from portal.kernel import clock
+from portal.kernel import clock, sql
 from tests.ingest.conftest import World, post
 
 
@@ -57,6 +58,27 @@ def accounts(stream_id: int) -> tuple[int, int, int]:
         )
         found: tuple[int, int, int] = cursor.fetchone()
         return found
+
+
+def test_two_writers_that_count_for_one_stream_do_not_wait_for_each_other(world: World) -> None:
+    stream, producer = world.stream(), world.producer()
+    adds = sql.load("ingest", "add_to_accounts")
+    minute = clock.now().replace(second=0, microsecond=0)
+    numbers: dict[str, list[Any]] = {
+        name: [0] for name in ("duplicate", "dead_lettered", "invalid", "violations", "drift")
+    }
+    numbers |= {"streams": [stream.pk], "minutes": [minute], "producers": [producer.pk]}
+    numbers |= {"received": [2], "accepted": [2]}
+    with ExitStack() as opened:
+        writers: dict[int, Any] = {}  # by slot
+        while len(writers) < 2:
+            made = opened.enter_context(connect())
+            writers.setdefault(made.info.backend_pid % 16, made)
+        for made in writers.values():
+            made.execute("SET LOCAL lock_timeout = '2s'")
+            made.execute(adds, numbers)
+            made.execute(adds, numbers)
+    assert accounts(stream.pk) == (8, 8, 0)
 
 
 def test_plain_events_go_in_one_exchange_and_what_it_cannot_store_goes_the_long_way(
