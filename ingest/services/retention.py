@@ -45,6 +45,7 @@ from portal.kernel.errors import UnavailableError
 logger = logging.getLogger(__name__)
 BATCH: Final = 5_000
 AT_ONCE: Final = 50  # streams of a day
+SLOTS_KEPT: Final = timedelta(days=2)
 MINUTES_KEPT: Final = timedelta(days=92)
 HOURS_KEPT: Final = timedelta(days=400)
 CLOCKS_APART: Final = timedelta(minutes=2)
@@ -255,23 +256,30 @@ class _Sweep:
                 self.run.beat()
 
     def accounts(self) -> None:
-        """Thin the accounts: by the hour after three months, by the day after 400 days.
+        """Thin the accounts: one a minute after two days, whoever wrote them; by the hour after three
+        months, by the day after 400 days.
 
         Nothing is dropped: counters that only rise are sums over all of them.
         """
         done = last_result("retention")
         first = IngestMinute.objects.order_by("minute").values_list("minute", flat=True).first()
-        for unit, kept in (("hour", MINUTES_KEPT), ("day", HOURS_KEPT)):
+        hour = timedelta(hours=1)
+        for unit, kept, step in (
+            ("minute", SLOTS_KEPT, hour),
+            ("hour", MINUTES_KEPT, hour),
+            ("day", HOURS_KEPT, ONE_DAY),
+        ):
             until = (self.now - kept).date()
             said = done.get(f"accounts_by_{unit}_until")
             day = date.fromisoformat(said) if said else first.date() if first else until
             while day < until and self.run.has_time:
-                start = start_of(day)
-                stretch = {"start": start, "end": start + ONE_DAY, "unit": unit}
-                self.link.execute(_THIN, stretch)
-                self.link.execute(_THIN_REFUSALS, stretch)
+                for number in range(ONE_DAY // step):
+                    start = start_of(day) + number * step
+                    stretch = {"start": start, "end": start + step, "unit": unit}
+                    self.link.execute(_THIN, stretch)
+                    self.link.execute(_THIN_REFUSALS, stretch)
+                    self.run.beat()
                 day += ONE_DAY
-                self.run.beat()
             self.run.result[f"accounts_by_{unit}_until"] = min(day, until).isoformat()
 
 

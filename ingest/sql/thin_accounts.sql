@@ -1,5 +1,6 @@
 -- Adds the accounts of one stretch up to one account a unit, in slot 0, for every stream and producer.
--- Parameters: start timestamptz, end timestamptz (exclusive; whole units), unit text (hour or day).
+-- Parameters: start timestamptz, end timestamptz (exclusive; whole units), unit text (minute,
+--   hour or day).
 -- Row: none; touches none when it was done before. Index: ingest_minute_minute.
 -- Locks: the accounts of the stretch.
 WITH fine AS (

@@ -282,9 +282,9 @@ def test_old_claims_of_identities_are_forgotten(world: World) -> None:
 
 
 def test_accounts_are_thinned_and_their_sums_stay(world: World) -> None:
-    long_ago, quarter, recent = (start_of(days_ago(n)) for n in (500, 120, 20))
+    long_ago, quarter, recent, today = (start_of(days_ago(n)) for n in (500, 120, 20, 0))
     rows = []
-    for start in (long_ago, quarter, recent):
+    for start in (long_ago, quarter, recent, today):
         rows += [
             IngestMinute(stream_id=1, producer_id=1, minute=start + timedelta(minutes=minute),
                          received=3, accepted=2, duplicate=1, drift=1)
@@ -302,8 +302,13 @@ def test_accounts_are_thinned_and_their_sums_stay(world: World) -> None:
     found = list(
         IngestMinute.objects.order_by("minute").values_list("minute", "received", "accepted")
     )
-    assert found[:3] == [(long_ago, 17, 12), (quarter, 11, 8), (quarter + HOUR, 6, 4)]
-    assert len(found) == 3 + 7
+    assert found[:4] == [
+        (long_ago, 17, 12),
+        (quarter, 11, 8),
+        (quarter + HOUR, 6, 4),
+        (recent, 5, 4),
+    ]
+    assert len(found) == 3 + 5 + 7
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from catalog.compatibility import budget
 from catalog.compatibility.budget import Budget
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy, Verdict
@@ -109,6 +110,13 @@ def test_what_has_too_many_parts_is_refused() -> None:
     with pytest.raises(InvalidError) as refused:
         compare({"properties": {f"p{at}": {} for at in range(50_000)}}, [STRING])
     assert refused.value.errors[0].code == "too_many"
+
+
+def test_a_comparison_ends_too_where_the_machine_gives_it_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "WALL_RATIO", 0.0)
+    assert compare(INTEGER, [STRING], mode=Mode.FULL).undecided
 
 
 def test_a_spent_budget_is_undecided_and_counts_as_a_break() -> None:
