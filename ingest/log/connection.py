@@ -1,18 +1,21 @@
 """Connections of the ingest road: psycopg without the ORM, to the database Django names."""
 
-from typing import Any
+import os
+from typing import Any, Final
 
 import psycopg
 from django.db import connections
 
 Connection = psycopg.Connection[Any]
 
-_GSS = "gssencmode"
+_GSS: Final = "gssencmode"
 
 
 def may_use_gss() -> bool:
-    """Whether the database's options ask for encryption by Kerberos; nothing does by default."""
-    return bool(connections["default"].settings_dict["OPTIONS"].get(_GSS, "disable") != "disable")
+    """Whether the options or the environment speak of encryption by Kerberos; by default it is off."""
+    options = connections["default"].settings_dict["OPTIONS"]
+    asked = options.get(_GSS) or os.environ.get(f"PG{_GSS.upper()}") or "disable"
+    return bool(asked != "disable")
 
 
 def connect(*, autocommit: bool = False) -> Connection:
@@ -20,5 +23,6 @@ def connect(*, autocommit: bool = False) -> Connection:
     params = connections["default"].get_connection_params()
     params.pop("cursor_factory", None)
     params.pop("context", None)
-    params.setdefault(_GSS, "disable")
+    if not may_use_gss():
+        params[_GSS] = "disable"
     return psycopg.connect(**params, autocommit=autocommit)

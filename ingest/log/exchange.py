@@ -26,6 +26,7 @@ _STATEMENT: Final = sql.load("ingest", "add_to_accounts")
 _PARAMETERS: Final = tuple(_PARAMETER.findall(_STATEMENT))
 # Waits for the server between looks at whether the connection still lives, in seconds.
 _PATIENCE: Final = 0.1
+_SHUTDOWN: Final = "57P"  # the class of codes with which a server ends a connection
 # What psycopg itself hands to libpq at once.
 _PIECE_BYTES: Final = 128 * 1024
 
@@ -113,7 +114,10 @@ def _by_libpq(server: pq.abc.PGconn, statements: bytes, data: bytes) -> PQGen[No
     except psycopg.OperationalError as error:
         raise wire.UnknownOutcomeError(*error.args) from error
     if any(result.status != pq.ExecStatus.COMMAND_OK for result in ended):
-        raise wire.outcome_of(_error(ended))
+        fault = _error(ended)
+        if (fault.sqlstate or "").startswith(_SHUTDOWN):  # it may have come after the commit
+            raise wire.UnknownOutcomeError(*fault.args) from fault
+        raise fault
 
 
 def _end(server: pq.abc.PGconn) -> PQGen[None]:

@@ -130,11 +130,17 @@ class LoopWriter:
             return
         self._groups += 1
         connection = self._usable()
+        if connection is not None and exchange.has_news(connection):  # nothing is due: it ends
+            self._drop()
+            connection = None
         try:
             # Faults that a test has armed strike between the statements of the long way.
             may_try = connection is not None and self._desk.hopes and not is_armed()
             plain = plain_rows(group) if may_try else None
             begun = plain and connection and exchange.begin(connection, COPY_EVENTS, *plain)
+        except psycopg.Error:
+            self._drop()
+            begun = None
         except Exception:  # the thread meets it too, and tells its neighbours from it
             logger.exception("a group could not be looked at")
             begun = None
@@ -247,12 +253,7 @@ class LoopWriter:
         if self._exchange is not None:
             self._go_on(Ready.R)
             return
-        server = self._connection.pgconn if self._connection is not None else None
-        try:
-            if server is not None:
-                server.consume_input()  # a notice; or the end, which raises
-        except psycopg.Error:
-            self._drop()
+        self._drop()  # nothing is due: the server ends, or says that it is about to
 
     def _watch_for_room(self, *, is_wanted: bool) -> None:
         if is_wanted == self._is_writing or self._connection is None:

@@ -192,6 +192,10 @@ class Writer:
                 self._write_one_by_one(group)
                 return None
             return error
+        except psycopg.ProgrammingError as error:  # the tables are of another version than the code
+            self._roll_back()
+            logger.error("ingest and its tables do not fit", extra={"code": error.sqlstate})
+            return _unavailable()
         except psycopg.Error as error:
             self._roll_back()
             if len(group) > 1:

@@ -22,21 +22,14 @@ _HEAD: Final = Struct("!ci")  # of a message: its kind, and its length without t
 _HEAD_BYTES: Final = 5
 _COPY_DONE: Final = b"c\x00\x00\x00\x04"
 _COPY_BEGUN, _COMPLETE, _ERROR, _READY = b"G", b"C", b"E", b"Z"
+_IDLE: Final = b"I"  # in ReadyForQuery: no transaction is open
 _READ_BYTES: Final = 64 * 1024
 # As libpq sends them: a longer one costs the server a larger buffer.
 _PIECE_BYTES: Final = 128 * 1024
-_SHUTDOWN: Final = "57P"  # the class of codes with which a server ends a connection
 
 
 class UnknownOutcomeError(psycopg.OperationalError):
     """The connection broke after the rows were sent: whether they are stored is not known."""
-
-
-def outcome_of(fault: psycopg.Error) -> psycopg.Error:
-    """What a fault that the server named, after it had begun, says of the rows."""
-    if (fault.sqlstate or "").startswith(_SHUTDOWN):  # it may have come after the commit
-        return UnknownOutcomeError(*fault.args)
-    return fault
 
 
 def message(statements: bytes, rows: Sequence[bytes]) -> bytes:
@@ -45,9 +38,10 @@ def message(statements: bytes, rows: Sequence[bytes]) -> bytes:
     text = b"".join(rows)
     if len(text) <= _PIECE_BYTES:
         return b"".join((query, _HEAD.pack(b"d", len(text) + 4), text, _COPY_DONE))
-    parts = [query]
+    parts: list[bytes | memoryview] = [query]
+    view = memoryview(text)
     for start in range(0, len(text), _PIECE_BYTES):
-        piece = text[start : start + _PIECE_BYTES]
+        piece = view[start : start + _PIECE_BYTES]
         parts += (_HEAD.pack(b"d", len(piece) + 4), piece)
     return b"".join((*parts, _COPY_DONE))
 
@@ -56,47 +50,76 @@ def exchange(socket: int, sent: bytes, *, statements: int) -> PQGen[None]:
     """Send a `message` over a connection's socket and read until its statements have ended.
 
     Yields what it waits for, as psycopg's generators do. Raises psycopg's errors when nothing was
-    stored, and UnknownOutcomeError.
+    stored, OperationalError of some kind where the connection is over, and UnknownOutcomeError.
     """
-    yield from _send(socket, sent)
-    said, part = b"", b" "
-    messages: list[tuple[bytes, bytes]] = []
-    while part and not (messages and messages[-1][0] == _READY):
-        yield Wait.R
-        try:
-            part = os.read(socket, _READ_BYTES)
-        except BlockingIOError:
-            continue
-        except OSError as error:
-            raise UnknownOutcomeError(str(error)) from error
-        said += part
-        messages = _until_ready(said)
-    kinds = [kind for kind, _ in messages]
-    if _ERROR in kinds:
-        place = kinds.index(_ERROR)
-        fault = _named(messages[place][1])
-        raise outcome_of(fault) if _COPY_BEGUN in kinds[:place] else fault
-    if kinds.count(_COMPLETE) != statements or kinds[-1] != _READY:
-        raise UnknownOutcomeError("the server ended without an answer")
-
-
-def _send(socket: int, sent: bytes) -> PQGen[None]:
+    said = b""
+    part: bytes | None = None
     left = memoryview(sent)
     while left:
         try:
             left = left[os.write(socket, left) :]
         except BlockingIOError:
-            yield Wait.W
-        except OSError as error:  # without their end, the server drops the rows
-            raise psycopg.OperationalError(str(error)) from error
+            # What the server says is read meanwhile: unread, it would wake the loop again and again.
+            yield Wait.RW
+            part = _received(socket)
+            said += part or b""
+            if part == b"":
+                break
+        except OSError:
+            part = b""
+            break
+    messages = _until_ready(said)
+    while part != b"" and not _is_over(messages):
+        yield Wait.R
+        part = _received(socket)
+        said += part or b""
+        messages = _until_ready(said)
+    _judge(messages, statements, is_sent=not left)
+
+
+def _received(socket: int) -> bytes | None:
+    """What has come; None for nothing yet, and nothing at all from a connection that is over."""
+    try:
+        return os.read(socket, _READ_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _judge(messages: Sequence[tuple[bytes, bytes]], statements: int, *, is_sent: bool) -> None:
+    """Raise what an answer says, unless it says that all is stored."""
+    kinds = [kind for kind, _ in messages]
+    is_ready = _is_over(messages)
+    place = kinds.index(_ERROR) if _ERROR in kinds else len(kinds)
+    fault = _named(messages[place][1]) if place < len(kinds) else None
+    if is_ready and fault is not None:
+        raise fault
+    if is_ready and kinds.count(_COMPLETE) == statements and messages[-1][1] == _IDLE:
+        return
+    # The connection is over. Without their end, and before it began, the server drops the rows.
+    if not is_sent or (fault is not None and _COPY_BEGUN not in kinds[:place]):
+        if isinstance(fault, psycopg.OperationalError):
+            raise fault
+        raise psycopg.OperationalError("the connection ended before the rows were sent")
+    raise UnknownOutcomeError("the server ended without an answer")
+
+
+def _is_over(messages: Sequence[tuple[bytes, bytes]]) -> bool:
+    return bool(messages) and messages[-1][0] == _READY
 
 
 def _until_ready(said: bytes) -> list[tuple[bytes, bytes]]:
-    """Kinds and bodies of the messages that have come whole, up to ReadyForQuery."""
+    """Kinds and bodies of the messages that have come whole, up to ReadyForQuery.
+
+    Raises UnknownOutcomeError for what is no message.
+    """
     found: list[tuple[bytes, bytes]] = []
     place = 0
     while len(said) - place >= _HEAD_BYTES:
         kind, length = _HEAD.unpack_from(said, place)
+        if length < 4:
+            raise UnknownOutcomeError("the server says what is no message")
         end = place + 1 + length
         if end > len(said):
             break

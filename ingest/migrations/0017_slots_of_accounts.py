@@ -1,7 +1,7 @@
 """Accounts in slots: two connections that count for one stream and producer at a time met at its row, and
 the second waited until the first had committed. Who reads adds the slots up, as it did the minutes.
 
-A writer of an earlier version knows no slots and can't write beside this."""
+A writer of an earlier version knows no slots and can't write beside this. Each step may be done again."""
 
 from typing import ClassVar
 
@@ -11,8 +11,14 @@ _KEY = models.CompositePrimaryKey(
     "stream_id", "minute", "producer_id", "slot",
     blank=True, editable=False, primary_key=True, serialize=False,
 )  # fmt: skip
+_ADD = """
+ALTER TABLE ingest_ingestminute ADD COLUMN IF NOT EXISTS slot smallint NOT NULL DEFAULT 0
+"""
+_DROP = "ALTER TABLE ingest_ingestminute DROP COLUMN IF EXISTS slot"
+# One that was cut short is there, and is not valid.
+_UNMAKE = "DROP INDEX CONCURRENTLY IF EXISTS ingest_minute_slots"
 _MAKE = """
-CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ingest_minute_slots
+CREATE UNIQUE INDEX CONCURRENTLY ingest_minute_slots
     ON ingest_ingestminute (stream_id, minute, producer_id, slot)
 """
 _SWAP = """
@@ -50,9 +56,15 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies: ClassVar[list[tuple[str, str]]] = [("ingest", "0016_at_size")]
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
-        migrations.AddField(
-            "ingestminute", "slot", models.SmallIntegerField(default=0, db_default=0)
+        migrations.SeparateDatabaseAndState(
+            [migrations.RunSQL(_ADD, _DROP)],
+            [
+                migrations.AddField(
+                    "ingestminute", "slot", models.SmallIntegerField(default=0, db_default=0)
+                )
+            ],
         ),
+        migrations.RunSQL(_UNMAKE, migrations.RunSQL.noop),
         migrations.RunSQL(_MAKE, migrations.RunSQL.noop),
         migrations.SeparateDatabaseAndState(
             [migrations.RunSQL(_SWAP, _BACK)],

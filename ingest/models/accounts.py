@@ -14,7 +14,7 @@ class IngestMinute(models.Model):
     """Counts of one stream, producer and minute of receipt; stream 0 stands for unknown types.
 
     Upserted in the transaction that stores the events, so that it can't disagree with them. Writers
-    that write at one time have slots of their own; who reads takes the sum of them.
+    that write at one time mostly have different slots; who reads takes the sum of them.
     """
 
     pk = models.CompositePrimaryKey("stream_id", "minute", "producer_id", "slot")

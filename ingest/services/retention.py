@@ -256,7 +256,7 @@ class _Sweep:
                 self.run.beat()
 
     def accounts(self) -> None:
-        """Thin the accounts: one a minute after two days, whoever wrote them; by the hour after three
+        """Thin the accounts: the slots of a minute into one after two days, by the hour after three
         months, by the day after 400 days.
 
         Nothing is dropped: counters that only rise are sums over all of them.
@@ -265,9 +265,9 @@ class _Sweep:
         first = IngestMinute.objects.order_by("minute").values_list("minute", flat=True).first()
         hour = timedelta(hours=1)
         for unit, kept, step in (
-            ("minute", SLOTS_KEPT, hour),
             ("hour", MINUTES_KEPT, hour),
             ("day", HOURS_KEPT, ONE_DAY),
+            ("minute", SLOTS_KEPT, hour),
         ):
             until = (self.now - kept).date()
             said = done.get(f"accounts_by_{unit}_until")
@@ -277,7 +277,8 @@ class _Sweep:
                     start = start_of(day) + number * step
                     stretch = {"start": start, "end": start + step, "unit": unit}
                     self.link.execute(_THIN, stretch)
-                    self.link.execute(_THIN_REFUSALS, stretch)
+                    if unit != "minute":  # those have no slots
+                        self.link.execute(_THIN_REFUSALS, stretch)
                     self.run.beat()
                 day += ONE_DAY
             self.run.result[f"accounts_by_{unit}_until"] = min(day, until).isoformat()

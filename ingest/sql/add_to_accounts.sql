@@ -1,5 +1,5 @@
 -- Adds to the per-minute accounts, in the transaction that stores what they count.
--- Connections have slots of their own, or each would wait for the commit of the one before.
+-- A connection counts in one slot of sixteen: in the same, each waits for the commit of the one before.
 -- Parameters: arrays of equal length, one element per (stream, producer, minute).
 -- Row: none. Index: primary key. Locks: the touched rows, in key order, until commit.
 INSERT INTO ingest_ingestminute AS account (

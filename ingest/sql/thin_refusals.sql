@@ -1,6 +1,5 @@
 -- Adds the refusals of one stretch up to one row a unit, as thin_accounts does with the accounts.
--- Parameters: start timestamptz, end timestamptz (exclusive; whole units), unit text (minute,
---   hour or day).
+-- Parameters: start timestamptz, end timestamptz (exclusive; whole units), unit text (hour or day).
 -- Row: none; touches none when it was done before. Index: ingest_refusal_minute.
 -- Locks: the rows of the stretch.
 WITH fine AS (

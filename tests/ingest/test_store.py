@@ -81,6 +81,25 @@ def test_two_writers_that_count_for_one_stream_do_not_wait_for_each_other(world:
     assert accounts(stream.pk) == (8, 8, 0)
 
 
+def test_tables_of_another_version_are_no_fault_of_who_sends(world: World) -> None:
+    stream, key = world.stream(), world.key(world.producer())
+    headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {key}"}
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/s", "type": stream.name,
+        "time": clock.now().isoformat(), "data": {"order": "a"},
+    }  # fmt: skip
+    rename = "ALTER TABLE ingest_ingestminute RENAME COLUMN {} TO {}"
+    with connection.cursor() as cursor:
+        cursor.execute(rename.format("slot", "place"))
+        try:
+            refused = post(json.dumps(event).encode(), headers)
+        finally:
+            cursor.execute(rename.format("place", "slot"))
+    assert (refused.status, refused.json["code"]) == (503, "unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert post(json.dumps(event).encode(), headers).json["accepted"] == 1
+
+
 def test_plain_events_go_in_one_exchange_and_what_it_cannot_store_goes_the_long_way(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """A query and its rows in one message: stored whole or not at all, and libpq finds its connection idle."""
 
+import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -179,12 +180,74 @@ def test_an_end_without_an_answer_leaves_it_open_what_is_stored(said: list[bytes
                 next(steps)
 
 
+def test_what_is_told_while_rows_are_sent_is_read_at_once() -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    whole = b"".join(ANSWER)
+    with near, far:
+        steps = wire.exchange(near.fileno(), b"x" * 1_000_000, statements=2)
+        assert next(steps) == Wait.RW
+        far.sendall(whole[:9])
+        assert next(steps) == Wait.RW
+        assert not select.select([near], [], [], 0)[0]
+        far.sendall(whole[9:])
+        while (wait := next(steps, None)) is not None:
+            assert wait == Wait.RW
+            far.recv(1_000_000)
+
+
+def test_a_word_before_a_reset_is_heard() -> None:
+    fatal = told(b"E", b"SFATAL\x00C57P01\x00Mterminating\x00\x00")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        near = socket.create_connection(door.getsockname())
+        far, _ = door.accept()
+        near.setblocking(False)
+        with near, far:
+            steps = wire.exchange(near.fileno(), b"unread", statements=2)
+            assert next(steps) == Wait.R
+            far.sendall(fatal)
+            far.close()  # with what was sent unread: a reset
+            with pytest.raises(pg.AdminShutdown):  # noqa: PT012
+                for _ in range(5):
+                    assert next(steps) == Wait.R
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_connection_that_is_over_says_so_whatever_it_calls_it(*, begun: bool) -> None:
+    ended = told(b"E", b"SFATAL\x00C25P03\x00Midle\x00\x00")
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        steps = wire.exchange(near.fileno(), b"all", statements=2)
+        next(steps)
+        far.sendall(ANSWER[0] * begun + ended)
+        far.shutdown(socket.SHUT_WR)
+        with pytest.raises(psycopg.OperationalError) as fault:  # noqa: PT012
+            for _ in range(3):
+                next(steps)
+    assert isinstance(fault.value, wire.UnknownOutcomeError) is begun
+
+
+@pytest.mark.parametrize(
+    "said", [b"Z\x00\x00\x00\x05T", b"C\x00\x00\x00\x00", b"C\xff\xff\xff\xff"]
+)
+def test_an_answer_of_another_kind_leaves_it_open_what_is_stored(said: bytes) -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        steps = wire.exchange(near.fileno(), b"all", statements=2)
+        next(steps)
+        far.sendall(b"".join(ANSWER[:-1]) + said)
+        with pytest.raises(wire.UnknownOutcomeError):
+            next(steps)
+
+
 def test_what_cannot_be_sent_is_not_stored() -> None:
     near, far = socket.socketpair()
     near.setblocking(False)
     with near, far:
         steps = wire.exchange(near.fileno(), b"x" * 10_000_000, statements=2)
-        assert next(steps) == Wait.W
+        assert next(steps) == Wait.RW
         far.close()
         with pytest.raises(psycopg.OperationalError) as fault, suppress(StopIteration):
             next(steps)
