@@ -234,7 +234,7 @@ def test_other_processes_learn_of_it_within_the_lifetime_of_what_they_remember(
             version_of(stream, 1), actor=SYSTEM, sunset_at=clock.now() + timedelta(days=1),
             migration="Send 2.",
         )  # fmt: skip
-        wait_until(is_retired, "what the database tells", seconds=1)
+        wait_until(is_retired, "what the database tells")
     finally:
         listener.close()
 
@@ -386,7 +386,7 @@ def test_other_processes_learn_of_an_extension(
             stream=stream, path="coupon", until_on=date(2030, 1, 1), reason="Why.",
             approved_by="ada@test.example",
         )  # fmt: skip
-        wait_until(lambda: bool(other.missing({stream.name})), "what the database tells", seconds=1)
+        wait_until(lambda: bool(other.missing({stream.name})), "what the database tells")
         found = other.load_streams({stream.name})[stream.name]
         assert found.extended_us == {"coupon": deprecations.start_of(date(2030, 1, 1))}
     finally:

@@ -60,7 +60,9 @@ def test_limits_stand_beside_what_was_used_and_refused(world: Setting) -> None:
             received=events, accepted=events,
         )  # fmt: skip
     Stream.objects.filter(pk=world.stream.pk).update(events_per_second=500)
-    body = client_of(world.engineer).get(world.address).json()
+    client = client_of(world.engineer)
+    with clock.at(minute + timedelta(seconds=30)):
+        body = client.get(world.address).json()
     assert body["default_events_per_second"] == 100_000
     assert [body["use"][span]["received"] for span in ("minute", "hour", "day")] == [60, 660, 1660]
     assert body["streams"] == [{"stream": "shop.order_paid", "events_per_second": 500}]

@@ -145,9 +145,13 @@ def test_a_run_of_several_streams_has_every_kind_and_its_events_join(
         "late_seconds": 30 * 86_400,
         "default_version": 2,
     }
-    visits = world.stream(VISIT, version_state="retired", enforcement="enforce", **own)
+    visits = world.stream(
+        VISIT, name="synthetic_runs.visited", version_state="retired", enforcement="enforce", **own
+    )
     world.version(visits, 2, VISIT)
-    orders = world.stream(ORDER, enforcement="warn", **own | {"default_version": 1})
+    orders = world.stream(
+        ORDER, name="synthetic_runs.ordered", enforcement="warn", **own | {"default_version": 1}
+    )
     wanted = Wanted(**PAST, events=800, shares=KINDS)
     shown, joins = preview(visits, wanted, actor=ada, further=[(orders, 0.5)])
     assert (len(shown), joins) == (5, ["session_id"])
