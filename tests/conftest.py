@@ -12,11 +12,11 @@ from typing import Any
 import hypothesis
 import pytest
 from django.conf import settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
-from catalog.compatibility import budget
+from catalog.compatibility import budget, engine
+from catalog.services import candidates
 from governance.privacy import vault
+from portal import metrics
 from tests.support.database import empty_raw_tables, flush_by_deleting
 
 # Started first, so that in a run of two processes nothing long is left for the end.
@@ -38,8 +38,15 @@ hypothesis.settings.load_profile("explore" if os.environ.get("PORTAL_TEST_EXPLOR
 _options: Any = settings.DATABASES["default"]["OPTIONS"]
 _options["connect_timeout"] = 30
 
+# So may the tests' Redis, whose disk is everybody's.
+_options = settings.CACHES["default"]["OPTIONS"]
+_options |= {"socket_timeout": 30, "socket_connect_timeout": 30}
+metrics._REDIS_SECONDS = 30.0  # type: ignore[misc]
+
 # And a comparison of contracts ends by the work it does alone; else it may find no example one day.
 budget.WALL_RATIO = 100.0  # type: ignore[misc]
+engine.MAX_EXAMPLE_SECONDS = 3.0  # type: ignore[attr-defined]
+candidates.REPLAY_SECONDS = 60.0  # type: ignore[misc]
 
 
 @pytest.hookimpl(trylast=True)
@@ -49,17 +56,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return found[0] if found else len(LONG)
 
     items.sort(key=rank)
-
-
-class _OneShop(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """A file's tests run in one process, and so do all before a browser: their shop is made once."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return LONG[0] if nodeid.startswith(LONG[0]) else str(super()._split_scope(nodeid))
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return _OneShop(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -32,7 +32,7 @@ def test_a_group_is_put_right_with_the_keyboard_and_its_dry_run_is_followed(
     page.locator("h1").click()
     page.keyboard.press("r")
     page.wait_for_url("**/replays/*/")
-    expect(page.locator(".verdict .say")).to_contain_text("pass.")
+    expect(page.locator(".verdict .say")).to_contain_text("pass.", timeout=60_000)
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert on_call.faults == []

@@ -52,7 +52,7 @@ def test_a_page_loads_without_a_fault_and_is_accessible(
     found = tab(admin.page.context, shop)
     found.open(path)
     if found.page.locator("[data-chart]").count():
-        found.page.wait_for_selector("[data-drawn]", timeout=15_000)
+        found.page.wait_for_selector("[data-drawn]", timeout=60_000)
     expect(found.page.locator("h1")).to_have_count(1)
     # Before axe, which sets styles of its own that the policy rightly reports.
     assert found.faults == []
@@ -227,7 +227,7 @@ def test_synthetic_events_are_seen_first_then_sent(chromium: Browser, shop: Port
     page.click("main button:has-text('Send them')")
     page.wait_for_url(re.compile("/ingest/synthetic/[0-9a-f-]{36}/"))
     expect(page.locator("h1")).to_contain_text(stream)
-    page.wait_for_selector("text=Every event came to what was expected of it.", timeout=20_000)
+    page.wait_for_selector("text=Every event came to what was expected of it.", timeout=60_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert engineer.faults == []
     assert serious_faults(engineer) == []

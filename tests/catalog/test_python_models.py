@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -87,7 +88,12 @@ def test_a_schema_that_costs_too_much_is_refused_in_time() -> None:
 
 def test_a_contract_of_two_thousand_fields_has_models() -> None:
     fields = {f"field_{number}": {"type": "string"} for number in range(2000)}
-    assert python_models({"properties": fields, "type": "object"}, "Wide").count("field_") == 2000
+    wide = {"properties": fields, "type": "object"}
+    for _ in range(2):  # its child has two seconds, however slow the machine is just now
+        with suppress(InvalidError):
+            assert python_models(wide, "Wide").count("field_") == 2000
+            return
+    assert python_models(wide, "Wide").count("field_") == 2000
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_the_second_start_takes_less_than_ten_seconds_and_keeps_everything(
     live.copy_started(data)
     logins = json.loads((data / "logins.json").read_text())["logins"]
     took = []
-    for _ in range(2):  # whoever else uses the machine may cost one of them its time
+    for _ in range(3):  # whoever else uses the machine may cost one of them its time
         started = time.monotonic()
         with live.running(data) as again:
             took.append(time.monotonic() - started)

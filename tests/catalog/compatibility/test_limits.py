@@ -81,16 +81,27 @@ CASES: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _as_in_a_portal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests give an example more time than a portal does (`tests/conftest.py`)."""
+    monkeypatch.setattr(
+        "catalog.compatibility.engine.MAX_EXAMPLE_SECONDS", budget.MAX_EXAMPLE_SECONDS
+    )
+
+
 @pytest.mark.parametrize("policy", [Policy.STRICT, Policy.READER_WRITER])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.alone
 def test_a_schema_meant_to_hurt_is_answered_in_time(case: str, policy: Policy) -> None:
     old, new = CASES[case]
-    started = time.process_time()
-    verdict = compare(new, [old], mode=Mode.FULL, policy=policy)
-    assert time.process_time() - started < 2
-    assert not verdict.compatible or policy is Policy.READER_WRITER
-    assert all(d.detail for d in verdict.differences)
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=2) >= 2:  # others may slow the processor itself down
+        started = time.process_time()
+        verdict = compare(new, [old], mode=Mode.FULL, policy=policy)
+        took.append(time.process_time() - started)
+        assert not verdict.compatible or policy is Policy.READER_WRITER
+        assert all(d.detail for d in verdict.differences)
+    assert min(took) < 2, took
 
 
 @pytest.mark.parametrize("levels", [251, 1_000])
