@@ -47,7 +47,7 @@ class Shop:
         if has_streams:
             for name in ("order_completed", *CALLS[1:]):
                 self.streams[name] = world.stream(
-                    True, name=f"{self.domain}.{name}", late_seconds=366 * 86_400
+                    True, name=f"{self.domain}.{name}", late_seconds=3_660 * 86_400
                 )
 
     def call(self, **changes: Any) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def test_a_retry_is_a_duplicate_whatever_its_sent_at_and_counters(world: World) 
 
 def test_the_recorded_retries_of_the_python_sdk_are_one_event(world: World) -> None:
     shop = Shop(world, has_streams=False)
-    shop.streams["e"] = world.stream(True, name=f"{shop.domain}.e", late_seconds=366 * 86_400)
+    shop.streams["e"] = world.stream(True, name=f"{shop.domain}.e", late_seconds=3_660 * 86_400)
     for request in recorded("segment_retries"):
         assert_taken(replay(request, shop.key))
     assert len(shop.events("e")) == 1
