@@ -148,6 +148,8 @@ class Call:
 
     def set_result(self, result: None) -> None:
         self._end(None)
+        if self.visit.is_single:
+            together.answered(1)
 
     def set_exception(self, error: PortalError) -> None:
         self._end(error)

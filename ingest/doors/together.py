@@ -1,15 +1,16 @@
-"""Single events that come with one key in one round of the loop: judged and stored as one batch, each
-answered for itself.
+"""Single events that come with one key at about one time: judged and stored as one batch, each answered
+for itself.
 
 Of what an event costs alone, most is spent on what it has in common with others. So the requests that
-the loop brings in one round are put together by their keys. While a group of the writer is under way,
-a few that come wait for more, for its end at most; enough for a batch are judged at once, so that the
-loop works while the writer waits. An event about which there is anything to say leaves its batch and
-is taken alone (`ingest.doors.express`).
+come in one round of the loop, or while a group of the writer is under way, are put together by their
+keys; and when a group has ended, those it answered are waited for, two milliseconds at most (decision
+0033). An event about which there is anything to say leaves its batch and is taken alone
+(`ingest.doors.express`).
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +30,12 @@ logger = logging.getLogger(__name__)
 
 # As a run weighs; more, judged at once, holds the loop for too long.
 MAX_WEIGHT: Final = 224 * 1024
-# So many share most of what they cost.
-_ENOUGH: Final = 4
+# So many are judged though the writer is not free: more would share little more of what they cost.
+_ENOUGH: Final = 64
+# How long others wait for those who were answered.
+PATIENCE_SECONDS: Final = 0.002
+# Waits in vain that count: after the last of them two to its power are left out.
+_MOST_IN_VAIN: Final = 6
 
 
 def submit(batch: Batch, waiter: Waiter) -> None:
@@ -40,24 +45,69 @@ def submit(batch: Batch, waiter: Waiter) -> None:
     writer().enqueue(submission)
 
 
-class _Rounds:
-    """Single events that came in the present round of the loop."""
+class _Gathering:
+    """Single events that wait for others: until the writer is free, and then a moment for those who
+    were answered just before, for a client that sends one event after the other sends again at once.
+    """
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # that judges; None while none wait
+        self._expected = 0  # how many there are once all who were answered have sent again
+        self._answered_at = 0.0
+        self._wait: asyncio.TimerHandle | None = None
+        self._were_there = 0  # when the wait began
+        self._in_vain = 0  # waits in a row, as far as they count
+        self._passes = 0  # how many of the next waits are left out
 
     def add(self, call: "Call") -> None:
         self._calls.append(call)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:  # the one before may have ended
-            self._loop = loop
-            writer().when_free(loop, self._judge)
-        elif len(self._calls) == _ENOUGH:
-            loop.call_soon(self._judge)
+            self._loop, self._wait = loop, None
+            writer().when_free(loop, self._writer_is_free)
+        elif len(self._calls) == _ENOUGH or (
+            self._wait is not None and len(self._calls) >= self._expected
+        ):
+            loop.call_soon(self._judge)  # after whatever else this round of the loop brings
+
+    def answered(self, count: int) -> None:
+        """So many single events were stored, and who sent them knows by now."""
+        if not self._expected:
+            self._expected = len(self._calls)
+        self._expected += count
+        self._answered_at = time.monotonic()
+
+    def _writer_is_free(self) -> None:
+        if self._loop is None or self._wait is not None:  # enough of them did not wait for this
+            return
+        left = self._answered_at + PATIENCE_SECONDS - time.monotonic()
+        if len(self._calls) >= self._expected or left <= 0:
+            self._judge()
+        elif self._passes:
+            self._passes -= 1
+            self._judge()
+        else:
+            self._were_there = len(self._calls)
+            self._wait = self._loop.call_later(left, self._judge)
+
+    def _end_wait(self) -> None:
+        """After a wait for which fewer than half came some are left out: one, then two, then four."""
+        if self._wait is None:
+            return
+        self._wait.cancel()
+        self._wait = None
+        came, awaited = len(self._calls) - self._were_there, self._expected - self._were_there
+        if 2 * came >= awaited:
+            self._in_vain = 0
+        else:
+            self._passes = 2**self._in_vain
+            self._in_vain = min(self._in_vain + 1, _MOST_IN_VAIN)
 
     def _judge(self) -> None:
+        self._end_wait()
         calls, self._calls, self._loop = self._calls, [], None
+        self._expected = 0
         by_key: dict[int, list[Call]] = {}
         for call in calls:
             if not call.done():
@@ -135,6 +185,7 @@ class _Together:
         for call, item in zip(self._calls, batch.items, strict=True):
             if not call.done():
                 call.stored_as(item)
+        answered(len(self._calls))
         quotas.charge(batch.publisher, batch.items, batch.streams.values(), paid=len(batch.items))
 
     def set_exception(self, error: PortalError) -> None:
@@ -148,5 +199,6 @@ class _Together:
                 call.take_alone()
 
 
-_rounds: Final = _Rounds()
-add: Final = _rounds.add
+_gathering: Final = _Gathering()
+add: Final = _gathering.add
+answered: Final = _gathering.answered

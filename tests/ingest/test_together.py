@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -64,15 +64,20 @@ def at_once(desk: Desk, requests: Sequence[bytes]) -> list[Said]:
     """Send each over a line of its own while the loop is held, so that one round brings them all."""
     (loop,) = [loop for loop in store.writer()._loop_writers if not loop.is_closed()]
     with several_lines(desk, len(requests)) as lines:
-        for line in lines:  # the loop knows it
-            line.sendall(b"OPTIONS /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert line.recv(65_536).startswith(b"HTTP/1.1 204 ")
+        make_known(lines)
         desk.refresh()
         loop.call_soon_threadsafe(time.sleep, 0.3)
         time.sleep(0.05)
         for line, request in zip(lines, requests, strict=True):
             line.sendall(request)
         return [read(line) for line in lines]
+
+
+def make_known(lines: Sequence[socket.socket]) -> None:
+    """The loop has taken them."""
+    for line in lines:
+        line.sendall(b"OPTIONS /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert line.recv(65_536).startswith(b"HTTP/1.1 204 ")
 
 
 @contextmanager
@@ -223,9 +228,10 @@ def test_what_waits_for_a_group_that_hangs_is_answered_in_time(
 
 
 def test_enough_for_a_batch_do_not_wait_for_the_group_under_way(
-    desk: Desk, groups: list[int]
+    desk: Desk, groups: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are judged, and stored with the next group; fewer wait for its end."""
+    monkeypatch.setattr(together, "_ENOUGH", 4)
     pieces = [json.dumps(desk.event(f"enough-{number}")).encode() for number in range(7)]
     desk.refresh()
     with several_lines(desk, len(pieces)) as lines, connect() as other:
@@ -247,6 +253,116 @@ def test_enough_for_a_batch_do_not_wait_for_the_group_under_way(
         assert [read(line)[2]["accepted"] for line in lines] == [1] * len(pieces)
         assert groups == [4, 2]
     wait_for_in_hand(0)
+
+
+class Crowd:
+    """Clients that each send one event after the other, over a line of its own."""
+
+    def __init__(self, desk: Desk, lines: Sequence[socket.socket]) -> None:
+        self._desk, self._lines = desk, lines
+        self._sent = 0
+        (self._loop,) = [loop for loop in store.writer()._loop_writers if not loop.is_closed()]
+        make_known(lines)
+        desk.refresh()
+
+    def send(self, *places: int) -> None:
+        for place in places:
+            self._sent += 1
+            piece = json.dumps(self._desk.event(f"crowd-{id(self)}-{self._sent}")).encode()
+            self._lines[place].sendall(self._desk.head(ONE, len(piece)) + piece)
+
+    def read(self, *places: int) -> None:
+        assert [read(self._lines[place])[2]["accepted"] for place in places] == [1] * len(places)
+
+    def end_wait(self) -> None:
+        """Its time is over."""
+        self._loop.call_soon_threadsafe(together._gathering._judge)
+
+    def send_in_one_round(self, *places: int) -> None:
+        """They send, and are answered."""
+        wait_for_in_hand(0)
+        self._loop.call_soon_threadsafe(time.sleep, 0.3)
+        time.sleep(0.05)
+        self.send(*places)
+        self.read(*places)
+
+
+@pytest.fixture
+def crowd(desk: Desk, groups: list[int], patience: Callable[[float], None]) -> Iterator[Crowd]:
+    """Four whose first events were one batch."""
+    patience(0)
+    with several_lines(desk, 4) as lines:
+        crowd = Crowd(desk, lines)
+        crowd.send_in_one_round(0, 1, 2, 3)
+        assert groups == [4]
+        groups.clear()
+        yield crowd
+    wait_for_in_hand(0)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets for how many seconds others wait for those who were answered; nothing was in vain yet."""
+    monkeypatch.setattr(together._gathering, "_in_vain", 0)
+    monkeypatch.setattr(together._gathering, "_passes", 0)
+    return lambda seconds: monkeypatch.setattr(together, "PATIENCE_SECONDS", seconds)
+
+
+FOR_EVER = 60  # longer than a line waits for its answer
+
+
+def test_who_was_answered_is_waited_for(
+    crowd: Crowd, groups: list[int], patience: Callable[[float], None]
+) -> None:
+    patience(FOR_EVER)
+    for _ in range(3):
+        for number in range(1, 4):
+            crowd.send(number)
+            wait_for_in_hand(number)
+        time.sleep(0.1)
+        assert not groups
+        crowd.send(0)
+        crowd.read(0, 1, 2, 3)
+        assert groups == [4]
+        groups.clear()
+
+
+def test_who_stays_away_is_waited_for_a_moment(
+    crowd: Crowd, groups: list[int], patience: Callable[[float], None]
+) -> None:
+    patience(2)
+    crowd.send(0, 1, 2)
+    crowd.read(0, 1, 2)
+    patience(FOR_EVER)
+    for _ in range(3):
+        crowd.send_in_one_round(0, 1, 2)
+    assert groups[-3:] == [3, 3, 3]
+
+
+def test_waits_in_vain_become_few(
+    crowd: Crowd, groups: list[int], patience: Callable[[float], None]
+) -> None:
+    patience(FOR_EVER)
+    for passes in (1, 2, 4):
+        crowd.send(0)
+        wait_until(lambda: together._gathering._wait is not None, "three are waited for")
+        crowd.end_wait()
+        crowd.read(0)
+        for _ in range(passes):
+            crowd.send_in_one_round(0, 1, 2, 3)
+            crowd.send(0)
+            crowd.read(0)  # and now they are not
+        crowd.send_in_one_round(0, 1, 2, 3)
+    groups.clear()
+    crowd.send(0)
+    wait_until(lambda: together._gathering._wait is not None, "they are again")
+    crowd.send(1, 2, 3)
+    crowd.read(0, 1, 2, 3)
+    assert groups == [4]
+    crowd.send(0)
+    wait_until(lambda: together._gathering._wait is not None, "they came: nothing is left out")
+    crowd.send(1, 2, 3)
+    crowd.read(0, 1, 2, 3)
 
 
 def test_a_head_that_came_before_goes_by_without_the_parser(desk: Desk, known: list[bool]) -> None:
