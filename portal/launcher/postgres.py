@@ -36,7 +36,6 @@ SETTINGS: Final = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "max_connections": "120",
-    "shared_buffers": "512MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "pglz",
@@ -179,9 +178,29 @@ def initialise(server: Server) -> None:
     unfinished.rename(server.data)
 
 
+def buffers_mb(memory: int) -> int:
+    """Megabytes of the server's own cache: an eighth of the memory (bytes), from 128 to 2,048.
+
+    What is written waits in it for the next checkpoint. Where it is full, each batch of events first
+    writes what others left (decision 0034).
+    """
+    return min(max(memory // 8 // 2**20, 128), 2048)
+
+
+def memory_bytes(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """What this machine has, or the container it is."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        most = limit.read_text().strip()
+    except OSError:  # the outermost group has no such file, and some systems no groups
+        return memory
+    return min(memory, int(most)) if most.isdigit() else memory
+
+
 def command(server: Server) -> list[str]:
     """The command line that serves this data."""
-    settings = SETTINGS | (UNSAFE_SETTINGS if server.unsafe else {})
+    settings = SETTINGS | {"shared_buffers": f"{buffers_mb(memory_bytes())}MB"}
+    settings |= UNSAFE_SETTINGS if server.unsafe else {}
     options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
     program = str(find_binaries() / "postgres")
     return [*guise().prefix, program, "-D", str(server.data), "-p", str(server.port), *options]

@@ -95,3 +95,23 @@ def test_a_database_that_recovers_is_waited_for_and_one_that_is_silent_is_not(
         postgres.wait_ready(server)
     thread.join()
     assert answered[-1] - answered[0] > 0.3, "longer than one that is silent"
+
+
+def test_the_databases_cache_is_an_eighth_of_the_memory(tmp_path: Path) -> None:
+    sizes = {memory_gb: postgres.buffers_mb(memory_gb * 2**30) for memory_gb in (0, 4, 8, 24, 512)}
+    assert sizes == {0: 128, 4: 512, 8: 1024, 24: 2048, 512: 2048}
+
+    limit = tmp_path / "memory.max"
+    machine = postgres.memory_bytes(limit)
+    assert machine > 2**29, "no file: no container"
+    limit.write_text("max\n")
+    assert postgres.memory_bytes(limit) == machine
+    limit.write_text(f"{2**29}\n")
+    assert postgres.memory_bytes(limit) == 2**29
+    limit.write_text(f"{machine * 2}\n")
+    assert postgres.memory_bytes(limit) == machine
+
+    safe = postgres.command(postgres.Server(tmp_path, 5432, "secret"))
+    assert f"shared_buffers={postgres.buffers_mb(postgres.memory_bytes())}MB" in safe
+    unsafe = postgres.command(postgres.Server(tmp_path, 5432, "secret", unsafe=True))
+    assert [word for word in unsafe if "shared_buffers" in word] == ["shared_buffers=256MB"]
