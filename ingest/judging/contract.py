@@ -82,13 +82,13 @@ class Contract:
 
     __slots__ = (
         "_document",
-        "_drift",
         "_lists_cheaply",
         "_stored",
         "_takes_null",
         "_validator",
         "deprecated",
-        "is_plain",
+        "drift",
+        "is_valid",
         "privacy",
         "version",
     )
@@ -99,17 +99,11 @@ class Contract:
         self._validator = compile_schema(document)
         self._takes_null = self._validator.is_valid(None)
         self._lists_cheaply = listing_cost(document) <= _MAX_LISTING_COST
-        self._drift: DriftPlan | None = plan_of(document) if sets_aside else None
+        self.is_valid: Callable[[Any], bool] = self._validator.is_valid
+        self.drift: DriftPlan | None = plan_of(document) if sets_aside else None
         self.deprecated: DeprecatedFields | None = deprecations.plan_of(document)
-        self.is_plain: tuple[Callable[[Any], bool], ...] = self._plain_checks()
         self.privacy: FieldPlan | None = field_plan.plan_of(document)
         self._stored: Contract | None = None
-
-    def _plain_checks(self) -> tuple[Callable[[Any], bool], ...]:
-        """Native checks of data which together mean: valid, and nothing of it to set aside."""
-        if self._drift is None:
-            return (self._validator.is_valid,)
-        return (self._validator.is_valid, self._drift.is_closed_over)
 
     def check(self, envelope: Envelope) -> tuple[FieldError, ...]:
         """What of the event breaks the contract, at most 20 places; empty when it holds.
@@ -136,13 +130,13 @@ class Contract:
         """As `check`, of data alone: for events that are stored already."""
         if not has_data:
             return () if self._takes_null else (_MISSING,)
-        if self._validator.is_valid(data):
+        if self.is_valid(data):
             return ()
         return self._list(data)
 
     def set_aside(self, data: Any) -> tuple[Any, dict[str, Any] | None]:
         """The data in its writer form, and by pointer what it carried beyond; None for nothing."""
-        return self._drift.split(data) if self._drift is not None else (data, None)
+        return self.drift.split(data) if self.drift is not None else (data, None)
 
     def _list(self, data: Any) -> tuple[FieldError, ...]:
         if not self._lists_cheaply:

@@ -26,7 +26,7 @@ from ingest.log.store import writer
 from ingest.privacy import treating
 from ingest.protocols import cloudevents, heads
 from ingest.protocols.cloudevents import Calm, Run
-from ingest.protocols.heads import Head
+from ingest.protocols.heads import Head, Known
 from ingest.times import us_of, us_of_uuid7
 from ingest.types import (
     AnswerDict,
@@ -85,12 +85,12 @@ class Batch:
         for event, raw in zip(run.events, run.texts, strict=True):
             known = heads.find(event)
             if known is not None:
-                head, name, us, subject, extensions, has_data = known
+                head = known[0]
                 ready = readies.get(head) or self._made_ready(head)
-                if ready is not None and has_data and ready.admits(us, event["data"]):
-                    content = rows.dump(event["data"])
-                    if not (run.may_vary and strict_json.may_vary(content)):
-                        items.append(ready.item(head, name, us, subject, extensions, content, raw))
+                if ready is not None:
+                    item = ready.item(known, event.get("data"), raw, may_vary=run.may_vary)
+                    if item is not None:
+                        items.append(item)
                         continue
             self._wait(cloudevents.read_calm(event, raw))
 
@@ -251,24 +251,19 @@ class Batch:
         self._validate(envelope, stream, named, contract, occurred_us, marks)
 
     def _take_known(self, envelope: Envelope) -> bool:
-        """Take an event whose route is known and that has nothing about it; gives whether it did."""
+        """Take an event whose route is known and that fits it; gives whether it did."""
         head: Head = envelope.head
         ready = self._ready.get(head) or self._made_ready(head)
-        if (
-            ready is None
-            or not envelope.has_data
-            or not ready.admits(envelope.occurred_us, envelope.data)
-        ):
+        if ready is None:
             return False
-        content = rows.dump(envelope.data)
-        if strict_json.may_vary(content):
-            return False
-        self.items.append(
-            ready.item(
-                head, envelope.id, envelope.occurred_us, envelope.subject, envelope.extensions,
-                content, envelope,
-            )
+        known: Known = (
+            head, envelope.id, envelope.occurred_us, envelope.subject, envelope.extensions,
+            envelope.has_data,
         )  # fmt: skip
+        item = ready.item(known, envelope.data, envelope, may_vary=True)
+        if item is None:
+            return False
+        self.items.append(item)
         envelope.data = None  # thousands of small objects that nobody needs now
         return True
 

@@ -12,12 +12,14 @@ import msgspec
 
 from governance.privacy import keys
 from ingest.judging.admission import StreamEntry
+from ingest.judging.drift import DriftPlan
 from ingest.judging.routes import Route
 from ingest.log import rows
 from ingest.log.group import Item
 from ingest.protocols import heads
-from ingest.protocols.heads import Head
-from ingest.types import Envelope
+from ingest.protocols.heads import Known
+from ingest.types import Envelope, Mark
+from portal.kernel import strict_json
 
 
 class Ready(msgspec.Struct, frozen=True, eq=False):
@@ -27,7 +29,8 @@ class Ready(msgspec.Struct, frozen=True, eq=False):
     stream: StreamEntry
     earliest_us: int
     latest_us: int
-    checks: tuple[Callable[[Any], bool], ...]
+    is_valid: Callable[[Any], bool]
+    drift: DriftPlan | None
     ids: tuple[int, int] | None
     middle: bytes
     source_cell: bytes
@@ -35,44 +38,46 @@ class Ready(msgspec.Struct, frozen=True, eq=False):
     hasher: "blake2b"
     identity_after: bytes
 
-    def admits(self, us: int | None, data: Any) -> bool:
-        """Whether there is nothing about an event with this time and data."""
-        if us is None or not self.earliest_us <= us <= self.latest_us:
-            return False
-        for check in self.checks:  # noqa: SIM110  # all() would cost as much as a check
-            if not check(data):
-                return False
-        return True
-
     def item(
-        self,
-        head: Head,
-        name: str,
-        us: int | None,
-        subject: str | None,
-        extensions: dict[str, str | int | bool],
-        content: bytes,
-        sent: Envelope | bytes,
-    ) -> Item:
-        """An event that is admitted, packed; `content` is its data as stored and compared, `sent`
-        how it came."""
-        assert us is not None
+        self, known: Known, data: Any, sent: Envelope | bytes, *, may_vary: bool
+    ) -> Item | None:
+        """An event that fits, packed; None for one that has to be looked at.
+
+        `sent` is how it came; `may_vary`: its data may hold a number with more than one spelling.
+        """
+        head, name, us, subject, extensions, has_data = known
+        if (
+            us is None
+            or not has_data
+            or not self.earliest_us <= us <= self.latest_us
+            or not self.is_valid(data)
+        ):
+            return None
+        content = stored = rows.dump(data)
+        if may_vary and strict_json.may_vary(content):
+            return None
+        marks, extra = 0, None
+        if self.drift is not None and not self.drift.is_closed_over(data):
+            kept, beyond = self.drift.split(data)
+            if beyond is not None:
+                marks, stored, extra = Mark.DRIFT.value, rows.dump(kept), rows.dump(beyond)
         spelled, subject_cell = rows.subject_forms(subject)
         if extensions is head.extensions:
             cells = self.cells
             hasher = self.hasher.copy()
             hasher.update(spelled + self.identity_after + content)
         else:
-            envelope = heads.envelope_of((head, name, us, subject, extensions, True), {}, b"", "")
+            envelope = heads.envelope_of(known, {}, b"", "")
             cells = self.source_cell + rows.jsonb_cell(rows.dump(rows.attributes_of(envelope)))
             hasher = keys.content_hasher()
             hasher.update(b"%b\x00%b" % (rows.identity_text(envelope), content))
         content_hash = hasher.digest()
         ids = self.ids or (self.stream.id, self.stream.track_of(us))
-        packed = rows.pack_plain_event(
-            ids, us, name.encode(), self.middle, subject_cell, cells, content, content_hash
-        )
-        return Item(name, sent, ids[0], us, packed, content_hash, False, 0, ids[1])
+        packed = rows.pack_known_event(
+            ids, us, name.encode(), self.middle, subject_cell, cells, stored, extra, content_hash,
+            marks,
+        )  # fmt: skip
+        return Item(name, sent, ids[0], us, packed, content_hash, False, marks, ids[1])
 
 
 def ready_for(route: Route, producer_id: int, received_us: int) -> Ready:
@@ -83,9 +88,10 @@ def ready_for(route: Route, producer_id: int, received_us: int) -> Ready:
         route.stream,
         received_us - route.stream.late_us,
         received_us + route.stream.ahead_us,
-        route.checks,
+        route.contract.is_valid,
+        route.contract.drift,
         route.ids,
-        rows.middle_cells(received_us, producer_id, route.version),
+        rows.middle_cells(received_us, producer_id, route.contract.version),
         route.source_cell,
         route.source_cell + route.attributes_cell,
         hasher,

@@ -5,9 +5,6 @@ nothing of what it rests on can have changed: the directory's generation, its li
 sunset, brownout, deprecation, correction or treatment of personal fields in sight. What a route knows is not asked again.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import msgspec
 
 from ingest.judging.admission import Publisher, StreamEntry, VersionEntry
@@ -19,7 +16,7 @@ from ingest.types import Envelope
 
 
 class Route(msgspec.Struct, frozen=True, eq=False):
-    """One stream and version for events of one head from one publisher.
+    """One stream and contract for events of one head from one publisher.
 
     `source_cell` and `attributes_cell` are columns of their rows; `identity_before` and
     `identity_after` stand around the subject in what they are compared by. The attributes and the
@@ -27,8 +24,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     """
 
     stream: StreamEntry
-    version: int
-    checks: tuple[Callable[[Any], bool], ...]
+    contract: Contract
     ids: tuple[int, int] | None  # stream and track; None while the track depends on the time
     source_cell: bytes
     attributes_cell: bytes
@@ -57,8 +53,7 @@ def route_of(
     before, after = rows.identity_around_subject(plain)
     return Route(
         stream,
-        contract.version,
-        contract.is_plain,
+        contract,
         None if depends else (stream.id, stream.track_of(0)),
         rows.text_cell(head.source),
         rows.jsonb_cell(rows.dump(rows.attributes_of(plain))),

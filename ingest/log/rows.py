@@ -159,7 +159,8 @@ _MANY: Final = 1024
 _LENGTHS: Final = tuple(_LENGTH.pack(length) for length in range(_MANY))
 # The length of an event's data with the mark of binary jsonb, and the columns after it.
 _DATA_HEAD: Final = Struct("!ib")
-_NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _LENGTH.pack(32)
+_HASH_HEAD: Final = _LENGTH.pack(32)
+_NO_BYTES_NO_EXTRA: Final = _NULL + _NULL + _HASH_HEAD
 _NO_MARKS: Final = _MARKS.pack(2, 0)
 
 
@@ -173,7 +174,7 @@ def subject_forms(subject: str | None) -> tuple[bytes, bytes]:
     return written, _LENGTHS[len(written) - 2] + written[1:-1]
 
 
-def pack_plain_event(
+def pack_known_event(
     ids: tuple[int, int],
     occurred_us: int,
     event_id: bytes,
@@ -181,9 +182,11 @@ def pack_plain_event(
     subject: bytes,
     cells: bytes,
     data: bytes,
+    extra: bytes | None,
     content_hash: bytes,
+    marks: int,
 ) -> bytes:
-    """As `pack_event`, of an event without marks whose columns are mostly those of others.
+    """As `pack_event`, of an event whose columns are mostly those of others.
 
     `ids` are the stream and the track; `middle` comes from `middle_cells`, `subject` from
     `subject_forms`, `cells` are the source and the attributes.
@@ -199,9 +202,9 @@ def pack_plain_event(
             cells,
             _DATA_HEAD.pack(len(data) + 1, 1),
             data,
-            _NO_BYTES_NO_EXTRA,
+            _NO_BYTES_NO_EXTRA if extra is None else _NULL + _jsonb(extra) + _HASH_HEAD,
             content_hash,
-            _NO_MARKS,
+            _MARKS.pack(2, marks) if marks else _NO_MARKS,
         )
     )
 

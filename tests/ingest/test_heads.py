@@ -17,7 +17,7 @@ from ingest.judging.pipeline import Batch
 from ingest.log.group import Item
 from ingest.protocols import cloudevents, heads
 from ingest.times import TimeError, parse_recent_us, parse_us
-from ingest.types import Envelope
+from ingest.types import Envelope, Mark
 from portal.kernel import strict_json
 
 NOW_US = parse_us("2026-11-26T07:00:00Z")
@@ -201,6 +201,20 @@ def test_both_ways_store_the_same_row(
             full.reason, full.errors, full.marks, full.track, full.key,
         )  # fmt: skip
         assert without_help(short.envelope).raw == raw
+
+
+def test_an_event_that_drifts_need_not_wait() -> None:
+    publisher, directory = world()
+    for _ in range(2):
+        judged(cloudevents.read_structured(orjson.dumps(EVENT)), publisher, directory)
+    batch = Batch(publisher, NOW_US, directory)
+    fits, drifts, breaks = (
+        orjson.dumps(EVENT | {"data": data}) for data in ({"n": 2}, {"n": 3, "new": 1}, {"n": -1})
+    )
+    for run in cloudevents.runs_of_lines(b"\n".join((fits, drifts, breaks)), cloudevents.unbounded):
+        batch.offer(run)
+    assert [place for place, _ in batch.waiting] == [2]
+    assert [item.marks for item in batch.items[:2]] == [Mark.NONE, Mark.DRIFT]
 
 
 @pytest.mark.parametrize("change", ["forget", "later"])
