@@ -101,7 +101,7 @@ async def _judge(visit: Visit, body: bytes) -> Batch:
     batch = door.batch_of(visit, directory)
     receive = batch.wait if visit.settles_names else batch.offer
     weight = 0
-    if len(body) > SLICE_BYTES:
+    if len(body) > SLICE_BYTES or not gate.may_be_short(len(body)):
         await turns().wait()
     for run in visit.runs(body, _room):
         receive(run)

@@ -1,11 +1,17 @@
 """Turns: one slice of heavy work in each round of the event loop, whoever waits."""
 
 import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import uvloop
 
+from ingest.doors import door, road
+from ingest.doors.gate import SLICE_BYTES, Gate
 from ingest.doors.turns import turns
+from ingest.protocols.cloudevents import Room, Run
 
 
 class Rounds:
@@ -62,3 +68,32 @@ def test_who_gives_up_is_passed_over() -> None:
         return done
 
     assert asyncio.run(all_of_them()) == ["a", "c", "later"]
+
+
+@pytest.mark.parametrize(("is_pressed", "rounds_needed"), [(True, 4), (False, 1)])
+def test_while_requests_are_turned_away_a_body_below_a_slice_takes_its_turn_too(
+    is_pressed: bool, rounds_needed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = Rounds()
+    judged_at: list[int] = []
+
+    class Visit:
+        settles_names = False
+
+        def runs(self, body: bytes, room: Room) -> Iterator[Run]:
+            judged_at.append(rounds.now)
+            yield []
+
+    batch = SimpleNamespace(waiting=[], offer=lambda run: None)
+    monkeypatch.setattr(door, "batch_of", lambda visit, directory: batch)
+    monkeypatch.setattr(Gate, "is_pressed", property(lambda self: is_pressed))
+    body = b" " * (SLICE_BYTES // 3)
+    visit: Any = Visit()
+
+    async def four() -> None:
+        asyncio.get_running_loop().call_soon(rounds.tick)
+        await asyncio.gather(*[road._judge(visit, body) for _ in range(4)])
+        rounds.is_over = True
+
+    uvloop.run(four())
+    assert len(set(judged_at)) == rounds_needed
