@@ -219,13 +219,16 @@ def _item(node: _Node, at: int) -> _Node | None:
 def _copy(value: Any, node: _Node, pointer: str, extra: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         kept: dict[str, Any] = {}
+        names = node.names
         for name, one in value.items():
-            place = f"{pointer}/{pointer_part(name)}"
-            if not node.is_known(name):
-                extra[place] = one
+            if not (names is None or name in names or node.is_known(name)):
+                extra[f"{pointer}/{pointer_part(name)}"] = one
                 continue
             child = node.child(name)
-            kept[name] = one if child is None else _copy(one, child, place, extra)
+            if child is None:
+                kept[name] = one
+            else:
+                kept[name] = _copy(one, child, f"{pointer}/{pointer_part(name)}", extra)
         return kept
     if isinstance(value, list):
         return [
