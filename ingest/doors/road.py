@@ -94,7 +94,8 @@ async def _unpack(at: Door, visit: Visit, body: bytes) -> bytes:
 
 
 async def _judge(visit: Visit, body: bytes) -> Batch:
-    """Read a body and judge its events, with a pause after each slice.
+    """Read a body and judge its events, with a pause after each slice, and before the first where
+    the loop has others to refuse.
 
     What is known to be plain is judged as soon as it is read; the rest when what it needs is there.
     """
