@@ -18,14 +18,15 @@ from ingest.doors import door, road, together, watching
 from ingest.doors.by_path import BY_PATH
 from ingest.doors.door import Door, Head, Reply, Visit
 from ingest.doors.gate import gate
+from ingest.doors.limits import Bucket, quotas
 from ingest.doors.together import MAX_WEIGHT, submit
-from ingest.judging.admission import directory
+from ingest.judging.admission import Publisher, digest_of, directory
 from ingest.judging.pipeline import Batch
 from ingest.log.group import Item
 from ingest.protocols.cloudevents import weight_of
-from portal.http.server import RefusedError
+from portal.http.server import RefusedError, Written, written
 from portal.kernel import tracing
-from portal.kernel.errors import PortalError
+from portal.kernel.errors import PortalError, UnavailableError
 from portal.kernel.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ MAX_BYTES: Final = 64 * 1024
 _MAX_DIGITS: Final = 10  # of a length that a short body can have
 _LOOK_SECONDS: Final = 0.25
 _BY_PATH: Final = {path.encode("ascii"): found for path, found in BY_PATH.items()}
+
+_OF_THE_MOMENT: Final = frozenset({"RateLimit", "RateLimit-Policy", "Retry-After"})
 
 Answer = Callable[[Reply], None]
 
@@ -229,28 +232,84 @@ _watch: Final = _Watch()
 class Known:
     """What a head says, for as many requests as have it."""
 
-    __slots__ = ("_at", "_credential", "_head", "length")
+    __slots__ = ("_at", "_digest", "_head", "_turned_away", "length")
 
     def __init__(self, at: Door, head: Head, credential: str) -> None:
-        self._at, self._head, self._credential = at, head, credential
+        self._at, self._head, self._digest = at, head, digest_of(credential)
+        self._turned_away: _TurnedAway | None = None  # the latest of them
         length = head.get("content-length")
         is_plain = length.isascii() and length.isdigit() and len(length) < _MAX_DIGITS
         self.length = int(length) if is_plain else -1
 
-    def enter(self) -> Call | None:
-        """Let a request in; None: it goes the ordinary road. Raises RefusedError."""
+    def enter(self) -> Call | Written | None:
+        """Let a request in, or turn it away; None: it goes the ordinary road. Raises RefusedError."""
         began = time.monotonic()
         at, head = self._at, self._head
-        publisher = directory.publisher(self._credential)
+        publisher = directory.publisher_by(self._digest)
         if publisher is None or tracing.is_on:
             return None
+        before = self._turned_away
+        if before is not None and before.publisher is publisher:
+            refused = self._turned_away_again(before, began)
+            if refused is not None:
+                return refused
         request_id = door.new_request_id()
         headers = door.base_headers(head, request_id)
         try:
             visit = at.enter(head, publisher, request_id=request_id, headers=headers)
         except PortalError as error:
-            raise _refused(at, head, request_id, headers, error, began) from error
+            reply = _refusal(at, head, request_id, headers, error, began)
+            if isinstance(error, UnavailableError):
+                self._turned_away = _TurnedAway(publisher, reply, request_id)
+            raise RefusedError(reply) from error
         return Call(at, head, visit, began)
+
+    def _turned_away_again(self, before: "_TurnedAway", began: float) -> Written | None:
+        """Turn a request away as the one before, in a third of the time: at twice the load more are
+        turned away than let in. None: there may be room. Raises RefusedError for a quota."""
+        publisher, head = before.publisher, self._head
+        if not gate.turns_away(publisher.key_id):
+            return None
+        try:
+            bucket = quotas.pay(publisher)
+        except PortalError as error:  # this is asked before there is room or not
+            request_id = door.new_request_id()
+            headers = {**before.headers, "X-Request-Id": request_id}
+            raise RefusedError(
+                _refusal(self._at, head, request_id, headers, error, began)
+            ) from error
+        wait = gate.turn_away(publisher.key_id)
+        if not wait:
+            return None
+        request_id = door.new_request_id()
+        if watching.LOGS_ALL:
+            watching.log(head, UnavailableError.status, request_id, began)
+        return before.again(request_id, bucket, wait)
+
+
+class _TurnedAway:
+    """The answer to a request of a publisher for which there was no room: the next ones' are made
+    of it."""
+
+    __slots__ = ("_body", "_head", "headers", "publisher")
+
+    def __init__(self, publisher: Publisher, reply: Reply, request_id: str) -> None:
+        self.publisher = publisher
+        self.headers = {
+            name: value for name, value in reply.headers.items() if name not in _OF_THE_MOMENT
+        }
+        said, own = written(Reply(reply.status, self.headers, reply.body)), request_id.encode()
+        self._head, self._body = said.head.split(own), said.body.split(own)
+
+    def again(self, request_id: str, bucket: Bucket, wait: int) -> Written:
+        """The same for another request, with what is of the moment: its id, what is left to its
+        key, and when (seconds) it may come again."""
+        own = request_id.encode()
+        moment = (
+            f"ratelimit-policy: {bucket.policy}\r\nratelimit: {bucket.limit}\r\n"
+            f"retry-after: {wait}\r\n"
+        )
+        return Written(own.join(self._head) + moment.encode("latin-1"), own.join(self._body))
 
 
 def read(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]]) -> Known | None:
@@ -276,16 +335,17 @@ def read(path: bytes, query: bytes, raw_headers: Sequence[tuple[bytes, bytes]]) 
     except PortalError as error:
         request_id = door.new_request_id()
         headers = door.base_headers(head, request_id)
-        raise _refused(at, head, request_id, headers, error, began) from error
+        raise RefusedError(_refusal(at, head, request_id, headers, error, began)) from error
     return Known(at, head, credential) if credential is not None else None
 
 
-def _refused(
+def _refusal(
     at: Door, head: Head, request_id: str, headers: dict[str, str], error: PortalError, began: float
-) -> RefusedError:
+) -> Reply:
+    """What is said to a request that is not let in."""
     reply = road.refusal(at, head, request_id, headers, error)
     watching.tell(head, reply.status, request_id, began)
-    return RefusedError(reply)
+    return reply
 
 
 def _room() -> int:

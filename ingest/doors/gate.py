@@ -118,6 +118,8 @@ class Gate:
         self._finished = 0
         self._refused = 0
         self._refused_at = -PRESSED_SECONDS
+        # Since anything was given back, by key: how many more like the first that was turned away.
+        self._turned_away: dict[str, int] = {}
         self._looked_at = -1.0  # when the latest look at the loop began
         self._is_looking = False
         self._rounds: deque[float] = deque(maxlen=_ROUNDS_KEPT)  # seconds on the clock
@@ -151,11 +153,35 @@ class Gate:
                 self._requests += 1
                 self.was_used = True
                 return Ticket(self, key_id, weight)
+            if not is_full:
+                self._turned_away.setdefault(key_id, 0)
             self._refused += 1
             self._refused_at = time.monotonic()
             wait = self._seconds_to_wait()
         self._uses.refuse(key_id, Refusal.BUSY)
         raise _busy(wait)
+
+    def turns_away(self, key_id: str) -> bool:
+        """Whether this key was turned away and nothing was given back since: it would be again."""
+        return key_id in self._turned_away
+
+    def turn_away(self, key_id: str) -> int:
+        """Turn away one more request of such a key, and count it; gives the seconds after which it
+        may come again. 0: something was given back."""
+        with self._lock:
+            more = self._turned_away.get(key_id)
+            if more is None:
+                return 0
+            self._turned_away[key_id] = more + 1
+            self._refused += 1
+            self._refused_at = time.monotonic()
+            return self._seconds_to_wait()
+
+    def _given_back(self) -> None:
+        for key_id, more in self._turned_away.items():
+            if more:
+                self._uses.refuse(key_id, Refusal.BUSY, more)
+        self._turned_away.clear()
 
     @property
     def is_pressed(self) -> bool:
@@ -203,7 +229,7 @@ class Gate:
         if not self._busy_since:
             self._busy_since = now
         most = min(60, 5 + int((now - self._busy_since) / 4))
-        return random.randint(1, most)  # noqa: S311  # jitter
+        return 1 + int(random.random() * most)  # noqa: S311  # jitter; a third of randint's price
 
     def _hold(self, ticket: Ticket, size: int) -> None:
         with self._lock:
@@ -224,6 +250,7 @@ class Gate:
 
     def _put_down(self, ticket: Ticket) -> None:
         with self._lock:
+            self._given_back()
             self._lift(ticket)
 
     def _lift(self, ticket: Ticket) -> None:
@@ -237,6 +264,8 @@ class Gate:
     def _leave(self, ticket: Ticket, seconds: float, *, in_hand: bool) -> None:
         now = time.monotonic()
         with self._lock:
+            if self._turned_away:
+                self._given_back()
             self._requests -= 1
             self._bytes -= ticket.bytes
             if not in_hand:

@@ -70,6 +70,13 @@ class Bucket:
         """How long until so many tokens are there; 0 when they are."""
         return max(0.0, (tokens - self.tokens) / self.rate)
 
+    @property
+    def limit(self) -> str:
+        """The value of `RateLimit`: what is left, and when more comes."""
+        left = max(0, int(self.tokens))
+        wait = 1 if left else math.ceil(self.seconds_to(1)) or 1
+        return f'"{self.label}";r={left};t={wait}'
+
 
 def fresh_tokens(rate: int) -> float:
     """What a bucket that nobody knows starts with: half a second's worth, small ones all.
@@ -102,6 +109,10 @@ class Quotas:
 
     def admit(self, publisher: Publisher) -> dict[str, str]:
         """The rate limit fields of the answer; raises RateLimitedError when a quota is used up."""
+        return _fields(self.pay(publisher))
+
+    def pay(self, publisher: Publisher) -> Bucket:
+        """As `admit`: gives the key's own bucket, which the fields tell of."""
         if not self.used.is_set():
             self.used.set()
         now = time.monotonic()
@@ -111,18 +122,16 @@ class Quotas:
             bucket = key.bucket
             if bucket.rate != per_second:
                 _set_rate(bucket, per_second, now)
-            tokens = bucket.refill(now)
-            fields = _fields(bucket)
-            if tokens < 1:
+            if bucket.refill(now) < 1:
                 refused, why = bucket, Refusal.QUOTA_KEY
             else:
                 found = self._used_up(key, now) if key.own or key.focus else None
                 if found is None:
                     self._take(bucket, 1)
-                    return fields
+                    return bucket
                 refused, why = found, Refusal.QUOTA_STREAM
         self._uses.refuse(publisher.key_id, why)
-        raise _refusal(refused, why, fields)
+        raise _refusal(refused, why, _fields(bucket))
 
     def charge(
         self,
@@ -268,12 +277,7 @@ def _set_rate(bucket: Bucket, rate: int, now: float) -> None:
 
 
 def _fields(bucket: Bucket) -> dict[str, str]:
-    left = max(0, int(bucket.tokens))
-    wait = 1 if left else math.ceil(bucket.seconds_to(1)) or 1
-    return {
-        "RateLimit-Policy": bucket.policy,
-        "RateLimit": f'"{bucket.label}";r={left};t={wait}',
-    }
+    return {"RateLimit-Policy": bucket.policy, "RateLimit": bucket.limit}
 
 
 def _refusal(bucket: Bucket, why: Refusal, fields: dict[str, str]) -> RateLimitedError:

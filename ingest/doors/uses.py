@@ -41,9 +41,9 @@ class Uses:
         """Count events that a key sent in the present minute, whatever became of them."""
         self._count(key_id, 0, events)
 
-    def refuse(self, key_id: str, why: Refusal) -> None:
-        """Count one request of a key that was turned away before its body was read."""
-        self._count(key_id, _COLUMNS[why], 1)
+    def refuse(self, key_id: str, why: Refusal, count: int = 1) -> None:
+        """Count requests of a key that were turned away before their bodies were read."""
+        self._count(key_id, _COLUMNS[why], count)
 
     def _count(self, key_id: str, column: int, number: int) -> None:
         place = (key_id, int(time.time()) // 60)

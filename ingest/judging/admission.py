@@ -222,6 +222,11 @@ class Routes:
     table: dict[Any, Any] = field(default_factory=dict)
 
 
+def digest_of(credential: str) -> bytes:
+    """What a credential is known by in this process, which keeps none."""
+    return hashlib.sha256(credential.encode()).digest()
+
+
 class Directory:
     """The cache of one process. Loading blocks on the database: call it off the event loop."""
 
@@ -252,7 +257,11 @@ class Directory:
 
     def publisher(self, credential: str) -> Publisher | None:
         """The cached publisher of a credential; None means: ask `load_publisher`."""
-        found = self._publishers.get(hashlib.sha256(credential.encode()).digest())
+        return self.publisher_by(digest_of(credential))
+
+    def publisher_by(self, digest: bytes) -> Publisher | None:
+        """As `publisher`, for who keeps what `digest_of` gave."""
+        found = self._publishers.get(digest)
         return found[0] if found is not None and found[1] > time.monotonic() else None
 
     def load_publisher(self, credential: str) -> Publisher | None:
@@ -265,8 +274,10 @@ class Directory:
         if publisher is not None and generation == self._generation:
             if len(self._publishers) >= _MAX_ENTRIES:
                 self._publishers.clear()
-            digest = hashlib.sha256(credential.encode()).digest()
-            self._publishers[digest] = (publisher, time.monotonic() + _lifetime_of(key))
+            self._publishers[digest_of(credential)] = (
+                publisher,
+                time.monotonic() + _lifetime_of(key),
+            )
         return publisher
 
     def missing(self, names: Iterable[str]) -> set[str]:

@@ -27,6 +27,7 @@ import random
 import resource
 from asyncio.events import TimerHandle
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from typing import Protocol as Interface
@@ -66,6 +67,14 @@ class ShortReply(Interface):
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer as it is sent: status line and fields, each with its line's end, and the body."""
+
+    head: bytes
+    body: bytes
+
+
 class ShortCall(Interface):
     """A request whose head was let in."""
 
@@ -84,8 +93,11 @@ class ShortHead(Interface):
     def length(self) -> int:
         """Of the body, in bytes; -1 where the head does not say."""
 
-    def enter(self) -> ShortCall | None:
-        """Let a request in; None: the application shall judge it. Raises RefusedError."""
+    def enter(self) -> ShortCall | Written | None:
+        """Let a request in, or answer it at once; None: the application shall judge it.
+
+        Raises RefusedError.
+        """
 
 
 class ShortRoad(Interface):
@@ -110,6 +122,18 @@ class RefusedError(Exception):
     def __init__(self, reply: ShortReply) -> None:
         super().__init__()
         self.reply = reply
+
+
+def written(reply: ShortReply) -> Written:
+    """An answer as it is sent, but for the fields that every answer has.
+
+    Raises ValueError where a field holds a line break.
+    """
+    lines = [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
+    head = f"{_STATUS_LINES[reply.status]}{''.join(lines)}content-length: {len(reply.body)}\r\n"
+    if head.count("\n") != len(lines) + 2 or head.count("\r") != len(lines) + 2:
+        raise ValueError("a header of an answer holds a line break")
+    return Written(head.encode("latin-1"), reply.body)
 
 
 class HeadTooLargeError(PortalError):
@@ -305,6 +329,10 @@ class Protocol(HttpToolsProtocol):
             return True
         if call is None:
             return False
+        if isinstance(call, Written):
+            self._write(call.head, call.body)
+            self.server_state.total_requests += 1
+            return True
         if not call.is_short:  # the application reads what the parser has read
             self._entered = call
             return False
@@ -355,15 +383,21 @@ class Protocol(HttpToolsProtocol):
         ):
             return False
         path, _, query = self.url.partition(b"?")
+        head: ShortHead | None = None
         try:
             head = road.read(path, query, self.headers)
             call = head.enter() if head is not None else None
         except RefusedError as error:
+            self._head = head
             self._reply(self._short_cycle(is_complete=False), error.reply)
             return True
         if call is None:
             return False
-        self._head, self._call = head, call
+        self._head = head
+        if isinstance(call, Written):
+            self._say(self._short_cycle(is_complete=False), call)
+            return True
+        self._call = call
         if not call.is_short:
             self._hand_over(call)
         return True
@@ -406,36 +440,43 @@ class Protocol(HttpToolsProtocol):
     def _reply(self, cycle: _ShortCycle, reply: ShortReply) -> None:
         """Write the answer of the short road."""
         cycle.response_complete = True
-        transport = self.transport
-        if cycle.disconnected or transport.is_closing():
+        if cycle.disconnected or self.transport.is_closing():
             return
-        lines = [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
-        length = len(reply.body)
+        try:
+            said = written(reply)
+        except ValueError as error:
+            logger.error("%s", error)
+            self.transport.close()
+            return
+        self._say(cycle, said, is_last=reply.headers.get("Connection") == "close")
+
+    def _say(self, cycle: _ShortCycle, said: Written, *, is_last: bool = False) -> None:
+        """End a request of the short road, and the connection if that is due."""
+        cycle.response_complete = True
+        head = said.head
         if not cycle.keep_alive:
-            lines.append("connection: close\r\n")
-        elif reply.headers.get("Connection") == "close":
+            head += b"connection: close\r\n"
+        elif is_last:
             cycle.keep_alive = False
-        head = f"{_STATUS_LINES[reply.status]}{''.join(lines)}content-length: {length}\r\n"
-        if head.count("\n") != len(lines) + 2 or head.count("\r") != len(lines) + 2:
-            logger.error("a header of an answer holds a line break")
-            transport.close()
-            return
-        said = b"%b%b\r\n" % (head.encode("latin-1"), _lines_of(self.server_state.default_headers))
-        if is_armed():
-            transport.write(said)
-            failpoint("ingest.after_answer_head")
-            transport.write(reply.body)
-        else:
-            # Each write is a packet, for which the client wakes up.
-            transport.write(said + reply.body)
+        self._write(head, said.body)
         if not cycle.keep_alive:
-            transport.close()
+            self.transport.close()
         elif self.pipeline:
             self.on_response_complete()
         else:
             # As uvicorn does, but for a timer: `_look` closes what has been idle for long.
             self.server_state.total_requests += 1
             self.flow.resume_reading()
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        said = b"%b%b\r\n" % (head, _lines_of(self.server_state.default_headers))
+        if is_armed():
+            self.transport.write(said)
+            failpoint("ingest.after_answer_head")
+            self.transport.write(body)
+        else:
+            # Each write is a packet, for which the client wakes up.
+            self.transport.write(said + body)
 
     def end(self) -> None:
         """Close, at once or when the rest of the body has come; `_look` bounds the wait."""

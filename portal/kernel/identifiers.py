@@ -23,16 +23,32 @@ def _random_bits() -> int:
         return int.from_bytes(more[:10], "big")
 
 
+_tails: list[str] = []  # of texts, behind their milliseconds
+
+
+def _more_tails() -> None:
+    more = os.urandom(10 * 256).hex()
+    for start in range(0, len(more), 20):
+        rand = more[start : start + 20]
+        variant = "89ab"[int(rand[3], 16) & 3]
+        _tails.append(f"-7{rand[:3]}-{variant}{rand[4:7]}-{rand[7:19]}")
+
+
+def _forget() -> None:
+    _pool.clear()
+    _tails.clear()
+
+
 # A forked process must not deal out what its parent does.
-os.register_at_fork(after_in_child=_pool.clear)
+os.register_at_fork(after_in_child=_forget)
 
 
 def uuid7_text() -> str:
-    """As the text of `uuid7`, at a third of its price: each request has one."""
+    """As the text of `uuid7`, at a sixth of its price: each request has one."""
     millis = f"{time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}"
-    rand = f"{_random_bits():020x}"
-    variant = "89ab"[int(rand[3], 16) & 3]
-    return f"{millis[:8]}-{millis[8:]}-7{rand[:3]}-{variant}{rand[4:7]}-{rand[7:19]}"
+    if not _tails:
+        _more_tails()
+    return f"{millis[:8]}-{millis[8:]}{_tails.pop()}"
 
 
 def uuid7() -> UUID:
