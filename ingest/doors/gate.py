@@ -15,7 +15,8 @@
 5. Large bodies are read one after the other (`lane`), so that nobody waits for a pile of them.
 6. A refusal is decided in microseconds, but only once the loop has come round to its connection.
    While requests are turned away, only small bodies are judged at once; the others in slices and
-   turns (`ingest.doors.turns`), so a round has one slice, whatever is in hand.
+   turns (`ingest.doors.turns`), so a round has some milliseconds of them, whatever is in hand. Who
+   is turned away after another of its key, nothing having been given back, is not judged anew.
 
 To be let in and to leave cost about two microseconds.
 """
