@@ -1,27 +1,24 @@
 """The ledger: what was done, by whom, to what; append-only and hash-linked.
 
-The hash of a row is SHA-256 over the hash before it and the row's canonical text
-(`canonical_row`), computed in the database by `governance_audit_append` and here again by
-`verify`, which therefore does not trust the database's own arithmetic.
+Rows are written in the transaction of what they tell of. `governance.chain` proves that none was
+changed since: it walks the chain, and signs what nobody may change any more.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from governance.models import AuditEntry
+from governance.chain.anchors import MOST_ROWS
+from governance.chain.rows import canonical_detail
 from governance.types import ResourceRef
-from portal.kernel import rfc3339, sql
+from portal.kernel import jobs, rfc3339, sql
 from portal.kernel.actor import Actor
 
-GENESIS: Final = bytes(32)
+ANCHOR_TASK: Final = "governance.anchor_audit"
 _APPEND: Final = sql.load("governance", "append_audit")
 _HELD: Final[ContextVar[list[dict[str, Any]] | None]] = ContextVar("held_audit", default=None)
 
@@ -75,7 +72,7 @@ def record(
         "object_kind": ref.kind,
         "object_key": ref.key,
         "summary": summary,
-        "detail": _canonical_json(orjson.loads(_plain_json(detail))).decode(),
+        "detail": canonical_detail(orjson.loads(_plain_json(detail))),
         "request_id": actor.request_id,
     }
     held = _HELD.get()
@@ -88,7 +85,10 @@ def record(
 def _append(row: Mapping[str, Any]) -> int:
     found = sql.fetch_one(_APPEND, row)
     assert found is not None
-    return int(found["seq"])
+    number = int(found["seq"])
+    if number % MOST_ROWS == 0:
+        jobs.enqueue(ANCHOR_TASK)  # the minute's turn may be far
+    return number
 
 
 def _plain_json(detail: Mapping[str, object]) -> bytes:
@@ -98,51 +98,3 @@ def _plain_json(detail: Mapping[str, object]) -> bytes:
         default=lambda value: rfc3339.spell(value) if isinstance(value, datetime) else str(value),
         option=orjson.OPT_PASSTHROUGH_DATETIME,
     )
-
-
-def canonical_row(entry: AuditEntry) -> bytes:
-    """The bytes that are hashed: the columns joined by U+001F, the detail as its own hash.
-
-    Times are microseconds since 1970 in UTC, so that no rendering of a time can matter.
-    """
-    at = entry.at.astimezone(UTC)
-    micros = int(at.timestamp()) * 1_000_000 + at.microsecond
-    fields = [
-        entry.seq, micros, entry.actor_kind, entry.actor_id, entry.actor, entry.action,
-        entry.object_kind, entry.object_key, entry.summary, entry.request_id,
-    ]  # fmt: skip
-    detail = hashlib.sha256(_canonical_json(entry.detail)).hexdigest()
-    return "\x1f".join([*(str(field) for field in fields), detail]).encode()
-
-
-def _canonical_json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a walk over the chain found. `first_bad` is the first row that does not fit."""
-
-    rows: int
-    first_bad: int | None
-    head_hash: str
-
-    @property
-    def holds(self) -> bool:
-        return self.first_bad is None
-
-
-def verify(entries: Iterable[AuditEntry] | None = None) -> Verification:
-    """Recompute the whole chain, oldest first, streaming; names the first row that breaks it."""
-    rows = entries if entries is not None else AuditEntry.objects.order_by("seq").iterator()
-    previous, count = GENESIS, 0
-    for count, entry in enumerate(rows, start=1):
-        expected = hashlib.sha256(previous + canonical_row(entry)).digest()
-        if (
-            entry.seq != count
-            or bytes(entry.prev_hash) != previous
-            or bytes(entry.hash) != expected
-        ):
-            return Verification(rows=count, first_bad=entry.seq, head_hash=previous.hex())
-        previous = expected
-    return Verification(rows=count, first_bad=None, head_hash=previous.hex())

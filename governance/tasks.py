@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from governance.services.anchoring import anchor_or_say_why
 from governance.services.answers import forget_old_answers
 from governance.services.jobs import run_due_jobs
 from governance.services.key_uses import forget_old_uses
@@ -13,6 +14,11 @@ from governance.services.verification import verify_chain
 @shared_task(name="governance.verify_audit")
 def verify_audit() -> None:
     verify_chain()
+
+
+@shared_task(name="governance.anchor_audit")
+def anchor_audit() -> None:
+    anchor_or_say_why()
 
 
 @shared_task(name="governance.forget_answers")

@@ -14,6 +14,7 @@ urlpatterns = [
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
     path("audit/<int:seq>/", views_audit.entry, name="audit_entry"),
+    path("audit/<int:seq>/proof/", views_audit.proof, name="audit_proof"),
     path("jobs/", views_jobs.overview, name="jobs"),
     path("jobs/list/", views_jobs.listed, name="jobs_list"),
     path("jobs/<uuid:job_id>/", views_jobs.job, name="job"),

@@ -7,10 +7,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from governance.models import AuditEntry
 from governance.selectors import audit_log
+from governance.selectors.audit_anchors import anchor_of
+from governance.selectors.audit_proofs import proof_of
 from governance.services.verification import verify_chain
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
+from portal.http.rendering import dump
 from portal.kernel.errors import NotFoundError
 
 QUESTION = {
@@ -59,8 +62,19 @@ def entry(request: HttpRequest, seq: int) -> HttpResponse:
     if found is None:
         raise NotFoundError
     return render(
-        request, "governance/audit_entry.html", {"entry": found, "row": audit_log.as_dict(found)}
+        request,
+        "governance/audit_entry.html",
+        {"entry": found, "row": audit_log.as_dict(found), "anchor": anchor_of(seq)},
     )
+
+
+@require_GET
+@declare(GET="audit.read")
+def proof(request: HttpRequest, seq: int) -> HttpResponse:
+    """The proof of a row as a file."""
+    answer = HttpResponse(dump(proof_of(seq)), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="audit-{seq}-proof.json"'
+    return answer
 
 
 @require_POST
@@ -70,5 +84,5 @@ def verify(request: HttpRequest) -> HttpResponse:
     if found.holds:
         messages.success(request, f"Verified: {found.rows} links unbroken.")
     else:
-        messages.error(request, f"The chain is broken at row {found.first_bad}.")
+        messages.error(request, f"Broken: row {found.first_bad} {found.fault}.")
     return redirect("audit")

@@ -18,6 +18,9 @@ PUBLIC_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 DEBUG = False
 SECRET_KEY = env.text("PORTAL_SECRET_KEY")
 PRIVACY_KEYS = env.privacy_keys("PORTAL_PRIVACY_KEYS")
+# Without one it is made in the data directory (`governance.chain.signing`).
+AUDIT_KEY = env.text("PORTAL_AUDIT_KEY", "")
+AUDIT_ANCHORS = Path(env.text("PORTAL_AUDIT_ANCHORS", str(DATA_DIR / "audit" / "anchors.jsonl")))
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"
@@ -209,6 +212,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "mails": {"task": "governance.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "old-notices": {"task": "governance.forget_notices", "schedule": 3600.0},
+    "audit-anchor": {
+        "task": "governance.anchor_audit",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 

@@ -8,14 +8,14 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance import audit
 from governance.api import render
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
-from governance.audit import Verification
+from governance.chain.walking import Verification
 from governance.models import AuditEntry, AuditVerification
 from governance.selectors import audit_log
-from governance.services.verification import verify_chain
+from governance.selectors.audit_proofs import proof_of
+from governance.services.verification import verify_chain, walk_chain
 from portal.http import bodies, parameters
 from portal.http.operations import listed, operation
 from portal.http.pagination import paginate
@@ -64,11 +64,11 @@ class AuditVerify(ApiView):
     policy: ClassVar = {"GET": "audit.read", "POST": "audit.read"}
 
     @operation(
-        "Recompute every hash of the chain and say whether it holds.",
+        "Recompute every hash of the chain beside what was signed, and say whether it holds.",
         gives=render.VerificationBody,
     )
     def get(self, request: Request) -> Response:
-        return Response(_verification(audit.verify()))
+        return Response(_verification(walk_chain()))
 
     @operation(
         "The same, and keep what was found for the pages.",
@@ -86,8 +86,23 @@ def _verification(found: Verification | AuditVerification) -> render.Verificatio
         "holds": found.holds,
         "rows": found.rows,
         "first_bad": found.first_bad,
+        "fault": found.fault,
         "head_hash": found.head_hash,
+        "anchored_upto": found.anchored_upto,
+        "anchored_at": found.anchored_at,
     }
+
+
+class AuditProof(ApiView):
+    policy: ClassVar = {"GET": "audit.read"}
+
+    @operation(
+        "The proof that a row stands in the chain as it was signed; `manage.py audit verify FILE` "
+        "checks it with nothing but the public key.",
+        gives=render.ProofBody,
+    )
+    def get(self, request: Request, seq: int) -> Response:
+        return Response(proof_of(seq))
 
 
 class AuditExport(ApiView):

@@ -105,10 +105,26 @@ class AuditBody(TypedDict):
     request_id: str
     prev_hash: str
     hash: str
+    format: int
+
+
+class SignedBody(TypedDict):
+    statement: dict[str, Any]
+    key: str
+    signature: str
+
+
+class ProofBody(TypedDict):
+    row: AuditBody
+    anchor: SignedBody
+    path: list[str]
 
 
 class VerificationBody(TypedDict):
     holds: bool
     rows: int
     first_bad: int | None
+    fault: str
     head_hash: str
+    anchored_upto: int
+    anchored_at: Time | None

@@ -1,6 +1,6 @@
 from governance.models.access import AccessRequest, TermedPermission
 from governance.models.answers import KeptAnswer
-from governance.models.audit import AuditEntry
+from governance.models.audit import AuditAnchor, AuditEntry
 from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
@@ -10,6 +10,7 @@ from governance.models.verification import AuditVerification
 
 __all__ = [
     "AccessRequest",
+    "AuditAnchor",
     "AuditEntry",
     "AuditVerification",
     "Job",

@@ -19,6 +19,7 @@ class AuditEntry(models.Model):
     request_id = models.CharField(max_length=64)
     prev_hash = models.BinaryField()
     hash = models.BinaryField()
+    format = models.SmallIntegerField(default=2)  # of what was hashed (`governance.chain.rows`)
 
     class Meta:
         managed = False
@@ -27,3 +28,25 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.object_key}"
+
+
+class AuditAnchor(models.Model):
+    """What was signed about a run of rows (`governance.chain.anchors`). Append-only (0012)."""
+
+    number = models.BigIntegerField(primary_key=True)
+    first_seq = models.BigIntegerField()
+    upto_seq = models.BigIntegerField(unique=True)
+    at = models.DateTimeField()
+    root = models.BinaryField()
+    head_hash = models.BinaryField()
+    previous = models.BinaryField()
+    key_id = models.CharField(max_length=16)
+    signature = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "governance_audit_anchor"
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"rows {self.first_seq} to {self.upto_seq}"

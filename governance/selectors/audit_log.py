@@ -80,22 +80,27 @@ def newest_verification() -> AuditVerification | None:
 def entries_of_export(lines: Iterable[bytes]) -> Iterator[AuditEntry]:
     """The rows of an export (`as_dict`, one a line), as they stood in the table."""
     for line in lines:
-        row = orjson.loads(line)
-        yield AuditEntry(
-            seq=row["seq"],
-            at=rfc3339.parse(row["at"]),
-            actor_kind=row["actor"]["kind"],
-            actor_id=row["actor"]["id"],
-            actor=row["actor"]["name"],
-            action=row["action"],
-            object_kind=row["object"]["kind"],
-            object_key=row["object"]["key"],
-            summary=row["summary"],
-            detail=row["detail"],
-            request_id=row["request_id"],
-            prev_hash=bytes.fromhex(row["prev_hash"]),
-            hash=bytes.fromhex(row["hash"]),
-        )
+        yield entry_of(orjson.loads(line))
+
+
+def entry_of(row: Mapping[str, Any]) -> AuditEntry:
+    """A row of `as_dict` as it stood in the table. Raises KeyError, TypeError, ValueError."""
+    return AuditEntry(
+        seq=int(row["seq"]),
+        at=rfc3339.parse(row["at"]) if isinstance(row["at"], str) else row["at"],
+        actor_kind=row["actor"]["kind"],
+        actor_id=row["actor"]["id"],
+        actor=row["actor"]["name"],
+        action=row["action"],
+        object_kind=row["object"]["kind"],
+        object_key=row["object"]["key"],
+        summary=row["summary"],
+        detail=row["detail"],
+        request_id=row["request_id"],
+        prev_hash=bytes.fromhex(row["prev_hash"]),
+        hash=bytes.fromhex(row["hash"]),
+        format=int(row.get("format", 1)),  # exports of older portals do not say
+    )
 
 
 def as_dict(entry: AuditEntry) -> dict[str, Any]:
@@ -111,4 +116,5 @@ def as_dict(entry: AuditEntry) -> dict[str, Any]:
         "request_id": entry.request_id,
         "prev_hash": bytes(entry.prev_hash).hex(),
         "hash": bytes(entry.hash).hex(),
+        "format": entry.format,
     }

@@ -4,21 +4,34 @@ import time
 from datetime import timedelta
 from typing import Final
 
-from governance import audit
-from governance.models import AuditVerification
+from governance.chain import walking
+from governance.chain.walking import Verification
+from governance.models import AuditEntry, AuditVerification
+from governance.selectors.audit_anchors import counted_rows, known_anchors
 from portal.kernel import clock
 
 _KEPT: Final = timedelta(days=30)
 
 
+def walk_chain() -> Verification:
+    """Recompute every hash, oldest first, beside the anchors. Reads only; safe to repeat."""
+    # Counted and anchored rows are there when the rows are read, whatever comes meanwhile.
+    anchors, head = known_anchors(), counted_rows()
+    rows = AuditEntry.objects.order_by("seq").iterator(chunk_size=1000)
+    return walking.verify(rows, anchors, head=head)
+
+
 def verify_chain() -> AuditVerification:
-    """Recompute every hash, oldest first, and store the outcome. Reads only; safe to repeat."""
+    """As `walk_chain`, and store the outcome."""
     began = time.monotonic()
-    found = audit.verify()
+    found = walk_chain()
     row = AuditVerification.objects.create(
         rows=found.rows,
         first_bad=found.first_bad,
         head_hash=found.head_hash,
+        fault=found.fault[:200],
+        anchored_upto=found.anchored_upto,
+        anchored_at=found.anchored_at,
         seconds=round(time.monotonic() - began, 3),
     )
     AuditVerification.objects.filter(at__lt=clock.now() - _KEPT).delete()

@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "load": "send synthetic events made from contracts, valid and broken",
     "replay": "replay dead letters, as they are or by an approved repair",
     "partitions": "make the days ahead of the event tables",
-    "audit": "verify the audit chain",
+    "audit": "verify and sign the audit chain, prove a row of it",
     "soak": "load and faults against a portal of its own, with the history checker",
     "verify-statistics": "run numeric cases against the shipped functions",
 }

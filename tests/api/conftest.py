@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from experiments.services.metrics import NewMetric, create_metric
 from governance.models import AccessRequest, Job, Notice, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
+from governance.services.anchoring import anchor_chain
 from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
 from governance.types import Permission, Role
@@ -114,7 +116,8 @@ class Secret:
 
 
 @pytest.fixture
-def secret(db: None) -> Secret:
+def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
+    settings.AUDIT_ANCHORS = tmp_path / "anchors.jsonl"  # of a chain that is rolled back
     vocabulary.forget()
     team = make_team("Owners")
     owner, reader = make_person(Role.ENGINEER, team=team), make_person(Role.ANALYST)
@@ -163,6 +166,7 @@ def secret(db: None) -> Secret:
         uses=[(stream, ""), (stream, "zebra_code")],
     )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
+    anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
         change, draft, notice, term,

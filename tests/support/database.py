@@ -12,6 +12,9 @@ EMPTY: Final = """
 ALTER TABLE governance_audit DISABLE TRIGGER USER;
 DELETE FROM governance_audit;
 ALTER TABLE governance_audit ENABLE TRIGGER USER;
+ALTER TABLE governance_audit_anchor DISABLE TRIGGER USER;
+DELETE FROM governance_audit_anchor;
+ALTER TABLE governance_audit_anchor ENABLE TRIGGER USER;
 UPDATE governance_audit_head SET seq = 0, hash = decode(repeat('00', 32), 'hex');
 DELETE FROM ingest_event;
 DELETE FROM ingest_event_ledger;

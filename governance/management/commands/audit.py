@@ -1,56 +1,192 @@
-"""`manage.py audit verify [FILE]`: recompute every hash of the audit chain."""
+"""`manage.py audit verify|anchor|prove|public-key`: the audit chain and what vouches for it."""
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
-from governance import audit
-from governance.audit import Verification
+from governance.chain import anchors, second_place, signing, walking
+from governance.chain.anchors import Anchor, AnchorError
+from governance.chain.signing import AuditKeyError
 from governance.models import AuditVerification
 from governance.selectors.audit_log import entries_of_export
+from governance.selectors.audit_proofs import ProofError, Proven, check_proof, proof_of
+from governance.services.anchoring import BrokenChainError, anchor_chain
 from governance.services.verification import verify_chain
+from portal.http.rendering import dump
+from portal.kernel import rfc3339
 from portal.kernel.command import PortalCommand
+
+STEPS: Final = ("verify", "anchor", "prove", "public-key")
+_MAX_PROOF_BYTES: Final = 1024 * 1024
 
 
 class Command(PortalCommand):
     help = (
-        "Walk the audit chain, or a file that was exported of it, and recompute every hash. "
-        "Exit code 1 when it does not hold."
+        "Walk the audit chain, or a file that was exported of it, and recompute every hash beside the "
+        "signed anchors. Exit code 1 when it does not hold."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("step", choices=["verify"], help="recompute every hash")
-        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an export")
+        parser.add_argument(
+            "step",
+            choices=STEPS,
+            help="verify: recompute every hash; anchor: sign what is not signed yet; prove: the "
+            "proof of one row, for who has nothing else; public-key: what anchors and proofs are "
+            "checked with elsewhere",
+        )
+        parser.add_argument(
+            "what", nargs="?", metavar="FILE|ROW",
+            help="verify: an export or a proof; prove: the number of a row",
+        )  # fmt: skip
+        parser.add_argument(
+            "--anchors", type=Path, metavar="FILE",
+            help="a copy of the anchors, for an export; the signatures in it are checked",
+        )  # fmt: skip
+        parser.add_argument(
+            "--public-key", action="append", default=[], metavar="KEY",
+            help="a key that is trusted (as public-key says it), instead of this portal's own",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = _verify(options["file"])
-        if options["json"]:
+        step = options["step"]
+        try:
+            if step == "verify":
+                self._verify(options)
+            elif step == "anchor":
+                self._anchor(is_json=options["json"])
+            elif step == "prove":
+                self._prove(options["what"])
+            else:
+                self._public_key(is_json=options["json"])
+        except (AuditKeyError, AnchorError, BrokenChainError) as error:
+            raise CommandError(f"{str(error)[0].upper()}{str(error)[1:].rstrip('.')}.") from error
+
+    def _verify(self, options: dict[str, Any]) -> None:
+        file = Path(options["what"]) if options["what"] else None
+        if file is None:
+            found: walking.Verification | AuditVerification = verify_chain()
+        else:
+            keys = _trusted(options["public_key"])
+            proof = _proof_in(file)
+            if proof is not None:
+                self._say_proven(_checked(proof, keys), is_json=options["json"])
+                return
+            found = _verified(file, options["anchors"], keys)
+        self._say(found, is_json=options["json"])
+        if not found.holds:
+            sys.exit(1)
+
+    def _say(self, found: walking.Verification | AuditVerification, *, is_json: bool) -> None:
+        if is_json:
             self.say_json(
                 {
                     "holds": found.holds,
                     "rows": found.rows,
                     "first_bad": found.first_bad,
+                    "fault": found.fault,
                     "head_hash": found.head_hash,
+                    "anchored_upto": found.anchored_upto,
+                    "anchored_at": rfc3339.spell(found.anchored_at) if found.anchored_at else None,
                 }
             )
-        elif found.holds:
-            self.stdout.write(f"{found.rows} rows, unbroken. Head {found.head_hash}")
+            return
+        if found.anchored_at:
+            at = rfc3339.spell(found.anchored_at)
+            signed = f"Signed up to row {found.anchored_upto}, at {at}."
         else:
-            self.stdout.write(f"Broken: row {found.first_bad} is the first that does not fit.")
-        if not found.holds:
-            sys.exit(1)
+            signed = "No row is signed."
+        if found.holds:
+            self.stdout.write(f"{found.rows} rows, unbroken. {signed} Head {found.head_hash}")
+        else:
+            self.stdout.write(f"Broken: row {found.first_bad} {found.fault}. {signed}")
+
+    def _anchor(self, *, is_json: bool) -> None:
+        try:
+            made = anchor_chain()
+        except OSError as error:
+            raise CommandError(f"The copy of the anchors cannot be written: {error}.") from error
+        if is_json:
+            self.say_json({"anchors": made})
+        else:
+            self.stdout.write(f"{made} anchors signed.")
+
+    def _prove(self, number: str | None) -> None:
+        if number is None or not number.isdecimal() or len(number) > 18:
+            raise CommandError("Say which row: audit prove NUMBER.")
+        self.stdout.write(dump(proof_of(int(number))).decode())
+
+    def _public_key(self, *, is_json: bool) -> None:
+        keys = {name: signing.spell_key(raw) for name, raw in signing.known_keys().items()}
+        if is_json:
+            self.say_json({"keys": keys})
+            return
+        if not keys:
+            raise CommandError("There is no key yet: it is made with the first anchor.")
+        for name, text in keys.items():
+            self.stdout.write(f"{name} {text}")
+
+    def _say_proven(self, found: Proven, *, is_json: bool) -> None:
+        if is_json:
+            self.say_json(
+                {
+                    "holds": True, "row": found.seq, "anchor": found.anchor, "key": found.key_id,
+                    "anchored_at": rfc3339.spell(found.at),
+                }
+            )  # fmt: skip
+            return
+        self.stdout.write(
+            f"Row {found.seq} stood in the chain so at {rfc3339.spell(found.at)}: anchor "
+            f"{found.anchor}, key {found.key_id}."
+        )
 
 
-def _verify(file: Path | None) -> Verification | AuditVerification:
-    if file is None:
-        return verify_chain()
+def _trusted(texts: list[str]) -> dict[str, bytes]:
+    if not texts:
+        return signing.known_keys()
+    found = [signing.public_key(text) for text in texts]
+    return {signing.key_id_of(raw): raw for raw in found}
+
+
+def _proof_in(file: Path) -> dict[str, Any] | None:
+    """The proof that a file holds; None for anything else."""
     try:
-        with file.open("rb") as lines:
-            return audit.verify(entries_of_export(lines))
+        if file.stat().st_size > _MAX_PROOF_BYTES:
+            return None
+        document = json.loads(file.read_bytes())
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and "path" in document else None
+
+
+def _checked(proof: dict[str, Any], keys: dict[str, bytes]) -> Proven:
+    try:
+        return check_proof(proof, keys)
+    except ProofError as error:
+        raise CommandError(str(error)) from error
+
+
+def _verified(file: Path, copy: Path | None, keys: dict[str, bytes]) -> walking.Verification:
+    try:
+        with file.open("rb") as lines:
+            return walking.verify(entries_of_export(lines), _anchors_of(copy, keys))
+    except OSError as error:
+        raise CommandError(f"{error.filename or file} cannot be read: {error.strerror}.") from error
     except (KeyError, TypeError, ValueError) as error:
         raise CommandError(f"{file} holds a line that is no row of the audit chain.") from error
+
+
+def _anchors_of(copy: Path | None, keys: dict[str, bytes]) -> Iterator[Anchor]:
+    if copy is None:
+        return
+    before: Anchor | None = None
+    for anchor in second_place.anchors_in(copy):
+        anchors.check(anchor, before, keys)
+        yield anchor
+        before = anchor

@@ -1,0 +1,133 @@
+"""Signing what the audit chain holds, each minute and each 1,000 rows, in the database and beside it.
+
+The line outside comes first: a crash between the two leaves an anchor that the next run takes over
+from there. Rows are signed only if they fit; a chain that does not is left to the walk that says where.
+"""
+
+import logging
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from governance.chain import anchors, second_place, signing
+from governance.chain.anchors import MOST_ROWS, Anchor, AnchorError
+from governance.chain.rows import GENESIS, digest
+from governance.chain.second_place import SecondPlace
+from governance.chain.signing import AuditKeyError
+from governance.models import AuditAnchor, AuditEntry
+from governance.selectors.audit_anchors import newest_anchor, of_row
+from governance.services.verification import verify_chain
+from portal.kernel import clock, sql
+
+logger = logging.getLogger(__name__)
+
+_LOCK: Final = sql.load("governance", "lock_anchoring")
+
+
+class BrokenChainError(Exception):
+    """Rows that do not fit are not signed."""
+
+
+def anchor_chain() -> int:
+    """Sign every row that is not signed yet; gives how many anchors that took. One process at a time:
+    another that finds it at work does nothing.
+
+    Raises BrokenChainError, AnchorError where the copy outside tells of another chain, AuditKeyError
+    without a key, and OSError where the copy cannot be written.
+    """
+    made = 0
+    while _anchor_once():
+        made += 1
+    return made
+
+
+def anchor_or_say_why() -> int:
+    """As `anchor_chain`, for who runs it by the clock: a chain that is broken is walked, so that
+    pages say where, and what stands in the way of signing is logged."""
+    try:
+        return anchor_chain()
+    except (BrokenChainError, AnchorError) as error:
+        logger.error("the audit chain cannot be anchored: %s", error)  # said in full
+        verify_chain()
+    except (AuditKeyError, OSError) as error:
+        logger.error("the audit chain cannot be anchored: %s", error)  # as above
+    return 0
+
+
+def _anchor_once() -> bool:
+    with transaction.atomic():
+        lock = sql.fetch_one(_LOCK, {})
+        if lock is None or not lock["taken"]:
+            return False
+        with second_place.opened(settings.AUDIT_ANCHORS) as place:
+            before = _level(place)
+            rows = _rows_after(before)
+            if not rows:
+                return False
+            anchor = anchors.make(before, _hashes(before, rows), clock.now())
+            place.append(anchor)
+            _keep(anchor)
+    return True
+
+
+def _level(place: SecondPlace) -> Anchor | None:
+    """The newest anchor, after what one of the two places lacks was brought over from the other."""
+    newest = newest_anchor()
+    kept = newest.number if newest else 0
+    outside = place.newest()
+    written = outside.number if outside else 0
+    if kept > written:
+        logger.warning("the copy of the audit anchors lacked %d of them", kept - written)
+        for row in AuditAnchor.objects.filter(number__gt=written).order_by("number"):
+            outside = of_row(row, hashes=_stored_hashes(row))
+            place.append(outside)
+    elif written > kept and outside is not None:
+        keys = signing.known_keys()
+        before = of_row(newest) if newest else None
+        for anchor in second_place.anchors_in(settings.AUDIT_ANCHORS):
+            if anchor.number > kept:
+                anchors.check(anchor, before, keys)
+                _keep(anchor)
+                before = anchor
+    elif newest is not None and outside is not None and of_row(newest).digest() != outside.digest():
+        raise AnchorError(f"anchor {kept} is another in the copy outside the database")
+    return outside
+
+
+def _stored_hashes(row: AuditAnchor) -> tuple[bytes, ...]:
+    rows = AuditEntry.objects.filter(seq__gte=row.first_seq, seq__lte=row.upto_seq).order_by("seq")
+    return tuple(bytes(each) for each in rows.values_list("hash", flat=True))
+
+
+def _rows_after(before: Anchor | None) -> list[AuditEntry]:
+    upto = before.upto if before else 0
+    return list(AuditEntry.objects.filter(seq__gt=upto).order_by("seq")[:MOST_ROWS])
+
+
+def _hashes(before: Anchor | None, rows: list[AuditEntry]) -> list[bytes]:
+    """The hashes of rows that follow an anchor, computed here."""
+    previous, number = (before.head, before.upto) if before else (GENESIS, 0)
+    found: list[bytes] = []
+    for row in rows:
+        number += 1
+        expected = digest(previous, row)
+        if row.seq != number or bytes(row.prev_hash) != previous or bytes(row.hash) != expected:
+            raise BrokenChainError(f"row {number} does not fit")
+        found.append(expected)
+        previous = expected
+    return found
+
+
+def _keep(anchor: Anchor) -> None:
+    AuditAnchor.objects.create(
+        number=anchor.number,
+        first_seq=anchor.first,
+        upto_seq=anchor.upto,
+        at=anchor.at,
+        root=anchor.root,
+        head_hash=anchor.head,
+        previous=anchor.previous,
+        key_id=anchor.signature.key_id,
+        signature=anchor.signature.value,
+    )
