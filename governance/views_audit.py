@@ -64,7 +64,12 @@ def entry(request: HttpRequest, seq: int) -> HttpResponse:
     return render(
         request,
         "governance/audit_entry.html",
-        {"entry": found, "row": audit_log.as_dict(found), "anchor": anchor_of(seq)},
+        {
+            "entry": found,
+            "row": audit_log.as_dict(found),
+            "anchor": anchor_of(seq),
+            "verification": audit_log.newest_verification(),
+        },
     )
 
 

@@ -54,6 +54,8 @@ class _Walk:
         self._fault = ""
         self._first_bad: int | None = None
         self._anchored: Anchor | None = None  # the last one whose rows all fit
+        self._vouched = 0  # the last row that an anchor vouches for by itself
+        self._vouched_at: datetime | None = None
         self._leaves: list[bytes] = []
         self._anchor = self._next_anchor()
 
@@ -97,6 +99,8 @@ class _Walk:
             return True
         if anchor.hashes and anchor.hashes[number - anchor.first] != found:
             return self._bad(number, f"is not the row that anchor {anchor.number} was signed for")
+        if anchor.hashes:
+            self._vouched, self._vouched_at = number, anchor.at
         self._leaves.append(found)
         if number < anchor.upto:
             return True
@@ -106,6 +110,7 @@ class _Walk:
                 anchor.first, f"{rows} is not what anchor {anchor.number} was signed for"
             )
         self._anchored = anchor
+        self._vouched, self._vouched_at = number, anchor.at
         self._anchor = self._next_anchor()
         return self._first_bad is None
 
@@ -121,12 +126,11 @@ class _Walk:
             self._bad(self._count + 1, f"is missing: the database counts {head} rows")
 
     def found(self) -> Verification:
-        anchored = self._anchored
         return Verification(
             rows=self._count + (self._first_bad is not None),
             first_bad=self._first_bad,
             head_hash=self._hash.hex(),
             fault=self._fault,
-            anchored_upto=anchored.upto if anchored else 0,
-            anchored_at=anchored.at if anchored else None,
+            anchored_upto=self._vouched,
+            anchored_at=self._vouched_at,
         )

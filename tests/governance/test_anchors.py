@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 
 from benchmarks.tampering import KINDS, TABLES, tamper
 from governance import audit
@@ -26,10 +27,11 @@ from governance.services.anchoring import (
     anchor_or_say_why,
 )
 from governance.services.verification import verify_chain, walk_chain
-from governance.types import ResourceRef
+from governance.types import ResourceRef, Role
 from portal.http.rendering import dump
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import InvalidStateError, NotFoundError
+from tests.support.factories import make_person
 
 pytestmark = pytest.mark.django_db
 
@@ -438,3 +440,37 @@ def test_a_row_has_no_proof_until_it_is_signed() -> None:
     owner("UPDATE governance_audit SET hash = %s WHERE seq = 1", [bytes(32)])
     with pytest.raises(InvalidStateError, match="verify the chain"):
         proof_of(2)
+
+
+# --- the pages ---
+
+
+def test_pages_say_up_to_where_rows_are_signed_and_give_a_proof(client: Client) -> None:
+    client.force_login(make_person(Role.ADMIN))
+    write_rows(3)
+    number = AuditEntry.objects.count()
+    assert "Not signed yet" in client.get(f"/audit/{number}/").content.decode()
+    anchor_chain()
+    verify_chain()
+    page = client.get("/audit/").content.decode()
+    assert "Signed up to" in page
+    assert f"/audit/{number}/" in page
+    row = client.get(f"/audit/{number}/").content.decode()
+    assert "(anchor 1, key" in row
+    answer = client.get(f"/audit/{number}/proof/")
+    assert answer["Content-Disposition"] == f'attachment; filename="audit-{number}-proof.json"'
+    assert check_proof(answer.json(), signing.known_keys()).seq == number
+
+
+def test_pages_say_which_row_does_not_fit_and_why(client: Client) -> None:
+    client.force_login(make_person(Role.ADMIN))
+    write_rows(3)
+    number = AuditEntry.objects.count() - 1
+    owner("UPDATE governance_audit SET summary = 'forged' WHERE seq = %s", [number])
+    verify_chain()
+    page = client.get("/audit/").content.decode()
+    assert f"Row {number} is not what was hashed." in page
+    assert page.count("the first that does not fit") == 1
+    for seq, said_there in ((number - 1, 0), (number, 1), (number + 1, 1)):
+        row = client.get(f"/audit/{seq}/").content.decode()
+        assert row.count(f"found that row {number} is not what was hashed") == said_there

@@ -99,7 +99,7 @@ class Command(PortalCommand):
             at = rfc3339.spell(found.anchored_at)
             signed = f"Signed up to row {found.anchored_upto}, at {at}."
         else:
-            signed = "No row is signed."
+            signed = "No row of them is signed."
         if found.holds:
             self.stdout.write(f"{found.rows} rows, unbroken. {signed} Head {found.head_hash}")
         else:
