@@ -13,6 +13,7 @@ urlpatterns = [
     path("access/grants/<str:grant_id>/end/", views_access.end, name="grant_end"),
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
+    path("audit/export/", views_audit.export, name="audit_export"),
     path("audit/<int:seq>/", views_audit.entry, name="audit_entry"),
     path("audit/<int:seq>/proof/", views_audit.proof, name="audit_proof"),
     path("jobs/", views_jobs.overview, name="jobs"),

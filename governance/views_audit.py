@@ -1,12 +1,15 @@
 """The audit log as a sentence, its chain and its verification."""
 
+from typing import Any
+
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from governance.models import AuditEntry
-from governance.selectors import audit_log
+from governance.selectors import audit_exports, audit_log
 from governance.selectors.audit_anchors import anchor_of
 from governance.selectors.audit_proofs import proof_of
 from governance.services.verification import verify_chain
@@ -24,6 +27,11 @@ QUESTION = {
     **parameters.LIST,
 }
 
+FORMS = {
+    "lines": (audit_exports.as_lines, "application/x-ndjson", "audit.jsonl"),
+    "table": (audit_exports.as_table, "text/csv; charset=utf-8", "audit.csv"),
+}
+
 
 @require_GET
 @declare(GET="audit.read")
@@ -31,15 +39,7 @@ def log(request: HttpRequest) -> HttpResponse:
     asked = parameters.read(request.GET, QUESTION)
     period = asked.get("period", "30 days")
     page = paginate(
-        audit_log.entries(
-            verb=asked.get("verb", ""),
-            object_key=asked.get("object", ""),
-            actor=asked.get("actor", ""),
-            since=audit_log.period_start(period),
-        ),
-        order=("-seq",),
-        limit=asked.get("limit"),
-        cursor=asked.get("cursor"),
+        _entries(asked), order=("-seq",), limit=asked.get("limit"), cursor=asked.get("cursor")
     )
     return render(
         request,
@@ -53,6 +53,28 @@ def log(request: HttpRequest) -> HttpResponse:
             "verification": audit_log.newest_verification(),
         },
     )
+
+
+def _entries(asked: dict[str, Any]) -> QuerySet[AuditEntry]:
+    """What the sentence asks for."""
+    return audit_log.entries(
+        verb=asked.get("verb", ""),
+        object_key=asked.get("object", ""),
+        actor=asked.get("actor", ""),
+        since=audit_log.period_start(asked.get("period", "30 days")),
+    )
+
+
+@require_GET
+@declare(GET="audit.read")
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """What the sentence asks for as a file: JSON lines, or a table for spreadsheets."""
+    asked = parameters.read(request.GET, QUESTION | {"form": parameters.choice(FORMS)})
+    form = asked.get("form", "lines")
+    written, media, name = FORMS[form]
+    answer = StreamingHttpResponse(written(_entries(asked)), content_type=media)
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_GET

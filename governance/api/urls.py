@@ -28,5 +28,6 @@ urlpatterns = [
     path("audit", audit.Audit.as_view()),
     path("audit/verify", audit.AuditVerify.as_view()),
     path("audit/export", audit.AuditExport.as_view()),
+    path("audit/export.csv", audit.AuditTable.as_view()),
     path("audit/<int:seq>/proof", audit.AuditProof.as_view()),
 ]
