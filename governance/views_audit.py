@@ -17,7 +17,7 @@ from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.policy import declare
 from portal.http.rendering import dump
-from portal.kernel.errors import NotFoundError
+from portal.kernel.errors import InvalidStateError, NotFoundError
 
 QUESTION = {
     "verb": parameters.choice(audit_log.VERBS),
@@ -27,6 +27,11 @@ QUESTION = {
     **parameters.LIST,
 }
 
+# Who takes a file from a page takes it for the truth; who looks into what happened uses the API.
+HELD = (
+    "The log does not hold, so nothing is taken out of it here. The API gives it as it is: "
+    "/api/v1/audit/export."
+)
 FORMS = {
     "lines": (audit_exports.as_lines, "application/x-ndjson", "audit.jsonl"),
     "table": (audit_exports.as_table, "text/csv; charset=utf-8", "audit.csv"),
@@ -51,6 +56,7 @@ def log(request: HttpRequest) -> HttpResponse:
             "verbs": list(audit_log.VERBS),
             "periods": list(audit_log.PERIODS),
             "verification": audit_log.newest_verification(),
+            "held": HELD,
         },
     )
 
@@ -68,7 +74,13 @@ def _entries(asked: dict[str, Any]) -> QuerySet[AuditEntry]:
 @require_GET
 @declare(GET="audit.read")
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """What the sentence asks for as a file: JSON lines, or a table for spreadsheets."""
+    """What the sentence asks for as a file: JSON lines, or a table for spreadsheets.
+
+    Raises InvalidStateError while the chain is known not to hold.
+    """
+    verification = audit_log.newest_verification()
+    if verification is not None and not verification.holds:
+        raise InvalidStateError(HELD)
     asked = parameters.read(request.GET, QUESTION | {"form": parameters.choice(FORMS)})
     form = asked.get("form", "lines")
     written, media, name = FORMS[form]

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from django.test import Client
 
 from governance import audit
-from governance.models import AuditEntry
+from governance.models import AuditEntry, AuditVerification
 from governance.selectors import audit_exports
 from governance.types import ResourceRef, Role
 from portal.kernel.actor import SYSTEM
@@ -102,3 +102,12 @@ def test_an_unknown_form_is_told_what_is_known(admin: Client) -> None:
     answer = admin.get("/audit/export/?form=xls", headers={"Accept": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "/form"
+
+
+def test_a_chain_that_does_not_hold_is_not_taken_out_of_the_page(admin: Client) -> None:
+    write_rows(2)
+    AuditVerification.objects.create(rows=1, first_bad=1, head_hash="00", seconds=0.1)
+    page = admin.get("/audit/").content.decode()
+    assert "nothing is taken out of it here" in page
+    assert "/audit/export/" not in page
+    assert admin.get("/audit/export/").status_code == 409
