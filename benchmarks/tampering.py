@@ -85,13 +85,7 @@ def _delete_closed(cursor: Any, rng: random.Random, rows: int, upto: int) -> int
 def _insert(cursor: Any, rng: random.Random, rows: int, upto: int) -> int:
     """A row that never was, hashed as it has to be, with all behind it."""
     seq = rng.randint(1, upto)
-    _shift(cursor, seq - 1, 1)
-    cursor.execute(
-        "INSERT INTO governance_audit SELECT %s, at, actor_kind, actor_id, actor, action, object_kind,"
-        " object_key, 'forged', detail, request_id, prev_hash, hash, format FROM governance_audit"
-        " WHERE seq = %s",
-        [seq, seq + 1],
-    )
+    _put_in(cursor, seq)
     _hash_anew(cursor, seq)
     return seq
 
@@ -99,13 +93,7 @@ def _insert(cursor: Any, rng: random.Random, rows: int, upto: int) -> int:
 def _insert_blindly(cursor: Any, rng: random.Random, rows: int, upto: int) -> int:
     """A row that never was, with the hashes of another."""
     seq = rng.randint(1, rows)
-    _shift(cursor, seq - 1, 1)
-    cursor.execute(
-        "INSERT INTO governance_audit SELECT %s, at, actor_kind, actor_id, actor, action, object_kind,"
-        " object_key, 'forged', detail, request_id, prev_hash, hash, format FROM governance_audit"
-        " WHERE seq = %s",
-        [seq, seq + 1],
-    )
+    _put_in(cursor, seq)
     return seq
 
 
@@ -168,6 +156,17 @@ def _anchor_forged(cursor: Any, rng: random.Random, rows: int, upto: int) -> int
         [rng.randbytes(32), number],
     )
     return int(first)
+
+
+def _put_in(cursor: Any, seq: int) -> None:
+    """Make room for a row and put a forged copy of the one that stood there."""
+    _shift(cursor, seq - 1, 1)
+    cursor.execute(
+        "INSERT INTO governance_audit SELECT %s, at, actor_kind, actor_id, actor, action, object_kind,"
+        " object_key, 'forged', detail, request_id, prev_hash, hash, format FROM governance_audit"
+        " WHERE seq = %s",
+        [seq, seq + 1],
+    )
 
 
 def _shift(cursor: Any, behind: int, by: int) -> None:

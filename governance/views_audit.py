@@ -41,6 +41,7 @@ FORMS = {
 @require_GET
 @declare(GET="audit.read")
 def log(request: HttpRequest) -> HttpResponse:
+    """What the sentence finds, the newest first, behind how the chain stood at its last walk."""
     asked = parameters.read(request.GET, QUESTION)
     period = asked.get("period", "30 days")
     page = paginate(
@@ -92,6 +93,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 @require_GET
 @declare(GET="audit.read")
 def entry(request: HttpRequest, seq: int) -> HttpResponse:
+    """One row as it was hashed, and what vouches for it."""
     found = AuditEntry.objects.filter(pk=seq).first()
     if found is None:
         raise NotFoundError

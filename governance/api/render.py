@@ -29,6 +29,7 @@ class RequestBody(TypedDict):
 
 
 def access_request(row: AccessRequest) -> RequestBody:
+    """A request for access as the API gives it."""
     return {
         "id": row.pk,
         "resource": {"kind": row.resource_kind, "key": row.resource_key},

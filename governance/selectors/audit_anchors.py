@@ -51,18 +51,13 @@ def known_anchors() -> Iterator[Anchor]:
 
     Ends in an AnchorError at the first that cannot be trusted or read.
     """
-    newest = newest_anchor()
-    return _checked(newest.number if newest else 0)
-
-
-def _checked(stored: int) -> Iterator[Anchor]:
     # What is written while they are read vouches for rows that who walks may not see.
-    path = settings.AUDIT_ANCHORS
+    newest, path = newest_anchor(), settings.AUDIT_ANCHORS
     outside = path.stat().st_size if path.exists() else 0
-    return _one_by_one(stored, outside)
+    return _checked(newest.number if newest else 0, outside)
 
 
-def _one_by_one(stored: int, outside: int) -> Iterator[Anchor]:
+def _checked(stored: int, outside: int) -> Iterator[Anchor]:
     try:
         keys = signing.known_keys()
     except AuditKeyError as error:

@@ -273,6 +273,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        """Take what came: by its known head, or through the parser and within its bounds."""
         self._unset_keepalive_if_required()
         head = b""
         if self._is_between:

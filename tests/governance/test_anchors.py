@@ -256,6 +256,19 @@ def test_a_copy_of_another_chain_is_taken_for_none(copy: Path) -> None:
     assert (row.first_bad, row.holds) == (1, False)
 
 
+def test_rows_that_were_changed_since_are_not_copied_as_signed(copy: Path) -> None:
+    write_rows(3)
+    anchor_chain()
+    copy.unlink()
+    owner("UPDATE governance_audit SET hash = %s WHERE seq = 2", [bytes(32)])
+    with pytest.raises(AnchorError, match="anchor 1 has other rows"):
+        anchor_chain()
+    assert lines(copy) == []
+    for _ in range(2):
+        anchor_or_say_why()
+    assert AuditVerification.objects.count() == 1, "walked once, not each minute"
+
+
 def test_rows_that_do_not_fit_are_not_signed(copy: Path) -> None:
     write_rows(4)
     owner("UPDATE governance_audit SET summary = 'other' WHERE seq = 3")

@@ -31,6 +31,7 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """The step, what it is done with, and whose word is taken for the signatures."""
         super().add_arguments(parser)
         parser.add_argument(
             "step",
