@@ -17,13 +17,11 @@ from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="producer.manage")
 def use(request: HttpRequest, name: str) -> HttpResponse:
     """How to send to a stream: code for four places, its types, a key, and the first event."""
     actor = request_actor(request)
@@ -121,7 +119,6 @@ def _key_for(stream: Stream, actor: Actor) -> str:
 
 
 @require_GET
-@declare(GET="signed_in")
 def producers(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
@@ -130,7 +127,6 @@ def producers(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="signed_in", POST="producer.manage")
 def producer(request: HttpRequest, name: str) -> HttpResponse:
     """One producer; its team makes keys here."""
     actor = request_actor(request)
@@ -161,7 +157,6 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def consumers(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
@@ -170,7 +165,6 @@ def consumers(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def consumer(request: HttpRequest, name: str) -> HttpResponse:
     found = parties.get_consumer(name)
     return render(

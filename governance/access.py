@@ -280,13 +280,13 @@ def _owned(protected: Protected, actor: Actor, permission: Permission) -> Q:
     return owned
 
 
-def decided_by(actor: Actor, protected: Protected, via: str) -> Q:
-    """Whose grants the actor decides on: those on what their teams own and what they may approve."""
-    owned = protected.model._default_manager.filter(
+def approved_by(actor: Actor, protected: Protected) -> QuerySet[Any]:
+    """The things on which the actor decides: what their teams own, and what a grant lets them
+    approve on. A role that decides everywhere is not meant, as `holders` does not mean it."""
+    return protected.model._default_manager.filter(
         _owned(protected, actor, Permission.APPROVE)
         | _granted(protected, actor, Permission.APPROVE)
     )
-    return Q(**{f"{via}__in": owned.values("pk")})
 
 
 def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:

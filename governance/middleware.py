@@ -1,7 +1,7 @@
-"""One gate in front of every view: its declared policy, judged before it runs.
+"""One gate in front of every view: the policy of its route, judged before it runs.
 
-Views without a declaration are refused (start-up checks refuse them as well). Object permissions
-are asked for by selectors and services; the gate settles who may reach the route at all.
+Routes that the matrix does not name are refused (start-up checks refuse them as well). Object
+permissions are asked for by selectors and services; the gate settles who may reach the route at all.
 """
 
 from collections.abc import Callable
@@ -12,30 +12,16 @@ from django.http import HttpRequest, HttpResponse
 
 from governance.models import User
 from governance.selectors.people import actor_of
-from portal.http.policy import policy_of
-from portal.http.problem import respond, wants_document
+from portal.http.policy import Policy, matrix
+from portal.http.problem import MethodNotAllowedError, respond, wants_document
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError
 
-# Views of libraries, by module prefix: what they ask of their caller.
-LIBRARY_POLICIES = {
-    "allauth.account": "public",
-    "django.views.static": "public",
-}
-ADMIN_POLICIES = frozenset({"admin", "audit.read"})
 
-
-def route_policy(view: object, method: str) -> str | None:
-    """The policy word of a view and method, its own or its library's; None without one."""
-    declared = policy_of(view)
-    if declared is not None:
-        return declared.get(method)
-    holder = getattr(view, "cls", None) or getattr(view, "view_class", None) or view
-    module = getattr(holder, "__module__", "")
-    for prefix, word in LIBRARY_POLICIES.items():
-        if module == prefix or module.startswith(prefix + "."):
-            return word
-    return None
+def asked_policy(request: HttpRequest) -> Policy | None:
+    """What the matrix asks of whoever calls the route of a request by its method, if it names it."""
+    match = request.resolver_match
+    return matrix().policy(match.route, request.method or "") if match is not None else None
 
 
 class EnforcePolicy:
@@ -54,22 +40,28 @@ class EnforcePolicy:
         """
         if getattr(view, "cls", None) is not None:
             return None  # an API view: governance.api.permissions judges it after authentication
-        declared = policy_of(view)
-        word = route_policy(view, request.method or "")
-        if word is None:
-            if declared is not None:
-                return None  # the view answers 405 itself
-            return respond(request, NotPermittedError("This route declares no policy."))
-        if word == "public":
+        policy = asked_policy(request)
+        if policy is None:
+            return self._refusal(request)
+        if policy.word == "public":
             return None
         if not request.user.is_authenticated:
             if wants_document(request):
                 return None
             return redirect_to_login(request.get_full_path())
-        actor = request_actor(request)
-        if word in ADMIN_POLICIES and not actor.is_admin:
+        if policy.role is not None and not request_actor(request).has_role(policy.role):
             return respond(request, NotPermittedError("This page is for admins."))
         return None
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """The answer to a method that a route has not, or to a route that nobody declared."""
+        route = request.resolver_match.route if request.resolver_match is not None else ""
+        methods = matrix().methods(route)
+        if not methods:
+            return respond(request, NotPermittedError("This route declares no policy."))
+        refusal = respond(request, MethodNotAllowedError("The Allow header lists what is."))
+        refusal["Allow"] = ", ".join(methods)
+        return refusal
 
 
 def request_actor(request: HttpRequest) -> Actor:

@@ -13,7 +13,6 @@ from governance.middleware import request_actor
 from governance.models import Key, Team, User
 from governance.services.keys import create_key, revoke_key
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
 
 SCOPE_TEXTS: Final = {
@@ -26,7 +25,6 @@ SCOPE_TEXTS: Final = {
 
 
 @require_GET
-@declare(GET="signed_in")
 def teams(request: HttpRequest) -> HttpResponse:
     page = paginate(
         Team.objects.annotate(people=Count("memberships", distinct=True)),
@@ -37,7 +35,6 @@ def teams(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = Team.objects.filter(slug=slug).first()
     if found is None:
@@ -47,7 +44,6 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def person(request: HttpRequest, user_id: int) -> HttpResponse:
     found = User.objects.filter(pk=user_id).first()
     if found is None:
@@ -64,7 +60,6 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="self", POST="self")
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Tokens and keys of the signed-in person. A new token's text is shown this once."""
     actor = request_actor(request)
@@ -96,7 +91,6 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
     actor = request_actor(request)
     if not Key.objects.filter(pk=key_id, user_id=actor.id).exists():
@@ -107,7 +101,6 @@ def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def shortcuts(request: HttpRequest) -> HttpResponse:
     """Switch single-letter keys on or off (WCAG 2.1.4)."""
     wanted = request.POST.get("single_key_shortcuts") == "on"

@@ -1,7 +1,7 @@
 """The API's description: OpenAPI 3.1 for machines, a plain page of it for people."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -13,15 +13,13 @@ from rest_framework.response import Response
 
 from governance.api.base import ApiView
 from portal.http.operations import operation
-from portal.http.policy import POLICIES, declare
+from portal.http.policy import matrix
 from portal.kernel.actor import Actor
 from portal.kernel.errors import UnauthenticatedError
 from portal.openapi import document
 
 
 class OpenApi(ApiView):
-    policy: ClassVar = {"GET": "public"}
-
     @operation("This description, as OpenAPI 3.1.")
     def get(self, request: Request) -> Response:
         if not settings.API_DOCS_PUBLIC and not isinstance(request.user, Actor):
@@ -31,7 +29,6 @@ class OpenApi(ApiView):
 
 @csrf_exempt
 @require_GET
-@declare(GET="public")
 def page(request: HttpRequest) -> HttpResponse:
     """Every operation on one page, by resource, without a script."""
     if not settings.API_DOCS_PUBLIC and not request.user.is_authenticated:
@@ -49,7 +46,7 @@ def _shown(path: str, method: str, said: Mapping[str, Any]) -> dict[str, Any]:
         "method": method.upper(),
         "path": path,
         "text": said["summary"],
-        "who": POLICIES.get(word, word),
+        "who": matrix().policies[word].says,
         "scope": said.get("x-scope", ""),
         "parameters": [
             (part["name"], part["in"], part.get("required", False), _spelled(part["schema"]))

@@ -5,7 +5,7 @@ scrape one address. Labels hold words of short lists only, never a name or id.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import Final
 
 import redis
 from django.conf import settings
@@ -68,8 +68,6 @@ _GROUP_BOUNDS: Final = tuple(1 << octave for octave in range(14))
 
 
 class Metrics(ApiView):
-    policy: ClassVar = {"GET": "metrics"}
-
     @operation("The portal's numbers, as Prometheus or OpenMetrics text.", media="text/plain")
     def get(self, request: Request) -> HttpResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

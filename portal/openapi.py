@@ -12,12 +12,11 @@ from typing import Any, Final
 import msgspec
 from django.conf import settings
 
-from governance.api.permissions import needed_scope
 from portal.checks import routes, served_methods
 from portal.http.described import Schema, schema_of
 from portal.http.operations import Operation, operation_of
 from portal.http.parameters import NEVER_EMPTY
-from portal.http.policy import POLICIES, policy_of
+from portal.http.policy import Policy, matrix
 
 DESCRIPTION: Final = (
     "Catalog, govern, ingest, deliver and learn from event streams. Send a personal token as "
@@ -96,7 +95,7 @@ class Served:
     path: str
     places: tuple[tuple[str, str], ...]
     method: str
-    policy: str
+    policy: Policy
     operation: Operation
 
 
@@ -107,11 +106,12 @@ def served() -> Iterator[Served]:
         if not plain.startswith(_MACHINE):
             continue
         path, places = _address(plain)
-        words = policy_of(view) or {}
-        for method in served_methods(view):
+        for method in served_methods(route, view):
             found = operation_of(view, method)
+            policy = matrix().policy(route, method)
             assert found is not None, f"{method} {path} declares no operation"
-            yield Served(path, places, method, words.get(method, ""), found)
+            assert policy is not None, f"{method} {path} has no policy"
+            yield Served(path, places, method, policy, found)
 
 
 @cache
@@ -172,15 +172,15 @@ def _operation(one: Served, refs: Mapping[int, Schema]) -> Schema:
         "operationId": "_".join([one.method.lower(), *words, *(f"by_{name}" for name in names)]),
         "tags": [_resource(one.path)],
         "summary": one.operation.says,
-        "description": f"Who may: {POLICIES.get(one.policy, one.policy)}",
-        "x-policy": one.policy,
+        "description": f"Who may: {one.policy.says}",
+        "x-policy": one.policy.word,
         "parameters": _parameters(one),
         "responses": _responses(one, refs),
     }
-    if one.policy == "public":
+    if one.policy.word == "public":
         described["security"] = []
-    elif one.policy not in ("credentials", "producer"):
-        described["x-scope"] = needed_scope(one.policy, one.method)
+    elif one.policy.word not in ("credentials", "producer"):
+        described["x-scope"] = one.policy.scope_for(one.method)
     if content := _content(one.operation):
         needed = bool(one.operation.accepts) or bool(
             one.operation.body and one.operation.body.required
@@ -248,7 +248,7 @@ def _refusals(one: Served) -> set[int]:
     found = {503, *one.operation.refuses}
     if one.path.startswith("/api/v1/"):
         found.add(400)
-    if one.policy != "public":
+    if one.policy.word != "public":
         found |= {401, 403}
     if one.places:
         found.add(404)

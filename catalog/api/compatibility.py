@@ -1,6 +1,6 @@
 """REST of the compatibility engine, stateless."""
 
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -61,8 +61,6 @@ QUESTION: Final = Body(
 
 
 class Compatibility(ApiView):
-    policy: ClassVar = {"POST": "read_only"}
-
     @operation(
         "Whether a candidate may follow earlier versions, oldest first. Nothing is kept.",
         body=QUESTION,

@@ -1,6 +1,6 @@
 """REST of what differs: two versions of a contract, and a candidate before it is proposed."""
 
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -105,8 +105,6 @@ CANDIDATE: Final = Body(required={"schema": bodies.document})
 
 
 class VersionDiff(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Two versions compared, by number, label or `latest`: differences, fields, verdicts.",
         gives=VersionDiffBody,
@@ -121,8 +119,6 @@ class VersionDiff(ApiView):
 
 
 class CheckCandidate(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "What proposing a schema would show, measured at once on a sample. Nothing is kept.",
         body=CANDIDATE,

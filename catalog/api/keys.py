@@ -1,6 +1,6 @@
 """REST of keys: personal tokens, and the keys of one's teams' producers and consumers."""
 
-from typing import ClassVar, Final
+from typing import Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,8 +28,6 @@ NEW_TOKEN: Final = Body(
 
 
 class Keys(ApiView):
-    policy: ClassVar = {"GET": "self", "POST": "self"}
-
     @operation("The live keys you may end.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request) -> Response:
         rows = parties.visible_keys(api_actor(request))
@@ -55,8 +53,6 @@ class Keys(ApiView):
 
 
 class KeyDetail(ApiView):
-    policy: ClassVar = {"GET": "self", "DELETE": "self"}
-
     @operation("One key, without its secret.", gives=render.KeyBody)
     def get(self, request: Request, key_id: str) -> Response:
         row = parties.get_key(api_actor(request), key_id)

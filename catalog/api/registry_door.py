@@ -19,9 +19,9 @@ from django.views.decorators.csrf import csrf_exempt
 from catalog.registry.errors import RegistryError, denied
 from governance import keys
 from governance.api.authentication import key_actor
+from governance.middleware import asked_policy
 from governance.models import Key
 from governance.services.keys import find_key
-from portal.http.policy import declare
 from portal.kernel import inflate, strict_json
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import (
@@ -39,7 +39,6 @@ MEDIA_TYPES: Final = (
 )
 _CODES: Final = {"schema_invalid": 42201, "name": 42208}
 _CHALLENGE: Final = 'Bearer realm="event-portal", Basic realm="event-portal"'
-_SCOPES: Final = {"registry.read": "read", "registry.write": "write"}
 _HOLDERS: Final = frozenset({ActorKind.PERSON, ActorKind.PRODUCER})
 
 
@@ -68,14 +67,13 @@ class Raw:
 Handler = Callable[..., Any]
 
 
-def route(**handlers: tuple[str, Handler]) -> Callable[..., HttpResponse]:
-    """A view that answers each HTTP method by a handler, each with its policy.
+def route(**handlers: Handler) -> Callable[..., HttpResponse]:
+    """A view that answers each HTTP method by a handler.
 
     A handler takes the call and the decoded parts of the path and gives a JSON value.
     """
 
     @csrf_exempt
-    @declare(**{method: word for method, (word, _) in handlers.items()})
     def view(request: HttpRequest, **parts: str) -> HttpResponse:
         try:
             actor = _authenticate(request)
@@ -87,10 +85,9 @@ def route(**handlers: tuple[str, Handler]) -> Callable[..., HttpResponse]:
                     "HTTP 405 Method Not Allowed",
                     headers={"Allow": ", ".join(handlers)},
                 )
-            word, handler = handlers[method]
-            _require_scope(actor, _SCOPES[word])
+            _require_scope(actor, request)
             call = Call(request, actor, {name: request.GET[name] for name in request.GET})
-            value = handler(call, **{name: _decoded(part) for name, part in parts.items()})
+            value = handlers[method](call, **{name: _decoded(part) for name, part in parts.items()})
         except RegistryError as error:
             return _respond(error.as_dict(), error.status, error.headers)
         text = value.text if isinstance(value, Raw) else json.dumps(value, ensure_ascii=False)
@@ -157,7 +154,9 @@ def _credentials(request: HttpRequest) -> list[str]:
     return [name, password]
 
 
-def _require_scope(actor: Actor, scope: str) -> None:
+def _require_scope(actor: Actor, request: HttpRequest) -> None:
+    policy = asked_policy(request)
+    scope = policy.scope_for(request.method or "") if policy is not None else "admin"
     if actor.is_person and scope not in actor.scopes:
         raise denied(f"The token lacks the scope {scope}.")
 

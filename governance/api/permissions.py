@@ -1,29 +1,17 @@
-"""The declared policy of an API view, judged after authentication."""
+"""The policy of an API route, judged after authentication."""
 
-from typing import Any, Final
+from typing import Any
 
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from governance.errors import PeopleOnlyError, RoleNeededError, ScopeNeededError
-from governance.middleware import ADMIN_POLICIES, route_policy
+from governance.middleware import asked_policy
 from governance.models import Key
+from portal.http.policy import SAFE
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import UnauthenticatedError
-
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-# The scope of a personal token that a policy asks for; others ask for `read` or `write`.
-SCOPES: Final = {
-    "access.decide": "approve",
-    "stream.approve": "approve",
-    "dead_letter.decide": "approve",
-    "admin": "admin",
-    "audit.read": "admin",
-    "metrics": "metrics",
-}
-# What keys of programs may read: the open part of the catalog.
-KEY_POLICIES: Final = frozenset({"signed_in", "stream.discover", "experiment.read"})
 
 
 class DeclaredPolicy(BasePermission):
@@ -33,33 +21,27 @@ class DeclaredPolicy(BasePermission):
         method = request.method or ""
         if method == "OPTIONS":
             return True
-        word = route_policy(view, method)
-        if word is None:
+        policy = asked_policy(request)
+        if policy is None:
             raise MethodNotAllowed(method)
-        if word == "public":
+        if policy.word == "public":
             return True
         actor = request.user
         if not isinstance(actor, Actor):
             raise UnauthenticatedError
-        if word == "credentials":
+        if policy.word == "credentials":
             return True
         if not actor.is_person:
-            if method not in SAFE or word not in KEY_POLICIES or _is_public(actor, request.auth):
-                raise PeopleOnlyError(word)
+            is_let_in = method in SAFE and policy.is_for_programs
+            if not is_let_in or _is_public(actor, request.auth):
+                raise PeopleOnlyError(policy.word)
             return True
-        scope = needed_scope(word, method)
+        scope = policy.scope_for(method)
         if scope not in actor.scopes:
             raise ScopeNeededError(scope)
-        if word in ADMIN_POLICIES and not actor.is_admin:
-            raise RoleNeededError("This is for admins.", word)
+        if policy.role is not None and not actor.has_role(policy.role):
+            raise RoleNeededError("This is for admins.", policy.word)
         return True
-
-
-def needed_scope(word: str, method: str) -> str:
-    """The scope that a personal token needs for a method under a policy."""
-    if word == "read_only":
-        return "read"
-    return SCOPES.get(word) or ("read" if method in SAFE else "write")
 
 
 def _is_public(actor: Actor, key: Any) -> bool:

@@ -1,6 +1,6 @@
 """REST of the privacy keys: which versions there are, and wrapping all data keys anew."""
 
-from typing import ClassVar, TypedDict
+from typing import TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,8 +25,6 @@ class KeyVersionBody(TypedDict):
 
 
 class PrivacyKeys(ApiView):
-    policy: ClassVar = {"GET": "admin"}
-
     @operation(
         "The versions of the privacy keys and how many data keys each wraps.",
         takes=parameters.LIST,
@@ -54,8 +52,6 @@ class PrivacyKeys(ApiView):
 
 
 class RotatePrivacyKeys(ApiView):
-    policy: ClassVar = {"POST": "admin"}
-
     @operation("Wrap every data key under the current version; a job.", gives=JobBody, status=202)
     @idempotent
     def post(self, request: Request) -> Response:

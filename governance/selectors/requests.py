@@ -43,7 +43,16 @@ def visible_requests(actor: Actor) -> QuerySet[AccessRequest]:
         return rows
     if not actor.is_person:
         return rows.none()
-    return rows.filter(Q(requester_id=actor.id) | Q(owner_team__in=actor.team_ids))
+    return rows.filter(Q(requester_id=actor.id) | _decided_by(actor))
+
+
+def _decided_by(actor: Actor) -> Q:
+    """Requests about what the actor may approve on, by owning it or by grant."""
+    decided = Q()
+    for protected in access.protected_kinds().values():
+        things = access.approved_by(actor, protected).order_by()
+        decided |= Q(resource_kind=protected.kind, resource_key__in=things.values(protected.key))
+    return decided
 
 
 def requests_to_decide(actor: Actor) -> QuerySet[AccessRequest]:
@@ -160,4 +169,4 @@ def _visible(
     own = Q(user=actor.id) if letter == "u" else Q(group__team__in=actor.team_ids)
     if mine:
         return rows.filter(own)
-    return rows.filter(own | access.decided_by(actor, protected, "content_object"))
+    return rows.filter(own | Q(content_object__in=access.approved_by(actor, protected)))

@@ -1,6 +1,6 @@
 """REST of how ingest is doing: what became of events, and how long they take."""
 
-from typing import ClassVar, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -134,8 +134,6 @@ class FoundBody(TypedDict):
 
 
 class FindEvent(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "Where an id is: an event of a stream you may read, a dead letter you may see. An event is "
         "looked for around `time`, or the moment in its id (UUIDv7), or a day around now. Without an id "
@@ -174,8 +172,6 @@ class FindEvent(ApiView):
 
 
 class IngestFlow(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "What ingest took and refused in 24 hours, and how long events took in the last one.",
         gives=FlowBody,

@@ -1,6 +1,6 @@
 """REST of a producer's limits: quotas of its keys, what it uses of them, and what was refused."""
 
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -117,8 +117,6 @@ class LimitsBody(TypedDict):
 
 
 class ProducerLimits(ApiView):
-    policy: ClassVar = {"GET": "producer.manage", "PATCH": "producer.manage"}
-
     @operation(
         "How much a producer's keys may send, what they did send, and what was refused.",
         gives=LimitsBody,

@@ -1,7 +1,7 @@
 """REST of runs of synthetic events: start one, see how far they are and what came of them."""
 
 from datetime import timedelta
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -211,8 +211,6 @@ def _wanted(said: dict[str, Any]) -> Wanted:
 
 
 class SyntheticRuns(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "stream.publish"}
-
     @operation(
         "Runs of synthetic events to streams that you may know of, the newest first.",
         takes={"stream": parameters.text(255), **parameters.LIST},
@@ -258,8 +256,6 @@ class SyntheticRuns(ApiView):
 
 
 class SyntheticRunDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("One run, and how far it is.", gives=SyntheticRunBody, refuses=(404,))
     def get(self, request: Request, run_id: UUID) -> Response:
         return _answer(get_run(api_actor(request), run_id))

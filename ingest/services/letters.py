@@ -212,13 +212,13 @@ def approve_repair(repair: Repair, *, actor: Actor, comment: str = "") -> Repair
 
 
 def _decided_streams(repair: Repair, actor: Actor) -> list[Stream]:
-    if repair.state != RepairState.WAITING:
-        raise InvalidStateError("It does not wait for a decision.")
     streams = landings_of(repair)
-    if not streams:
-        raise InvalidStateError("Its events land in no stream. Register one, or mend the steps.")
     for stream in streams:
         access.require(actor, Permission.APPROVE, stream)
+    if repair.state != RepairState.WAITING:
+        raise InvalidStateError("It does not wait for a decision.")
+    if not streams:
+        raise InvalidStateError("Its events land in no stream. Register one, or mend the steps.")
     return streams
 
 

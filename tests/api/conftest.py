@@ -1,7 +1,7 @@
 """A world with one secret in it: a restricted stream with everything that can hang on one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -47,7 +47,7 @@ from ingest.models import (
     StorageStream,
     SyntheticRun,
 )
-from portal.checks import routes
+from portal.checks import routes, served_methods
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from quality.models import Alarm, Check, CheckDay
@@ -81,6 +81,17 @@ ARGUMENTS = {
     "first": "1",
     "second": "2",
 }
+_NOBODYS = "0192f0a0-0000-7000-8000-0000000000ff"
+ABSENT = {
+    "name": "never.was_there", "slug": "never-was-there", "key": "never_was_there",
+    "version": "99999", "first": "99998", "second": "99999", "number": "99999", "seq": "999999999",
+    "event_id": "never", "group": "bmV2ZXI", "key_id": "neverwas", "grant_id": "stream-u-999999999",
+    "alarm_id": "999999999", "user_id": "999999999",
+    **dict.fromkeys(
+        ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
+         "notice_id", "job_id"), _NOBODYS,
+    ),
+}  # fmt: skip
 _EVENT = """
 INSERT INTO ingest_event (stream_id, track, occurred_at, event_id, received_at, producer_id,
     version, subject, source, attributes, data, content_hash, marks, tx, seq)
@@ -263,13 +274,26 @@ def credential(kind: str, holder_id: int, **fields: Any) -> str:
     return text
 
 
-def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
-    """Every route with the arguments that lead to the secret, and its view."""
+@dataclass(frozen=True)
+class Address:
+    """A route with arguments that lead to the secret, another with those of nothing that there is,
+    its view and the methods it serves."""
+
+    route: str
+    view: Any
+    path: str
+    absent: str
+    methods: tuple[str, ...]
+
+
+def addresses(secret: Secret) -> Iterator[Address]:
+    """Every route with the arguments that lead to the secret, but those of libraries."""
+    job = Job.objects.get(object_key=str(secret.change.pk))
     for route, view in routes():
         if route.startswith("accounts/") or "(?P" in route:
             continue
-        path = route.replace("^", "").replace("/?$", "")
-        noun = path.removeprefix("api/v1/").split("/")[0]
+        pattern = route.replace("^", "").replace("/?$", "").removesuffix("$")
+        noun = pattern.removeprefix("api/v1/").split("/")[0]
         arguments = ARGUMENTS | {
             "name": {"producers": "sender", "consumers": "reader", "rollups": "stream_counts"}.get(
                 noun, NAME
@@ -287,10 +311,20 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "change_id": str(secret.change.pk),
             "draft_id": str(secret.draft.pk),
             "notice_id": str(secret.notice.pk),
-            "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
+            "job_id": str(job.pk),
         }
-        while "<" in path:
-            start, end = path.index("<"), path.index(">")
-            name = path[start + 1 : end].rpartition(":")[2]
-            path = path[:start] + arguments[name] + path[end + 1 :]
-        yield f"/{path}", view
+        yield Address(
+            route,
+            view,
+            f"/{_filled(pattern, arguments)}",
+            f"/{_filled(pattern, arguments | ABSENT)}",
+            served_methods(route, view),
+        )
+
+
+def _filled(pattern: str, arguments: Mapping[str, str]) -> str:
+    while "<" in pattern:
+        start, end = pattern.index("<"), pattern.index(">")
+        name = pattern[start + 1 : end].rpartition(":")[2]
+        pattern = pattern[:start] + arguments[name] + pattern[end + 1 :]
+    return pattern

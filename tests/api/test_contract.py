@@ -13,7 +13,6 @@ from catalog.models import Domain
 from catalog.services.producers import create_producer_key
 from governance.types import Permission, Role
 from ingest.protocols.segment import WORDS
-from portal.checks import served_methods
 from portal.http.operations import operation_of
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -87,7 +86,7 @@ def test_every_list_has_items_and_next_and_pages_without_gaps(secret: Secret) ->
     person = make_person(Role.ADMIN, team=secret.team)
     client = Client(headers={"Authorization": f"Bearer {token_of(person)}"})
     walked = 0
-    for path, view in addresses(secret):
+    for path, view in ((one.path, one.view) for one in addresses(secret)):
         operation = operation_of(view, "GET")
         if operation is None or "cursor" not in operation.takes or not path.startswith("/api/"):
             continue
@@ -116,7 +115,7 @@ def test_a_cursor_that_was_not_made_for_the_list_is_a_400(secret: Secret) -> Non
     cursor = client.get("/api/v1/streams?limit=1").json()["next"]
     end = "A" if cursor[-1] != "A" else "B"
     altered = [cursor[:-1] + end, cursor[4:], "e30", "zz", "%", cursor + "="]
-    for path, view in addresses(secret):
+    for path, view in ((one.path, one.view) for one in addresses(secret)):
         operation = operation_of(view, "GET")
         if operation is None or "cursor" not in operation.takes or not path.startswith("/api/"):
             continue
@@ -192,8 +191,8 @@ def test_every_resource_has_an_etag_and_every_time_is_spelled_one_way(secret: Se
     make_grant(secret.stream, person, Permission.READ_PERSONAL)
     client = Client(headers={"Authorization": f"Bearer {token_of(person)}"})
     times = 0
-    for path, view in addresses(secret):
-        if "GET" not in served_methods(view) or not path.startswith("/api/v1/"):
+    for path in (one.path for one in addresses(secret) if "GET" in one.methods):
+        if not path.startswith("/api/v1/"):
             continue
         if "export" in path or "keys/" in path:
             continue

@@ -71,7 +71,7 @@ def test_every_answer_has_the_shape_that_is_described(secret: Secret) -> None:
     described = document()
     templates = {_plain(path): path for path in described["paths"]}
     wrong, judged = [], 0
-    for path, view in addresses(secret):
+    for path, view in ((one.path, one.view) for one in addresses(secret)):
         template = templates.get(_plain_address(path, view, templates))
         if template is None or "get" not in described["paths"][template] or "export" in path:
             continue
