@@ -7,6 +7,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now; governance, below, learns here what it protects.
         from catalog import models  # noqa: PLC0415
+        from catalog.selectors.fields import granted_fields  # noqa: PLC0415
         from governance import access  # noqa: PLC0415
 
         access.protect(
@@ -28,6 +29,7 @@ class CatalogConfig(AppConfig):
                 find=lambda key: models.Stream.objects.filter(name=key).first(),
                 parent="domain",
                 restricted="restricted",
+                fields=granted_fields,
             )
         )
 

@@ -8,7 +8,8 @@ statement. In words, a person holds a permission on a thing when one of these is
 2. their team owns the thing (or its parent, where the thing has no owner): all but personal fields;
 3. their role gives it: admins see and edit everything and read payloads with personal fields
    masked; on-call may discover everything;
-4. a live grant says so, on the thing or on its parent, to the person or to one of their teams.
+4. a live grant says so, on the thing or on its parent, to the person or to one of their teams;
+5. to approve only: somebody who holds it by 2 or 4 is away and made them their deputy.
 
 Keys of producers and consumers hold only 1: what they may publish or read is theirs by mapping.
 A personal token narrows all of it by its scopes. Nothing else grants anything.
@@ -16,19 +17,20 @@ A personal token narrows all of it by its scopes. Nothing else grants anything.
 The models above register themselves (`protect`) at start-up, because governance lies below them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar
 
+from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as PermissionRow
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from governance.errors import ScopeNeededError
-from governance.models import Membership, User
+from governance.models import Delegation, Membership, User
 from governance.types import Governed, Permission, ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError
@@ -81,7 +83,11 @@ NOBODY: Final = Q(pk__in=[])
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """How a model is protected: its grant tables, its owner column and its parent, if any."""
+    """How a model is protected: its grant tables, its owner column and its parent, if any.
+
+    `fields` gives the fields of a thing that a grant may be about, by path, each with its
+    classification; without it a grant is about all of the thing.
+    """
 
     kind: str
     model: type[Model]
@@ -92,6 +98,7 @@ class Protected:
     parent: str | None = None
     restricted: str | None = None
     key: str = "name"  # the column that a reference's key names it by
+    fields: Callable[[Any], Mapping[str, str]] | None = None
 
 
 _PROTECTED: dict[type[Model], Protected] = {}
@@ -114,6 +121,13 @@ def find_resource(ref: ResourceRef) -> Model:
     if found is None:
         raise NotFoundError
     return found
+
+
+def fields_of(thing: Model) -> Mapping[str, str] | None:
+    """The fields of a thing that a grant may be about, by path, each with its classification; None
+    where it is granted whole."""
+    fields = _PROTECTED[type(thing)].fields
+    return fields(thing) if fields is not None else None
 
 
 def condition(
@@ -183,6 +197,8 @@ def holders(permission: Permission, thing: Governed) -> set[int]:
         parent = getattr(thing, _PROTECTED[type(thing)].parent or "", None)
         owner = thing.owner_team_id or getattr(parent, "owner_team_id", None)
         found.update(Membership.objects.filter(team=owner).values_list("user_id", flat=True))
+    if permission is Permission.APPROVE:
+        found.update(_delegations().filter(person__in=found).values_list("deputy_id", flat=True))
     return found or set(
         User.objects.filter(groups__name="admin", is_active=True).values_list("pk", flat=True)
     )
@@ -245,15 +261,43 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
         reasons.append(Reason("open", "it is open to everybody here"))
     if not actor.is_person:
         return reasons
-    if one.filter(_owned(protected, actor, permission)).exists():
+    if one.filter(_owned_by(protected, actor.team_ids, permission)).exists():
         reasons.append(Reason("owner", "your team owns it"))
-    for holder, target in _levels(protected, thing):
-        for grants, mine in _grant_tables(holder, actor):
-            reasons += [
-                Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
-                for row in _live(grants, permission).filter(mine, content_object=target)
-            ]
+    reasons += [
+        Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
+        for row in live_rows(actor, permission, thing)
+    ]
+    if permission is Permission.APPROVE and not reasons:
+        reasons += [
+            Reason("deputy", f"you decide for {each.person.email}", each.until, each.note)
+            for each in _delegations(actor).select_related("person")
+            if each.person_id in holders(permission, thing)
+        ]
     return reasons
+
+
+def live_rows(actor: Actor, permission: Permission, thing: Governed) -> list[Any]:
+    """The grants by which somebody holds a permission on a thing now, by the database's clock."""
+    assert isinstance(thing, Model)
+    return [
+        row
+        for holder, target in _levels(_PROTECTED[type(thing)], thing)
+        for grants, mine in _grant_tables(holder, [actor.id])
+        for row in _live(grants, permission)
+        .filter(mine, content_object=target)
+        .select_related("permission")
+    ]
+
+
+def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
+    """Whether it is theirs without a grant: by role, or because their team owns the thing."""
+    assert isinstance(thing, Model)
+    if actor.is_system:
+        return True
+    if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
+        return True
+    owned = _owned_by(_PROTECTED[type(thing)], actor.team_ids, permission)
+    return type(thing)._default_manager.filter(owned, pk=thing.pk).exists()
 
 
 def _acts_as(actor: Actor, role: str) -> bool:
@@ -267,17 +311,29 @@ def _open(protected: Protected, permission: Permission) -> Q:
 
 
 def _owned(protected: Protected, actor: Actor, permission: Permission) -> Q:
-    if permission not in OWNED or not actor.team_ids:
-        return NOBODY
-    owned = Q(**{f"{protected.owner}__in": actor.team_ids})
-    if protected.parent:
-        owned |= Q(
-            **{
-                f"{protected.owner}__isnull": True,
-                f"{protected.parent}__owner_team__in": actor.team_ids,
-            }
-        )
+    owned = _owned_by(protected, actor.team_ids, permission)
+    if permission is Permission.APPROVE:
+        away = _delegations(actor).values("person")
+        teams = Membership.objects.filter(user__in=away).values("team")
+        owned |= _owned_by(protected, teams, permission)
     return owned
+
+
+def _owned_by(protected: Protected, teams: Any, permission: Permission) -> Q:
+    """Things of teams, given as numbers or as a query of them."""
+    if permission not in OWNED or (isinstance(teams, frozenset) and not teams):
+        return NOBODY
+    owned = Q(**{f"{protected.owner}__in": teams})
+    if protected.parent:
+        no_own, of_parent = f"{protected.owner}__isnull", f"{protected.parent}__owner_team__in"
+        owned |= Q(**{no_own: True, of_parent: teams})
+    return owned
+
+
+def _delegations(actor: Actor | None = None) -> QuerySet[Delegation]:
+    """Who is away now and has a deputy; of one deputy where an actor is given."""
+    rows = Delegation.objects.filter(since__lte=Now(), until__gt=Now(), ended_at=None)
+    return rows if actor is None else rows.filter(deputy_id=actor.id)
 
 
 def approved_by(actor: Actor, protected: Protected) -> QuerySet[Any]:
@@ -291,11 +347,15 @@ def approved_by(actor: Actor, protected: Protected) -> QuerySet[Any]:
 
 def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
     found = Q()
+    people: Any = [actor.id]
     levels = [("pk", protected)]
     if protected.parent:
         levels.append((protected.parent, _parent_of(protected)))
+    if permission is Permission.APPROVE:
+        away = _delegations(actor).values("person")
+        people = User.objects.filter(Q(pk=actor.id) | Q(pk__in=away)).values("pk")
     for column, level in levels:
-        for grants, mine in _grant_tables(level, actor):
+        for grants, mine in _grant_tables(level, people):
             rows = _live(grants, permission).filter(mine)
             found |= Q(**{f"{column}__in": rows.values("content_object_id")})
     return found
@@ -314,11 +374,12 @@ def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]
     return levels
 
 
-def _grant_tables(protected: Protected, actor: Actor) -> list[tuple[type[Any], Q]]:
-    """Grants to the person, and to the groups they are in: their teams and roles."""
+def _grant_tables(protected: Protected, people: Any) -> list[tuple[type[Any], Q]]:
+    """Grants to people, and to the groups they are in: their teams and roles."""
+    groups = Group.objects.filter(user__in=people)
     return [
-        (protected.user_grants, Q(user=actor.id)),
-        (protected.group_grants, Q(group__user=actor.id)),
+        (protected.user_grants, Q(user__in=people)),
+        (protected.group_grants, Q(group__in=groups.values("pk"))),
     ]
 
 

@@ -1,12 +1,15 @@
 """Forms of governance: they only parse; rules live in the services."""
 
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from django import forms
+from django.http import QueryDict
 
-from governance.services.requests import MAX_TERM
+from governance.selectors.requests import GrantRow
+from governance.services.grants import MAX_TERM
 from portal.kernel import clock
+from portal.kernel.errors import FieldError, InvalidError
 
 DEFAULT_TERM: Final = timedelta(days=30)
 
@@ -26,15 +29,60 @@ class AskForm(forms.Form):
     )
     personal = forms.BooleanField(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("initial", {"until": (clock.now() + DEFAULT_TERM).date()})
-        super().__init__(*args, **kwargs)
+    def __init__(self, said: QueryDict | None, *, renewed: GrantRow | None = None) -> None:
+        purpose = renewed.purpose if renewed is not None else ""
+        initial = {"until": (clock.now() + DEFAULT_TERM).date(), "purpose": purpose}
+        super().__init__(said, initial=initial)
 
     @property
     def until_at(self) -> datetime:
         """The end of the chosen day in UTC."""
-        day = self.cleaned_data["until"]
-        return datetime.combine(day, time(23, 59, 59), tzinfo=UTC)
+        return _end_of(self.cleaned_data["until"])
+
+
+class DeputyForm(forms.Form):
+    """Who decides while somebody is away, from when until when."""
+
+    deputy = forms.EmailField(
+        max_length=254, widget=forms.EmailInput(attrs={"class": "in", "autocomplete": "off"})
+    )
+    since = forms.DateField(
+        required=False, widget=forms.DateInput(attrs={"class": "in", "type": "date"})
+    )
+    until = forms.DateField(widget=forms.DateInput(attrs={"class": "in", "type": "date"}))
+    note = forms.CharField(
+        required=False, max_length=200, widget=forms.TextInput(attrs={"class": "in"})
+    )
+
+    @property
+    def since_at(self) -> datetime:
+        """The beginning of the chosen day in UTC, at once for today or none."""
+        day = self.cleaned_data["since"]
+        now = clock.now()
+        return max(now, datetime.combine(day, time(0), tzinfo=UTC)) if day else now
+
+    @property
+    def until_at(self) -> datetime:
+        """The end of the chosen day in UTC."""
+        return _end_of(self.cleaned_data["until"])
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time(23, 59, 59), tzinfo=UTC)
+
+
+def end_of_day(said: str) -> datetime | None:
+    """The end of a day in UTC as a field of a page gives it; None for none.
+
+    Raises InvalidError for what is no day.
+    """
+    if not said:
+        return None
+    try:
+        return _end_of(date.fromisoformat(said))
+    except ValueError:
+        fault = FieldError("/until", "format", "give a day as 2026-11-30")
+        raise InvalidError("The end is no day.", errors=[fault]) from None
 
 
 class TokenForm(forms.Form):

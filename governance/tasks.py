@@ -4,6 +4,7 @@ from celery import shared_task
 
 from governance.services.anchoring import anchor_or_say_why
 from governance.services.answers import forget_old_answers
+from governance.services.escalation import escalate_requests
 from governance.services.jobs import run_due_jobs
 from governance.services.key_uses import forget_old_uses
 from governance.services.mails import send_due_mails
@@ -19,6 +20,11 @@ def verify_audit() -> None:
 @shared_task(name="governance.anchor_audit")
 def anchor_audit() -> None:
     anchor_or_say_why()
+
+
+@shared_task(name="governance.escalate_requests")
+def escalate() -> None:
+    escalate_requests()
 
 
 @shared_task(name="governance.forget_answers")

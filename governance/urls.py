@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from governance import views_access, views_audit, views_jobs, views_notices, views_people
+from governance import (
+    views_access,
+    views_audit,
+    views_grants,
+    views_jobs,
+    views_notices,
+    views_people,
+)
 
 urlpatterns = [
     path("access/", views_access.overview, name="access"),
@@ -10,7 +17,12 @@ urlpatterns = [
     path("access/requests/", views_access.request_list, name="access_requests"),
     path("access/requests/<uuid:request_id>/decide/", views_access.decide, name="access_decide"),
     path("access/requests/<uuid:request_id>/withdraw/", views_access.withdraw, name="withdraw"),
-    path("access/grants/<str:grant_id>/end/", views_access.end, name="grant_end"),
+    path("access/grants/<str:grant_id>/end/", views_grants.end, name="grant_end"),
+    path("access/recertify/", views_grants.recertify, name="recertify"),
+    path("access/deputies/", views_grants.delegate, name="delegate"),
+    path(
+        "access/deputies/<uuid:delegation_id>/end/", views_grants.end_delegation, name="deputy_end"
+    ),
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
     path("audit/export/", views_audit.export, name="audit_export"),

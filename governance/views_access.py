@@ -1,4 +1,4 @@
-"""Pages of access: who asks, who holds, who decides."""
+"""Pages of access: who asks, who decides, and the overview of both."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -10,15 +10,20 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import access
-from governance.forms import AskForm
+from governance.forms import AskForm, end_of_day
 from governance.middleware import request_actor
 from governance.selectors import requests as selectors
 from governance.selectors.audit_log import entries
+from governance.selectors.delegations import delegations_of
+from governance.selectors.requests import GrantRow
 from governance.services import requests as services
+from governance.services.requests import Wanted
+from governance.sights import chosen, sights, sights_of
 from governance.types import Permission, ResourceRef
 from portal.http import words
 from portal.http.pagination import paginate
 from portal.kernel import clock
+from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError
 
 SOON: Final = timedelta(days=30)
@@ -28,7 +33,10 @@ _SHOWN_REQUESTS: Final = 10
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
-    waiting = list(selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS])
+    waiting = [
+        (each, sights_of(each))
+        for each in selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS]
+    ]
     waiting_count = selectors.requests_to_decide(actor).count()
     now = clock.now()
     grants = selectors.live_grants(actor)
@@ -43,6 +51,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             .filter(requester_id=actor.id)
             .order_by("-created_at")[:_SHOWN_REQUESTS],
             "my_grants": selectors.live_grants(actor, mine=True, limit=20),
+            "deputies": delegations_of(actor),
+            "decides": bool(selectors.live_grants(actor, decides=True, limit=1)),
             "ending": [grant for grant in grants if grant.valid_until < now + SOON][:10],
             "grants": grants[:50],
             "log": entries(verb="granted").order_by("-seq")[:8] if actor.is_admin else [],
@@ -77,7 +87,11 @@ def ask(request: HttpRequest) -> HttpResponse:
     ref = _asked_for(request)
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.DISCOVER, thing)
-    form = AskForm(request.POST or None)
+    renewed = _renewed(request, actor, ref)
+    asked = Wanted(tuple(renewed.fields)) if renewed is not None else Wanted()
+    form = AskForm(request.POST or None, renewed=renewed)
+    offered = sights(thing, asked)
+    wanted = chosen({name: request.POST.getlist(name) for name in request.POST}, offered)
     if request.method == "POST" and form.is_valid():
         try:
             services.ask_for_access(
@@ -85,7 +99,8 @@ def ask(request: HttpRequest) -> HttpResponse:
                 actor=actor,
                 purpose=form.cleaned_data["purpose"],
                 until=form.until_at,
-                wants_personal=form.cleaned_data["personal"],
+                wanted=wanted or Wanted(personal=form.cleaned_data["personal"]),
+                renews=renewed.id if renewed is not None else "",
             )
         except PortalError as error:
             _show(form, error)
@@ -102,6 +117,8 @@ def ask(request: HttpRequest) -> HttpResponse:
             "ref": ref,
             "thing": thing,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
+            "renewed": renewed,
+            "sights": sights(thing, wanted) if wanted is not None else offered,
         },
         status=422 if form.errors else 200,
     )
@@ -113,6 +130,17 @@ def _asked_for(request: HttpRequest) -> ResourceRef:
         if key:
             return ResourceRef(kind, key[:255])
     raise NotFoundError("Open a stream and press “Ask for access” there.")
+
+
+def _renewed(request: HttpRequest, actor: Actor, ref: ResourceRef) -> GrantRow | None:
+    """The grant that is to be prolonged, if the address names one of theirs on this thing."""
+    named = request.GET.get("renews", "") or request.POST.get("renews", "")
+    if not named:
+        return None
+    found = selectors.get_grant(actor, named[:60])
+    if found.ref != ref:
+        raise NotFoundError
+    return found
 
 
 def _show(form: AskForm, error: PortalError) -> None:
@@ -134,11 +162,19 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     reason = request.POST.get("reason", "")[:1000]
     try:
         if request.POST.get("decision") == "approve":
-            found = services.approve_request(request_id, actor=actor, reason=reason)
+            asked = selectors.get_request(actor, request_id)
+            posted = {name: request.POST.getlist(name) for name in request.POST}
+            found = services.approve_request(
+                request_id,
+                actor=actor,
+                reason=reason,
+                until=end_of_day(request.POST.get("until", "")),
+                part=chosen(posted, sights_of(asked)),
+            )
             messages.success(
                 request,
                 f"Granted {found.requester.email} {found.resource_key} "
-                f"until {words.day(found.until)}.",
+                f"until {words.day(found.granted_until or found.until)}.",
             )
         else:
             found = services.deny_request(request_id, actor=actor, reason=reason)
@@ -154,11 +190,4 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
 def withdraw(request: HttpRequest, request_id: UUID) -> HttpResponse:
     services.withdraw_request(request_id, actor=request_actor(request))
     messages.success(request, "Withdrawn.")
-    return redirect("access")
-
-
-@require_POST
-def end(request: HttpRequest, grant_id: str) -> HttpResponse:
-    grant = services.end_grant(grant_id, actor=request_actor(request))
-    messages.success(request, f"Ended {grant.permission} of {grant.holder} on {grant.ref.key}.")
     return redirect("access")

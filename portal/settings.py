@@ -20,6 +20,8 @@ SECRET_KEY = env.text("PORTAL_SECRET_KEY")
 PRIVACY_KEYS = env.privacy_keys("PORTAL_PRIVACY_KEYS")
 # Without one it is made in the data directory (`governance.chain.signing`).
 AUDIT_KEY = env.text("PORTAL_AUDIT_KEY", "")
+# After how many days a request for access that nobody answered goes to the admins as well.
+REQUEST_DAYS = env.integer("PORTAL_REQUEST_DAYS", 3, minimum=1, maximum=90)
 AUDIT_ANCHORS = Path(env.text("PORTAL_AUDIT_ANCHORS", str(DATA_DIR / "audit" / "anchors.jsonl")))
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
@@ -217,6 +219,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "unanswered-requests": {"task": "governance.escalate_requests", "schedule": 900.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 

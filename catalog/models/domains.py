@@ -1,5 +1,7 @@
 """Domains: what streams belong together. Permissions on a domain hold for its streams."""
 
+from typing import ClassVar
+
 from django.db import models
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
@@ -45,6 +47,14 @@ class DomainUserPermission(UserObjectPermissionBase, TermedPermission):
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
+        # One decision a row: guardian's own constraint would make two of other fields one.
+        unique_together: ClassVar = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "permission", "content_object", "fields"],
+                name="domain_user_grant_once",
+            )
+        ]
 
 
 class DomainGroupPermission(GroupObjectPermissionBase, TermedPermission):
@@ -52,3 +62,11 @@ class DomainGroupPermission(GroupObjectPermissionBase, TermedPermission):
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False
+        # One decision a row: guardian's own constraint would make two of other fields one.
+        unique_together: ClassVar = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "permission", "content_object", "fields"],
+                name="domain_group_grant_once",
+            )
+        ]

@@ -1,5 +1,7 @@
 """Streams: the named event types that everything else hangs on."""
 
+from typing import ClassVar
+
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -172,6 +174,14 @@ class StreamUserPermission(UserObjectPermissionBase, TermedPermission):
 
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
+        # One decision a row: guardian's own constraint would make two of other fields one.
+        unique_together: ClassVar = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "permission", "content_object", "fields"],
+                name="stream_user_grant_once",
+            )
+        ]
 
 
 class StreamGroupPermission(GroupObjectPermissionBase, TermedPermission):
@@ -179,3 +189,11 @@ class StreamGroupPermission(GroupObjectPermissionBase, TermedPermission):
 
     class Meta(GroupObjectPermissionBase.Meta):
         abstract = False
+        # One decision a row: guardian's own constraint would make two of other fields one.
+        unique_together: ClassVar = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "permission", "content_object", "fields"],
+                name="stream_group_grant_once",
+            )
+        ]

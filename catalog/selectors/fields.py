@@ -26,7 +26,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from catalog.models import SchemaField
+from catalog.models import SchemaField, Stream
 from catalog.selectors.streams import visible_streams
 from portal.kernel.actor import Actor
 
@@ -144,3 +144,10 @@ def named_fields(actor: Actor, rows: Iterable[Mapping[str, Any]]) -> list[FieldN
         )
         for row in page
     ]
+
+
+def granted_fields(stream: Stream) -> Mapping[str, str]:
+    """What a grant on a stream may be about: the fields of its present contract, by path in the
+    contract's order, each with its classification."""
+    rows = SchemaField.objects.filter(stream=stream, is_current=True).order_by("position")
+    return dict(rows.values_list("path", "classification"))

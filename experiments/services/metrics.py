@@ -13,9 +13,10 @@ from experiments.services.permissions import require_author, require_owner
 from experiments.types import KEY_PATTERN, READABLE_TYPES, Better, MetricType
 from governance import access, audit
 from governance.models import Team
+from governance.projection import projection
 from governance.types import Permission
 from portal.kernel.actor import Actor
-from portal.kernel.errors import FieldError, InvalidError
+from portal.kernel.errors import FieldError, InvalidError, NotPermittedError
 from portal.kernel.once import only_once
 
 REVENUE_CAP: Final = 0.999
@@ -54,6 +55,13 @@ def create_metric(new: NewMetric, *, actor: Actor) -> Metric:
     """
     require_author(actor, new.owner_team)
     access.require(actor, Permission.READ_PAYLOAD, new.stream)
+    if projection(actor, new.stream).fields is not None:
+        raise NotPermittedError(
+            "Your grant is about some fields of the stream; a metric reads each of them.",
+            code="permission_missing",
+            permission=Permission.READ_PAYLOAD.value,
+            request_at=access.ask_url(new.stream.ref),
+        )
     faults = list(_faults(new))
     if faults:
         raise InvalidError("The metric breaks a rule.", errors=faults)

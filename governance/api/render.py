@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from governance.access import Reason
-from governance.models import AccessRequest
+from governance.models import AccessRequest, Delegation
 from governance.selectors.requests import GrantRow
 from portal.http.operations import Time
 
@@ -14,18 +14,30 @@ class ResourceBody(TypedDict):
     key: str
 
 
+class GrantedBody(TypedDict):
+    until: Time
+    fields: list[str]
+    personal: bool
+    clear: list[str]
+
+
 class RequestBody(TypedDict):
     id: UUID
     resource: ResourceBody
     requester: str
     personal: bool
+    fields: list[str]
+    clear: list[str]
     purpose: str
     until: Time
+    renews: str | None
     state: str
     created_at: Time
     decided_at: Time | None
     decided_by: str | None
     reason: str
+    granted: GrantedBody | None
+    escalated_at: Time | None
 
 
 def access_request(row: AccessRequest) -> RequestBody:
@@ -35,14 +47,58 @@ def access_request(row: AccessRequest) -> RequestBody:
         "resource": {"kind": row.resource_kind, "key": row.resource_key},
         "requester": row.requester.email,
         "personal": row.wants_personal,
+        "fields": row.fields,
+        "clear": row.clear,
         "purpose": row.purpose,
         "until": row.until,
+        "renews": row.renews or None,
         "state": row.state,
         "created_at": row.created_at,
         "decided_at": row.decided_at,
         "decided_by": row.decided_by.email if row.decided_by else None,
         "reason": row.decision_reason,
+        "granted": _granted(row),
+        "escalated_at": row.escalated_at,
     }
+
+
+def _granted(row: AccessRequest) -> GrantedBody | None:
+    if row.granted_until is None:
+        return None
+    return {
+        "until": row.granted_until,
+        "fields": row.granted_fields,
+        "personal": bool(row.granted_personal),
+        "clear": row.granted_clear,
+    }
+
+
+class DelegationBody(TypedDict):
+    id: UUID
+    person: str
+    deputy: str
+    since: Time
+    until: Time
+    note: str
+    ended_at: Time | None
+
+
+def delegation(row: Delegation) -> DelegationBody:
+    """Who decides for whom, as the API gives it."""
+    return {
+        "id": row.pk,
+        "person": row.person.email,
+        "deputy": row.deputy.email,
+        "since": row.since,
+        "until": row.until,
+        "note": row.note,
+        "ended_at": row.ended_at,
+    }
+
+
+class RecertifiedBody(TypedDict):
+    confirmed: int
+    ended: int
 
 
 class GrantBody(TypedDict):
@@ -50,11 +106,14 @@ class GrantBody(TypedDict):
     resource: ResourceBody
     holder: str
     permission: str
+    fields: list[str]
     purpose: str
     valid_from: Time
     valid_until: Time
     revoked_at: Time | None
     granted_by: str
+    last_used_at: Time | None
+    confirmed_at: Time | None
 
 
 def grant(row: GrantRow) -> GrantBody:
@@ -63,11 +122,14 @@ def grant(row: GrantRow) -> GrantBody:
         "resource": {"kind": row.ref.kind, "key": row.ref.key},
         "holder": row.holder,
         "permission": row.permission,
+        "fields": list(row.fields),
         "purpose": row.purpose,
         "valid_from": row.valid_from,
         "valid_until": row.valid_until,
         "revoked_at": row.revoked_at,
         "granted_by": row.granted_by,
+        "last_used_at": row.last_used_at,
+        "confirmed_at": row.confirmed_at,
     }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.api import access, audit, jobs, notices, privacy_keys
+from governance.api import access, audit, delegations, grants, jobs, notices, privacy_keys
 
 urlpatterns = [
     path("access-requests", access.AccessRequests.as_view()),
@@ -10,10 +10,15 @@ urlpatterns = [
     path("access-requests/<uuid:request_id>/approve", access.Approve.as_view()),
     path("access-requests/<uuid:request_id>/deny", access.Deny.as_view()),
     path("access-requests/<uuid:request_id>/withdraw", access.Withdraw.as_view()),
-    path("grants", access.Grants.as_view()),
-    path("grants/explain", access.GrantExplain.as_view()),
-    path("grants/<str:grant_id>", access.GrantDetail.as_view()),
-    path("grants/<str:grant_id>/revoke", access.GrantRevoke.as_view()),
+    path("grants", grants.Grants.as_view()),
+    path("grants/explain", grants.GrantExplain.as_view()),
+    path("grants/recertify", grants.Recertification.as_view()),
+    path("grants/<str:grant_id>", grants.GrantDetail.as_view()),
+    path("grants/<str:grant_id>/renew", grants.GrantRenew.as_view()),
+    path("grants/<str:grant_id>/revoke", grants.GrantRevoke.as_view()),
+    path("delegations", delegations.Delegations.as_view()),
+    path("delegations/<uuid:delegation_id>", delegations.DelegationDetail.as_view()),
+    path("delegations/<uuid:delegation_id>/end", delegations.DelegationEnd.as_view()),
     path("jobs", jobs.Jobs.as_view()),
     path("jobs/<uuid:job_id>", jobs.JobDetail.as_view()),
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),

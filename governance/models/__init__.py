@@ -1,4 +1,4 @@
-from governance.models.access import AccessRequest, TermedPermission
+from governance.models.access import AccessRequest, Delegation, TermedPermission
 from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditAnchor, AuditEntry
 from governance.models.jobs import Job, JobState
@@ -13,6 +13,7 @@ __all__ = [
     "AuditAnchor",
     "AuditEntry",
     "AuditVerification",
+    "Delegation",
     "Job",
     "JobState",
     "KeptAnswer",

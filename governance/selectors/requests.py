@@ -34,6 +34,9 @@ class GrantRow:
     revoked_at: datetime | None
     granted_by: str
     last_used_at: datetime | None
+    fields: tuple[str, ...]
+    confirmed_at: datetime | None
+    confirmed_by: str
 
 
 def visible_requests(actor: Actor) -> QuerySet[AccessRequest]:
@@ -74,11 +77,12 @@ def live_grants(
     ref: ResourceRef | None = None,
     limit: int = 200,
     mine: bool = False,
+    decides: bool = False,
     after: tuple[datetime, str] | None = None,
 ) -> list[GrantRow]:
     """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
 
-    `after` is the end and id of the last one that was seen.
+    `mine` leaves those of others out, `decides` those on which somebody else decides. `after` is the end and id of the last one that was seen.
     """
     found: list[GrantRow] = []
     for protected, letter, table in _grant_tables():
@@ -87,6 +91,8 @@ def live_grants(
         rows = _visible(table, protected, actor, letter, mine=mine).filter(
             valid_until__gt=Now(), revoked_at=None
         )
+        if decides and not actor.is_admin:
+            rows = rows.filter(content_object__in=access.approved_by(actor, protected))
         if ref is not None:
             rows = rows.filter(content_object=access.find_resource(ref))
         if after is not None:
@@ -155,6 +161,9 @@ def grant_row(row: Any, kind: str, letter: str) -> GrantRow:
         revoked_at=row.revoked_at,
         granted_by=row.granted_by,
         last_used_at=row.last_used_at,
+        fields=tuple(row.fields),
+        confirmed_at=row.confirmed_at,
+        confirmed_by=row.confirmed_by,
     )
 
 

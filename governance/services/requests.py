@@ -1,32 +1,34 @@
-"""Asking for access, deciding, granting and ending it. Each step is one audited transaction."""
+"""Asking for access and deciding on it: all of it, a part, or for a shorter time. Each step is one
+audited transaction."""
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import Permission as PermissionRow
-from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 
 from governance import access, audit
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
-from governance.models import AccessRequest, Team, User
+from governance.models import AccessRequest, Delegation
 from governance.models.access import RequestState
-from governance.selectors.requests import GrantRow, find_grant, get_request, grant_row
+from governance.selectors.requests import find_grant, get_request, grant_row
+from governance.services.grants import Terms, add_grant, check_fields, check_terms
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission, ResourceRef
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
-from portal.kernel.errors import (
-    FieldError,
-    InvalidError,
-    InvalidStateError,
-    NotPermittedError,
-)
+from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
 
-MAX_TERM: Final = timedelta(days=90)
-_SHORTEST_PURPOSE: Final = 10
-_LONGEST_PURPOSE: Final = 1000
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be read: `fields` none for all there are, personal ones masked, unless `personal`:
+    then those of `clear` as they are, none for all."""
+
+    fields: tuple[str, ...] = ()
+    personal: bool = False
+    clear: tuple[str, ...] = ()
 
 
 @transaction.atomic
@@ -36,18 +38,20 @@ def ask_for_access(
     actor: Actor,
     purpose: str,
     until: datetime,
-    wants_personal: bool = False,
+    wanted: Wanted = Wanted(),
+    renews: str = "",
 ) -> AccessRequest:
     """Ask to read a thing's payload for a purpose and until a day; its owner decides.
 
-    Raises NotFoundError when the thing may not be known of, InvalidError for purpose or term,
-    RequestOpenError when the same person already asks for it.
+    Raises NotFoundError when the thing may not be known of, InvalidError for purpose, term or
+    fields, RequestOpenError when the same person already asks for it.
     """
     if not actor.is_person:
         raise PeopleOnlyError("access.request")
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.DISCOVER, thing)
-    _check_terms(purpose, until)
+    check_terms(purpose, until)
+    _check_wanted(thing, wanted)
     ref = thing.ref  # its name, where an alias was given
     try:
         with transaction.atomic():
@@ -56,9 +60,12 @@ def ask_for_access(
                 resource_key=ref.key,
                 owner_team_id=_owner_of(thing),
                 requester_id=actor.id,
-                wants_personal=wants_personal,
+                wants_personal=wanted.personal,
+                fields=sorted(set(wanted.fields)),
+                clear=sorted(set(wanted.clear)),
                 purpose=purpose.strip(),
                 until=until,
+                renews=renews,
             )
     except IntegrityError as error:
         raise RequestOpenError("You already have an open request for it.") from error
@@ -68,37 +75,127 @@ def ask_for_access(
         "access.requested",
         ref,
         summary=f"asked to read {ref.key} until {until:%Y-%m-%d}",
-        after={"personal": wants_personal, "purpose": purpose.strip()},
+        after={
+            "personal": wanted.personal,
+            "purpose": purpose.strip(),
+            "fields": request.fields,
+            "clear": request.clear,
+        },
     )
     return request
 
 
+def renew_grant(
+    grant_id: str, *, actor: Actor, until: datetime, purpose: str = ""
+) -> AccessRequest:
+    """Ask to prolong a grant to read of one's own, as it is: its fields, and its purpose unless
+    another is given.
+
+    Raises NotFoundError for a grant that is not known, NotOwnRequestError for another's,
+    InvalidStateError for one that reads nothing.
+    """
+    row, kind, letter = find_grant(actor, grant_id)
+    grant = grant_row(row, kind, letter)
+    is_own = letter == "u" and row.user_id == actor.id
+    if not (actor.is_person and (is_own or (letter == "g" and _is_member(row, actor)))):
+        raise NotOwnRequestError("Only who holds a grant asks to prolong it.")
+    if grant.permission not in (Permission.READ_PAYLOAD, Permission.READ_PERSONAL):
+        raise InvalidStateError("Only a grant to read is prolonged by a request.")
+    is_personal = grant.permission == Permission.READ_PERSONAL
+    fields = tuple(row.fields)
+    wanted = Wanted((), personal=True, clear=fields) if is_personal else Wanted(fields)
+    return ask_for_access(
+        grant.ref, actor=actor, purpose=purpose or grant.purpose, until=until, wanted=wanted,
+        renews=grant_id,
+    )  # fmt: skip
+
+
+def _is_member(row: Any, actor: Actor) -> bool:
+    team = getattr(row.group, "team", None)
+    return team is not None and team.pk in actor.team_ids
+
+
 @transaction.atomic
 def approve_request(
-    request_id: UUID, *, actor: Actor, reason: str = "", until: datetime | None = None
+    request_id: UUID,
+    *,
+    actor: Actor,
+    reason: str = "",
+    until: datetime | None = None,
+    part: Wanted | None = None,
 ) -> AccessRequest:
-    """Grant what was asked, at most as long. Never by the one who asked."""
+    """Grant what was asked or a part of it, at most as long. Never by the one who asked.
+
+    Raises InvalidError for a part that holds more than was asked, and when the term is over.
+    """
     request = _decidable(request_id, actor)
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
+    asked = Wanted(tuple(request.fields), request.wants_personal, tuple(request.clear))
+    given = part or asked
+    if part is not None:
+        _check_wanted(thing, part)
+        _check_within(asked, part)
     term = min(request.until, until) if until else request.until
     if term <= clock.now():
-        raise InvalidError("The term asked for is over. The person can ask again.", code="term")
-    _settle(request, RequestState.APPROVED, actor, reason)
-    permissions = [Permission.READ_PAYLOAD]
-    if request.wants_personal:
-        permissions.append(Permission.READ_PERSONAL)
-    for permission in permissions:
-        _add_grant(thing, permission, request.requester, request.purpose, term, actor, request)
-    _tell_requester(request, f"Granted until {term:%Y-%m-%d}. {reason.strip()}", actor)
+        fault = FieldError("/until", "past", "must lie ahead")
+        raise InvalidError(
+            "The term is over. The person can ask again.", code="term", errors=[fault]
+        )
+    _settle(
+        request, RequestState.APPROVED, actor, reason,
+        granted_until=term, granted_fields=sorted(given.fields), granted_personal=given.personal,
+        granted_clear=sorted(given.clear),
+    )  # fmt: skip
+    permissions = {Permission.READ_PAYLOAD: given.fields}
+    if given.personal:
+        permissions[Permission.READ_PERSONAL] = given.clear or given.fields
+    for permission, fields in permissions.items():
+        terms = Terms(request.purpose, term, tuple(sorted(fields)))
+        add_grant(thing, permission, request.requester, terms, actor=actor, request=request)
+    is_less = given != asked or term < request.until
+    said = f"{'Granted in part, ' if is_less else 'Granted '}until {term:%Y-%m-%d}."
+    _tell_requester(request, f"{said} {reason.strip()}", actor)
     audit.record(
         actor,
         "access.granted",
         thing.ref,
         summary=f"granted {request.requester.email} {' and '.join(permissions)} "
         f"on {thing.ref.key} until {term:%Y-%m-%d}",
-        after={"purpose": request.purpose, "reason": reason, "until": rfc3339.spell(term)},
-    )
+        after={
+            "purpose": request.purpose, "reason": reason, "until": rfc3339.spell(term),
+            "fields": request.granted_fields, "clear": request.granted_clear,
+        },
+    )  # fmt: skip
     return request
+
+
+def _check_wanted(thing: Any, wanted: Wanted) -> None:
+    check_fields(thing, wanted.fields, pointer="/fields")
+    check_fields(thing, wanted.clear, pointer="/clear")
+    known = access.fields_of(thing) or {}
+    faults = []
+    if wanted.clear and not wanted.personal:
+        faults.append(FieldError("/clear", "not_here", "goes with personal"))
+    for place, path in enumerate(wanted.clear):
+        if wanted.fields and path not in wanted.fields:
+            faults.append(FieldError(f"/clear/{place}", "not_asked", "is none of the fields"))
+        elif known.get(path) not in ("personal", "sensitive"):
+            faults.append(FieldError(f"/clear/{place}", "not_personal", "is not masked at all"))
+    if faults:
+        raise InvalidError("The fields do not fit together.", errors=faults[:20])
+
+
+def _check_within(asked: Wanted, part: Wanted) -> None:
+    """Nobody is granted what they did not ask for."""
+    faults = []
+    if asked.fields and not (part.fields and set(part.fields) <= set(asked.fields)):
+        faults.append(FieldError("/fields", "not_asked", "some of them were not asked for"))
+    if part.personal and not asked.personal:
+        faults.append(FieldError("/personal", "not_asked", "was not asked for"))
+    if part.personal and asked.clear and not (part.clear and set(part.clear) <= set(asked.clear)):
+        faults.append(FieldError("/clear", "not_asked", "some of them were not asked for"))
+    if faults:
+        raise InvalidError("That is more than was asked for.", errors=faults)
 
 
 @transaction.atomic
@@ -137,62 +234,6 @@ def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
     return request
 
 
-@transaction.atomic
-def grant_access(
-    ref: ResourceRef,
-    *,
-    actor: Actor,
-    permission: Permission,
-    holder: User | Team,
-    purpose: str,
-    until: datetime,
-) -> GrantRow:
-    """Grant a permission without a request. The holder is a person or a whole team."""
-    thing: Any = access.find_resource(ref)
-    access.require(actor, Permission.APPROVE, thing)
-    _check_terms(purpose, until)
-    if isinstance(holder, User) and actor.is_person and holder.pk == actor.id:
-        raise NotPermittedError(
-            "Nobody grants themselves; somebody else decides.",
-            code="own_grant",
-            permission=permission.value,
-            request_at=access.ask_url(thing.ref),
-        )
-    row = _add_grant(thing, permission, holder, purpose, until, actor, None)
-    audit.record(
-        actor,
-        "access.granted",
-        thing.ref,
-        summary=f"granted {holder} {permission.value} on {thing.ref.key} until {until:%Y-%m-%d}",
-        after={"purpose": purpose, "until": rfc3339.spell(until)},
-    )
-    return grant_row(row, ref.kind, "g" if isinstance(holder, Team) else "u")
-
-
-@transaction.atomic
-def end_grant(grant_id: str, *, actor: Actor) -> GrantRow:
-    """End a grant at once: by its holder, by who may approve on the thing, or by an admin."""
-    row, kind, letter = find_grant(actor, grant_id)
-    thing = row.content_object
-    is_holder = actor.is_person and letter == "u" and row.user_id == actor.id
-    if not is_holder:
-        access.require(actor, Permission.APPROVE, thing)
-    touched = (
-        type(row)._default_manager.filter(pk=row.pk, revoked_at=None).update(revoked_at=clock.now())
-    )
-    if touched != 1:
-        raise InvalidStateError("The grant has already ended.")
-    row.refresh_from_db()
-    found = grant_row(row, kind, letter)
-    audit.record(
-        actor,
-        "access.ended",
-        thing.ref,
-        summary=f"ended {found.permission} of {found.holder} on {thing.ref.key}",
-    )
-    return found
-
-
 def _tell_deciders(request: AccessRequest, thing: Any, actor: Actor) -> None:
     ref = ResourceRef(request.resource_kind, request.resource_key)
     news = News(
@@ -219,23 +260,6 @@ def _tell_requester(request: AccessRequest, sentence: str, actor: Actor) -> None
     tell([request.requester_id], news, by=actor)
 
 
-def _check_terms(purpose: str, until: datetime) -> None:
-    faults = []
-    if len(purpose.strip()) < _SHORTEST_PURPOSE:
-        faults.append(
-            FieldError("/purpose", "too_short", "say what for, in ten characters or more")
-        )
-    if len(purpose) > _LONGEST_PURPOSE:
-        faults.append(FieldError("/purpose", "too_long", "at most 1,000 characters"))
-    now = clock.now()
-    if until <= now:
-        faults.append(FieldError("/until", "past", "must lie ahead"))
-    elif until > now + MAX_TERM + timedelta(days=1):
-        faults.append(FieldError("/until", "too_long", f"at most {MAX_TERM.days} days from now"))
-    if faults:
-        raise InvalidError("The request needs a purpose and a term.", errors=faults)
-
-
 def _owner_of(thing: Any) -> int | None:
     """The team that decides: the thing's own, else its parent's."""
     if thing.owner_team_id is not None:
@@ -248,18 +272,31 @@ def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
     if request.requester_id == actor.id and actor.is_person:
         raise NotOwnRequestError("Somebody else must decide on your own request.")
+    if actor.is_person and _is_deputy(actor, request.requester_id):
+        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request
 
 
-def _settle(request: AccessRequest, state: RequestState, actor: Actor, reason: str) -> None:
+def _is_deputy(actor: Actor, person_id: int) -> bool:
+    now = clock.now()
+    live = Delegation.objects.filter(
+        person_id=person_id, deputy_id=actor.id, since__lte=now, until__gt=now, ended_at=None
+    )
+    return live.exists()
+
+
+def _settle(
+    request: AccessRequest, state: RequestState, actor: Actor, reason: str, **granted: Any
+) -> None:
     _move(
         request,
         state,
         decided_at=clock.now(),
         decided_by_id=actor.id if actor.is_person else None,
         decision_reason=reason.strip(),
+        **granted,
     )
 
 
@@ -270,37 +307,3 @@ def _move(request: AccessRequest, state: RequestState, **changes: Any) -> None:
     if moved != 1:
         raise InvalidStateError("The request is no longer open.")
     request.refresh_from_db()
-
-
-def _add_grant(
-    thing: Any,
-    permission: Permission,
-    holder: User | Team,
-    purpose: str,
-    until: datetime,
-    actor: Actor,
-    request: AccessRequest | None,
-) -> Any:
-    """Write the row; one that stands for the same holder and permission is renewed."""
-    protected = access.protected_kinds()[thing.ref.kind]
-    row = PermissionRow.objects.get(
-        content_type=ContentType.objects.get_for_model(type(thing)),
-        codename=f"{permission.value}_{thing.ref.kind}",
-    )
-    terms = {
-        "valid_from": clock.now(),
-        "valid_until": until,
-        "revoked_at": None,
-        "purpose": purpose.strip(),
-        "granted_by": actor.label,
-        "request": request,
-    }
-    if isinstance(holder, Team):
-        found, _ = protected.group_grants._default_manager.update_or_create(
-            group=holder.group, permission=row, content_object=thing, defaults=terms
-        )
-    else:
-        found, _ = protected.user_grants._default_manager.update_or_create(
-            user=holder, permission=row, content_object=thing, defaults=terms
-        )
-    return found

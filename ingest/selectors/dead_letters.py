@@ -20,6 +20,7 @@ from django.db.models.functions import Cast
 
 from catalog.models import Domain, Producer, ProducerStream, Stream
 from governance import access, audit
+from governance.projection import projection
 from governance.types import Permission, ResourceRef
 from ingest.log.alive import letters_alive_since
 from ingest.log.group import VERSION_MARK
@@ -310,7 +311,7 @@ def may_reveal(actor: Actor, letter: DeadLetter) -> bool:
     stream = meant_stream(letter)
     if stream is None:
         return may_read_unknown(actor, letter.type, [letter.producer_id])
-    return access.may(actor, Permission.READ_PERSONAL, stream)
+    return projection(actor, stream).is_whole
 
 
 def is_logged(letter: DeadLetter) -> bool:
@@ -337,11 +338,16 @@ def may_read_unknown(actor: Actor, kind: str, producer_ids: Iterable[int]) -> bo
         return access.may(actor, Permission.READ_PERSONAL, domain)
     permitted = access.permitted(actor, Permission.READ_PERSONAL, Stream.objects.order_by())
     mapped = ProducerStream.objects.filter(producer_id__in=list(producer_ids))
-    if permitted.filter(pk__in=mapped.filter(stream__isnull=False).values("stream")).exists():
+    named = permitted.filter(pk__in=mapped.filter(stream__isnull=False).values("stream"))
+    if any(projection(actor, stream).is_whole for stream in named.iterator()):
         return True
     globs = {glob for glob in mapped.values_list("glob", flat=True) if glob}
-    names = permitted.values_list("name", flat=True).iterator() if globs else ()
-    return any(fnmatchcase(name, glob) for name in names for glob in globs)
+    streams = permitted.iterator() if globs else ()
+    return any(
+        projection(actor, stream).is_whole
+        for stream in streams
+        if any(fnmatchcase(stream.name, glob) for glob in globs)
+    )
 
 
 def readable_body(actor: Actor, letter: DeadLetter) -> str | None:
@@ -371,7 +377,10 @@ def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
     stream = meant_stream(letter)
     if stream is None:
         return may_read_unknown(actor, letter.type, [letter.producer_id])
-    return access.may(actor, needed_permission(letter), stream)
+    seen = projection(actor, stream)
+    if needed_permission(letter) is Permission.READ_PERSONAL:
+        return seen.is_whole
+    return seen.fields is None
 
 
 def states_in(actor: Actor, key: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Browsing stored events: the grant is part of the statement, personal values are masked here.
 
 Whoever holds `read_payload` sees events with personal fields masked; whoever holds `read_personal`
-sees them in clear, and that read leaves one audit row.
+sees them in clear, and that read leaves one audit row. A grant may be about some fields: others are
+left out, or stay masked (`governance.projection`).
 """
 
 import base64
@@ -13,9 +14,10 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from catalog.classified import MASK, PERSONAL, is_personal, mask
+from catalog.classified import MASK, PERSONAL, is_personal, project
 from catalog.models import Producer, Stream
 from governance import access, audit
+from governance.projection import Projection, note_use, projection
 from governance.types import Permission
 from ingest.log.alive import FieldLives, alive_since
 from ingest.models import Event, Restore, RestoredEvent
@@ -34,7 +36,8 @@ _OF_THE_PERSON: Final = frozenset({"context", "anonymousid", "previousid"})
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One accepted event as its reader may see it. `masked` names the paths held back.
+    """One accepted event as its reader may see it. `masked` names the paths held back, `left_out`
+    those that the reader's grant is not about.
 
     `is_replayed`: it was a dead letter first. `is_imported`: it came as history, by an import.
     `has_extra`: it came with fields that its contract does not know, whoever may see them.
@@ -53,6 +56,7 @@ class StoredEvent:
     binary: bytes | None
     extra: Any
     masked: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     is_replayed: bool = False
     is_imported: bool = False
     has_extra: bool = False
@@ -76,6 +80,7 @@ class StoredEvent:
                 "producer": self.producer,
                 "extra": self.extra,
                 "masked": list(self.masked),
+                "left_out": list(self.left_out),
                 "replayed": self.is_replayed,
             },
         }
@@ -159,7 +164,7 @@ def event_to_reveal(
     found = rows.order_by("-occurred_at").first()
     if found is None:
         raise NotFoundError
-    return _described(stream, [found], in_clear=True)[0][0]
+    return _described(stream, [found], projection(actor, stream))[0][0]
 
 
 def _readable(
@@ -192,9 +197,9 @@ def _shown(
 ) -> list[StoredEvent]:
     if not rows:
         return []
-    in_clear = access.may(actor, Permission.READ_PERSONAL, stream)
-    shown, touched = _described(stream, rows, in_clear=in_clear)
-    if in_clear and touched:
+    shown, touched = _described(stream, rows, projection(actor, stream))
+    note_use(actor, stream)
+    if touched:
         audit.record(
             actor,
             "event.personal_read",
@@ -206,13 +211,13 @@ def _shown(
 
 
 def _described(
-    stream: Stream, rows: Sequence[Event | RestoredEvent], *, in_clear: bool
+    stream: Stream, rows: Sequence[Event | RestoredEvent], seen: Projection
 ) -> tuple[list[StoredEvent], set[str]]:
-    """The events as they may be seen, and which personal fields they hold."""
+    """The events as they may be seen, and which personal fields are seen in clear."""
     documents = _documents(stream, {row.version for row in rows})
     # What no contract speaks of may be anything: in a personal stream it is held back whole.
     is_about_people = any(is_personal(document) for document in documents.values())
-    holds_back = not in_clear and is_about_people
+    holds_back = (seen.clear is not None and is_about_people) or seen.fields is not None
     producers = dict(
         Producer.objects.filter(pk__in={row.producer_id for row in rows}).values_list("pk", "name")
     )
@@ -222,12 +227,18 @@ def _described(
     for row in rows:
         contracts = [documents.get(row.version), documents.get(stream.default_version)]
         data = field_lives.left_of(row.data, version=row.version, occurred_at=row.occurred_at)
-        masked, held = mask(contracts, data)
-        hides_subject = stream.subject_classification in PERSONAL and bool(row.subject)
-        held += ["subject"] if hides_subject else []
-        if hides_subject or is_about_people:
-            held += sorted(_OF_THE_PERSON & row.attributes.keys())
-        touched |= set(held)
+        found = project(contracts, data, seen)
+        of_person = []
+        has_subject = stream.subject_classification in PERSONAL and bool(row.subject)
+        hides_subject = has_subject and seen.clear is not None
+        if has_subject or is_about_people:
+            of_person = sorted(_OF_THE_PERSON & row.attributes.keys())
+        # What a SDK knew of the person is in no contract: it takes a grant to all of them.
+        of_person_clear = of_person if seen.clear is None else []
+        held = [*found.masked, *(["subject"] if hides_subject else [])]
+        held += of_person if seen.clear is not None else []
+        touched |= {*found.clear, *of_person_clear}
+        touched |= {"subject"} if has_subject and not hides_subject else set()
         binary = bytes(row.data_base64) if row.data_base64 is not None else None
         shown.append(
             StoredEvent(
@@ -236,16 +247,17 @@ def _described(
                 occurred_at=row.occurred_at,
                 received_at=row.received_at,
                 version=row.version,
-                subject=MASK if hides_subject and not in_clear else row.subject,
+                subject=MASK if hides_subject else row.subject,
                 source=row.source,
                 producer=producers.get(row.producer_id, "unknown"),
                 attributes=_without(row.subject if hides_subject else None, row.attributes)
-                if (hides_subject and not in_clear) or holds_back
+                if hides_subject or (seen.clear is not None and is_about_people)
                 else row.attributes,
-                data=data if in_clear else masked,
+                data=found.data,
                 binary=None if holds_back else binary,
                 extra=None if holds_back else row.extra,
-                masked=() if in_clear else tuple(held),
+                masked=tuple(held),
+                left_out=found.left_out,
                 is_replayed=bool(row.marks & Mark.REPLAYED),
                 is_imported=bool(row.marks & Mark.IMPORTED),
                 has_extra=bool(row.extra),

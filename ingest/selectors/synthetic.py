@@ -19,8 +19,7 @@ from catalog.detector import kinds_in
 from catalog.generated_texts import mask_of
 from catalog.generation import Learned, Profile, is_protected
 from catalog.models import Producer, Stream
-from governance import access
-from governance.types import Permission
+from governance.projection import projection
 from ingest.log.alive import alive_since
 from ingest.models import IngestMinute
 from ingest.synthetic.making import Subjects
@@ -47,9 +46,9 @@ class _Seen:
 
 
 def learn(actor: Actor, stream: Stream, document: Any) -> tuple[Profile, Subjects]:
-    """Distributions of a stream's newest events; nothing for who may not read its payloads."""
-    may_read = actor.is_system or access.may(actor, Permission.READ_PAYLOAD, stream)
-    if not may_read or not isinstance(document, Mapping):
+    """Distributions of a stream's newest events; nothing for who may not read each
+    of its fields."""
+    if projection(actor, stream).fields is not None or not isinstance(document, Mapping):
         return {}, Subjects()
     rows = sql.fetch_all(
         _SAMPLE,

@@ -22,7 +22,7 @@ from catalog.services.streams import (
 )
 from governance.models import AccessRequest, Membership, Team, User
 from governance.selectors.people import actor_of
-from governance.services.requests import approve_request, ask_for_access
+from governance.services.requests import Wanted, approve_request, ask_for_access
 from governance.services.teams import add_member, create_team
 from governance.types import ResourceRef
 from portal.demo.fields import document
@@ -181,5 +181,5 @@ def _wishes(now: datetime) -> None:
             actor=actor_of(maya),
             purpose="Match campaigns to what people look for.",
             until=now + timedelta(days=45),
-            wants_personal=True,
+            wanted=Wanted(personal=True),
         )

@@ -29,12 +29,14 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Job, Notice, Team, User
+from governance.models import AccessRequest, Delegation, Job, Notice, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.anchoring import anchor_chain
+from governance.services.delegations import delegate
+from governance.services.grants import grant_access
 from governance.services.keys import create_key
-from governance.services.requests import ask_for_access, grant_access
+from governance.services.requests import ask_for_access
 from governance.types import Permission, Role
 from ingest.log import partitions
 from ingest.models import (
@@ -89,7 +91,7 @@ ABSENT = {
     "alarm_id": "999999999", "user_id": "999999999",
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
-         "notice_id", "job_id"), _NOBODYS,
+         "notice_id", "job_id", "delegation_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -124,6 +126,7 @@ class Secret:
     draft: Draft
     notice: Notice
     term: Term
+    delegation: Delegation
 
 
 @pytest.fixture
@@ -176,11 +179,16 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         "agreement", actor=SYSTEM, name="Agreement", definition="What was agreed.",
         uses=[(stream, ""), (stream, "zebra_code")],
     )  # fmt: skip
+    now = clock.now()
+    delegation = delegate(
+        actor=actor_of(owner), deputy=make_person(), since=now, until=now + timedelta(days=9),
+        note="Zebra days.",
+    )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, draft, notice, term,
+        change, draft, notice, term, delegation,
     )  # fmt: skip
 
 
@@ -312,6 +320,7 @@ def addresses(secret: Secret) -> Iterator[Address]:
             "draft_id": str(secret.draft.pk),
             "notice_id": str(secret.notice.pk),
             "job_id": str(job.pk),
+            "delegation_id": str(secret.delegation.pk),
         }
         yield Address(
             route,

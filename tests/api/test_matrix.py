@@ -22,8 +22,8 @@ from catalog.services.consumers import create_consumer
 from catalog.services.producers import create_producer
 from governance.models import User
 from governance.selectors.requests import live_grants
+from governance.services.grants import end_grant
 from governance.services.keys import create_key
-from governance.services.requests import end_grant
 from governance.types import Permission, Role
 from ingest.models import PrivacySuggestion
 from portal.checks import the_matrix_names_every_route_and_method
@@ -102,6 +102,11 @@ def bodies(secret: Secret) -> dict[str, Any]:
             "resource": stream, "permission": "read_payload", "holder": make_person().email,
             "purpose": "To know it well.", "until": soon,
         },
+        "api/v1/grants/recertify": {"keep": [secret.grant.id]},
+        "api/v1/grants/<str:grant_id>/renew": {"until": soon},
+        "access/recertify/": {f"do-{secret.grant.id}": "keep"},
+        "access/deputies/": {"deputy": make_person().email, "until": soon[:10]},
+        "api/v1/delegations": {"deputy": make_person().email, "until": soon},
         "api/v1/consumers": {"name": "newcomer"},
         "api/v1/producers": {"name": "newcomer"},
         "api/v1/consumers/<slug:name>/mappings": {"stream": NAME, "purpose": "To read it."},

@@ -21,7 +21,7 @@ PAGES = [
     "/streams/checkout.order_placed/retention/", "/dead-letters/", "/discovered/", "/replays/",
     "/ingest/find/", "/ingest/find/?id=zzzqqq", "/producers/web-shop/limits/", "/privacy/",
     "/quality/", "/experiments/",
-    "/experiments/one_tap_checkout/", "/access/", "/access/requests/",
+    "/experiments/one_tap_checkout/", "/access/", "/access/requests/", "/access/recertify/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",
     "/teams/checkout/", "/people/1/", "/settings/", "/design/", "/api/docs",
     "/search/", "/search/?q=zzzqqq", "/streams/?q=zzzqqq&domain=checkout",

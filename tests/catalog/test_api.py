@@ -10,7 +10,7 @@ from catalog.models import Domain, Producer, Stream
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.producers import create_producer
 from governance.models import AuditEntry
-from governance.services.requests import grant_access
+from governance.services.grants import grant_access
 from governance.types import Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM

@@ -6,12 +6,12 @@ from governance import access
 from governance.models import AuditEntry, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import live_grants, requests_to_decide, visible_requests
+from governance.services.grants import end_grant, grant_access
 from governance.services.requests import (
+    Wanted,
     approve_request,
     ask_for_access,
     deny_request,
-    end_grant,
-    grant_access,
     withdraw_request,
 )
 from governance.types import Permission, Role
@@ -52,7 +52,11 @@ def test_personal_fields_are_granted_only_when_asked_for() -> None:
     team = make_team()
     stream, asker = make_stream(team=team), make_person()
     request = ask_for_access(
-        stream.ref, actor=actor_of(asker), purpose=PURPOSE, until=soon(), wants_personal=True
+        stream.ref,
+        actor=actor_of(asker),
+        purpose=PURPOSE,
+        until=soon(),
+        wanted=Wanted(personal=True),
     )
     approve_request(request.pk, actor=make_actor(team=team))
     assert access.may(actor_of(asker), Permission.READ_PERSONAL, stream)

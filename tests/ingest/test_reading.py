@@ -14,7 +14,7 @@ from catalog.models import Stream
 from catalog.services.changes import publish_schema
 from governance.models import AuditEntry
 from governance.selectors.people import actor_of
-from governance.services.requests import grant_access
+from governance.services.grants import grant_access
 from governance.types import Permission, Role
 from ingest.log import partitions
 from ingest.selectors.dead_letters import get_dead_letter, readable_body, visible_dead_letters

@@ -97,7 +97,6 @@ def test_decisions_stand_first_for_admins_and_alarms_for_on_call() -> None:
         actor=make_actor(Role.ANALYST),
         purpose="To count what was sold.",
         until=clock.now() + timedelta(days=9),
-        wants_personal=False,
     )
     admin = home_page(make_actor(Role.ADMIN)).main[0].data.shown
     on_call = home_page(make_actor(Role.ON_CALL)).main[0].data.shown

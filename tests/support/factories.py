@@ -11,8 +11,8 @@ from catalog.models import Domain, Stream
 from catalog.services.streams import NewStream, register_stream
 from governance.models import Team, User
 from governance.selectors.people import actor_of
+from governance.services.grants import grant_access
 from governance.services.keys import create_key
-from governance.services.requests import grant_access
 from governance.services.teams import add_member, create_team
 from governance.types import Permission, Role
 from portal.kernel import clock

@@ -1,0 +1,76 @@
+"""A request that nobody answers goes to the admins as well, once."""
+
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from governance import audit
+from governance.models import AccessRequest, User
+from governance.models.access import RequestState
+from governance.services.notices import News, tell
+from governance.types import NoticeKind, ResourceRef
+from portal.kernel import clock
+from portal.kernel.actor import SYSTEM
+
+_BATCH: Final = 200
+
+
+def escalate_requests() -> int:
+    """Ask the admins about each request that has waited for `PORTAL_REQUEST_DAYS`, and tell who
+    asked; gives how many there were. Again changes nothing; who decides stays who may."""
+    done = 0
+    while moved := _escalate_some():
+        done += moved
+    return done
+
+
+@transaction.atomic
+def _escalate_some() -> int:
+    now = clock.now()
+    waiting = (
+        AccessRequest.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("requester")
+        .filter(
+            state=RequestState.OPEN,
+            escalated_at=None,
+            created_at__lte=now - timedelta(days=settings.REQUEST_DAYS),
+        )
+        .order_by("created_at")[:_BATCH]
+    )
+    rows = list(waiting)
+    admins = set(
+        User.objects.filter(groups__name="admin", is_active=True).values_list("pk", flat=True)
+    )
+    for row in rows:
+        row.escalated_at = now
+        row.save(update_fields=["escalated_at", "updated_at"])
+        _tell(row, admins)
+    return len(rows)
+
+
+def _tell(row: AccessRequest, admins: set[int]) -> None:
+    ref = ResourceRef(row.resource_kind, row.resource_key)
+    days = settings.REQUEST_DAYS
+    tell(
+        admins - {row.requester_id},
+        News(
+            NoticeKind.REQUEST_WAITING, ref, f"Nobody answers {row.requester.email}",
+            f"Asked to read {ref.key} more than {days} days ago, for: {row.purpose}",
+            "/access/", f"escalated:{row.pk}",
+        ),
+        by=SYSTEM,
+    )  # fmt: skip
+    tell(
+        [row.requester_id],
+        News(
+            NoticeKind.REQUEST_DECIDED, ref, f"Your request to read {ref.key} went to the admins",
+            f"Its owners have not answered in {days} days.", "/access/", f"escalated:{row.pk}",
+        ),
+        by=SYSTEM,
+    )  # fmt: skip
+    audit.record(
+        SYSTEM, "access.escalated", ref,
+        summary=f"the request of {row.requester.email} went to the admins",
+    )  # fmt: skip
