@@ -229,9 +229,11 @@ def decline_repair(repair: Repair, *, actor: Actor, reason: str) -> Repair:
     open_states = (RepairState.DRAFT, RepairState.CHECKING, RepairState.WAITING,
                    RepairState.APPROVED)  # fmt: skip
     if not _is_own(actor, repair):
-        for stream in landings_of(repair):
+        streams = landings_of(repair)
+        for stream in streams:
             access.require(actor, Permission.APPROVE, stream)
-        _require_hand(actor, repair.stream)
+        if not streams:
+            _require_hand(actor, repair.stream)
     _move(
         repair, open_states, RepairState.DECLINED, decided_by=actor.label,
         decided_at=clock.now(), decision=reason,
