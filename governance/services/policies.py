@@ -34,7 +34,9 @@ from portal.kernel.slugs import check_slug
 CHANGEABLE: Final = ("title", "sentence", "expression", "remedy", "severity")
 LONGEST_OFF: Final = timedelta(days=366)
 MAX_REASON: Final = 1_000
-_KEPT_SLUGS: Final = frozenset({"new", "try", "run", "waivers", "findings", "export", "compliance"})
+_KEPT_SLUGS: Final = frozenset(
+    {"new", "try", "run", "waivers", "findings", "facts", "export", "compliance"}
+)
 _TEXTS: Final = {"title": (1, 120), "sentence": (1, 1_000), "remedy": (0, 1_000)}
 
 

@@ -71,7 +71,7 @@ def test_registering_keeps_what_policies_find_and_stops_at_one_that_blocks(team:
     assert [one["policy"] for one in named] == ["owner-present"]
     assert named[0]["waiver_at"] == "/policies/owner-present/"
     assert "Name an owner team" in refused.value.detail
-    assert make_stream("shop.basket_left", team=team)
+    assert make_stream("shop.basket_left", team=team).owner_team == team
 
 
 def test_a_change_of_facts_is_stopped_by_what_it_breaks_not_by_what_was_broken(
@@ -180,4 +180,4 @@ def test_a_consumer_without_a_team_is_told(team: Team) -> None:
     block("consumer-owned")
     with pytest.raises(PolicyError):
         create_consumer("erp", actor=SYSTEM)
-    assert create_consumer("erp", actor=SYSTEM, team=team)
+    assert create_consumer("erp", actor=SYSTEM, team=team).team == team
