@@ -20,6 +20,7 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 ON: Final = Q(off_until=None) | Q(off_until__lte=Now())
+HOLDS: Final = Q(ended_at=None, until__gt=Now())  # of a waiver
 Waived = Mapping[tuple[int, str], datetime]
 
 
@@ -51,9 +52,7 @@ def live_rules(kind: str | None = None, *, slug: str | None = None) -> list[Rule
 
 def live_waivers(kind: str, keys: Sequence[str]) -> Waived:
     """Until when breaches are waived now, by policy and thing."""
-    rows = Waiver.objects.filter(
-        policy__subject=kind, subject_key__in=keys, ended_at=None, until__gt=Now()
-    )
+    rows = Waiver.objects.filter(HOLDS, policy__subject=kind, subject_key__in=keys)
     return {
         (policy, key): until
         for policy, key, until in rows.values_list("policy_id", "subject_key", "until")
@@ -97,9 +96,8 @@ def visible_findings(actor: Actor) -> QuerySet[PolicyFinding]:
     for subject in facts.subjects():
         known |= Q(subject_kind=subject.kind, subject_key__in=subject.known(actor))
     waiver = Waiver.objects.filter(
-        policy=OuterRef("policy"), subject_key=OuterRef("subject_key"), ended_at=None,
-        until__gt=Now(),
-    )  # fmt: skip
+        HOLDS, policy=OuterRef("policy"), subject_key=OuterRef("subject_key")
+    )
     rows = PolicyFinding.objects.filter(closed_at=None).select_related("policy")
     rows = rows.filter(known) if facts.subjects() else rows.none()
     return rows.annotate(waived=Exists(waiver))
@@ -139,7 +137,7 @@ def visible_waivers(actor: Actor) -> QuerySet[Waiver]:
     known = Q(pk__in=[])
     for subject in facts.subjects():
         known |= Q(policy__subject=subject.kind, subject_key__in=subject.known(actor))
-    return Waiver.objects.filter(known).select_related("policy")
+    return Waiver.objects.filter(known).select_related("policy").order_by("-given_at", "id")
 
 
 def get_waiver(actor: Actor, waiver_id: Any) -> Waiver:
@@ -152,4 +150,4 @@ def get_waiver(actor: Actor, waiver_id: Any) -> Waiver:
 
 def versions_of(policy: Policy) -> QuerySet[PolicyVersion]:
     """What a policy said over time, the newest first."""
-    return PolicyVersion.objects.filter(policy=policy)
+    return PolicyVersion.objects.filter(policy=policy).order_by("-version")
