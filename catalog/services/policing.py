@@ -23,7 +23,7 @@ from catalog.selectors.policy_facts import (
 )
 from governance.errors import PolicyError
 from governance.policies.facts import Thing
-from governance.policies.judging import Said
+from governance.policies.judging import Said, rows_of
 from governance.selectors.policies import judged_now, live_rules
 from governance.services.policy_runs import keep_findings
 from governance.types import Severity
@@ -112,13 +112,6 @@ def said_of_candidate(
     if change is not None:
         keep_findings(CHANGE, {thing.key: said}, at=at)
     return rows_of([*said, *judged_now(STREAM, Thing(stream.name, thing.facts))])
-
-
-def rows_of(said: Iterable[Said]) -> list[dict[str, Any]]:
-    """What policies say as JSON, what blocks first, then the other findings, then the rest."""
-    order = ("block", "warn", "inform")
-    ranked = sorted(said, key=lambda one: (not one.is_finding, order.index(one.severity)))
-    return [one.as_dict() | {"blocks": one.blocks} for one in ranked]
 
 
 def _broken(kind: str, read: Callable[[], Thing]) -> Broken:

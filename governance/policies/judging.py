@@ -5,7 +5,7 @@
 3. It fails otherwise, or gives anything else: it could not be judged, which is a finding too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -116,6 +116,13 @@ def _named(names: list[str]) -> str:
     shown = [name[:_LONGEST_NAME] for name in names[:MAX_NAMES]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def rows_of(said: Iterable[Said]) -> list[dict[str, Any]]:
+    """What policies say as JSON, what blocks first, then the other findings, then the rest."""
+    order = ("block", "warn", "inform")
+    ranked = sorted(said, key=lambda one: (not one.is_finding, order.index(one.severity)))
+    return [one.as_dict() | {"blocks": one.blocks} for one in ranked]
 
 
 def check_expression(text: str, subject: Subject) -> Expression:

@@ -22,6 +22,7 @@ from catalog.services.streams import (
 )
 from governance.models import AccessRequest, Membership, Team, User
 from governance.selectors.people import actor_of
+from governance.services.policy_runs import run_nightly
 from governance.services.requests import approve_request, ask_for_access
 from governance.services.teams import add_member, create_team
 from governance.types import ResourceRef
@@ -59,6 +60,7 @@ def build(now: datetime) -> None:
     build_glossary(now)
     build_follows()
     _wishes(now)
+    run_nightly()  # so that the page of policies has had its night
 
 
 def _teams() -> dict[str, Team]:

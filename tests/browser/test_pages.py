@@ -34,6 +34,8 @@ PAGES = [
     "/glossary/order-value/", "/glossary/order-value/edit/", "/fields/?conflicts=true",
     "/fields/?classification=personal&ordering=name",
     "/drafts/", "/jobs/",
+    "/policies/", "/policies/?show=off", "/policies/?show=acting", "/policies/new/",
+    "/policies/owner-present/", "/policies/fields-described/edit/",
     "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
