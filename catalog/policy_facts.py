@@ -159,24 +159,24 @@ def change_facts(
 
 
 def own_facts(stream: Stream) -> dict[str, Any]:
-    """What the stream's own row says."""
+    """What the stream's own row says; of a row that is not kept yet, choices are texts too."""
     return {
         "name": stream.name,
         "title": stream.title,
         "description": stream.description,
-        "tier": stream.tier,
-        "track": stream.track,
-        "lifecycle": stream.lifecycle,
-        "classification": stream.classification,
-        "subject_classification": stream.subject_classification,
-        "subject_privacy": stream.subject_privacy,
+        "tier": str(stream.tier),
+        "track": str(stream.track),
+        "lifecycle": str(stream.lifecycle),
+        "classification": str(stream.classification),
+        "subject_classification": str(stream.subject_classification),
+        "subject_privacy": str(stream.subject_privacy),
         "subject_meaning": stream.subject_meaning,
         "is_personal": stream.is_personal,
         "restricted": stream.restricted,
         "retention_days": stream.retention_days,
         "archive": stream.archive,
         "minimise": stream.minimise,
-        "enforcement": stream.enforcement,
-        "compatibility_mode": stream.compatibility_mode,
-        "compatibility_policy": stream.compatibility_policy,
+        "enforcement": str(stream.enforcement),
+        "compatibility_mode": str(stream.compatibility_mode),
+        "compatibility_policy": str(stream.compatibility_policy),
     }

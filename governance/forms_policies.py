@@ -30,7 +30,9 @@ class EditForm(forms.Form):
         max_length=MAX_CHARACTERS, strip=True, widget=forms.Textarea(attrs=_CODE)
     )
     remedy = forms.CharField(required=False, max_length=1_000, widget=forms.TextInput(attrs=_WIDE))
-    severity = forms.ChoiceField(choices=_SEVERITIES, widget=forms.Select(attrs=_WIDE))
+    severity = forms.ChoiceField(
+        choices=_SEVERITIES, initial=Severity.WARN, widget=forms.Select(attrs=_WIDE)
+    )
     note = forms.CharField(
         required=False, max_length=MAX_REASON, widget=forms.TextInput(attrs=_WIDE)
     )

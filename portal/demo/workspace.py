@@ -22,12 +22,12 @@ from catalog.services.streams import (
 )
 from governance.models import AccessRequest, Membership, Team, User
 from governance.selectors.people import actor_of
-from governance.services.policy_runs import run_nightly
 from governance.services.requests import approve_request, ask_for_access
 from governance.services.teams import add_member, create_team
 from governance.types import ResourceRef
 from portal.demo.fields import document
 from portal.demo.glossary import build_follows, build_glossary
+from portal.demo.policies import build_policies
 from portal.demo.shop import (
     CONSUMERS,
     ENGINEER_TEAMS,
@@ -60,7 +60,7 @@ def build(now: datetime) -> None:
     build_glossary(now)
     build_follows()
     _wishes(now)
-    run_nightly()  # so that the page of policies has had its night
+    build_policies()
 
 
 def _teams() -> dict[str, Team]:
