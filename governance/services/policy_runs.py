@@ -34,7 +34,7 @@ from portal.kernel.actor import SYSTEM, Actor
 
 KIND: Final = "governance.policies"
 ALL: Final = ResourceRef("policy", "*")
-CHUNK: Final = 200
+CHUNK: Final = 100
 NIGHT_HOUR: Final = 2  # UTC
 TRY_SECONDS: Final = 3.0
 MAX_SHOWN: Final = 50
