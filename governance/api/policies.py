@@ -21,7 +21,7 @@ from portal.http import bodies, parameters
 from portal.http.bodies import Body
 from portal.http.conditional import etag, require_match
 from portal.http.operations import Time, listed, operation
-from portal.http.pagination import paginate
+from portal.http.pagination import paginate, paginate_rows
 from portal.kernel import slugs
 from portal.kernel.cel import MAX_CHARACTERS
 
@@ -329,7 +329,14 @@ class Facts(ApiView):
         gives=listed(SubjectBody),
     )
     def get(self, request: Request) -> Response:
-        return Response({"items": [_subject_body(one) for one in facts.subjects()], "next": None})
+        page = paginate_rows(
+            facts.subjects(),
+            key=lambda one: (one.kind,),
+            made_for="policies/facts",
+            limit=self.asked.get("limit"),
+            cursor=self.asked.get("cursor"),
+        )
+        return Response(page.as_dict(_subject_body))
 
 
 def _subject_body(subject: Subject) -> SubjectBody:

@@ -29,12 +29,13 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Job, Notice, Team, User
+from governance.models import AccessRequest, Job, Notice, Policy, Team, User, Waiver
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.anchoring import anchor_chain
 from governance.services.keys import create_key
 from governance.services.requests import ask_for_access, grant_access
+from governance.services.waivers import waive
 from governance.types import Permission, Role
 from ingest.log import partitions
 from ingest.models import (
@@ -55,6 +56,7 @@ from tests.support.factories import make_person, make_stream, make_team
 
 NAME = "zebra.plan_agreed"
 SECRET = b"zebra"
+POLICY = "personal-subject-planned"  # which the secret's stream breaks
 PERSONAL = b"ada@zebra.example"
 LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
 REPAIR = UUID("0192f0a0-0000-7000-8000-00000000000b")
@@ -113,6 +115,7 @@ class Secret:
     draft: Draft
     notice: Notice
     term: Term
+    waiver: Waiver
 
 
 @pytest.fixture
@@ -165,11 +168,15 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         "agreement", actor=SYSTEM, name="Agreement", definition="What was agreed.",
         uses=[(stream, ""), (stream, "zebra_code")],
     )  # fmt: skip
+    waiver = waive(
+        Policy.objects.get(slug=POLICY), NAME, actor=SYSTEM, reason="The zebra has until Monday.",
+        until=clock.now() + timedelta(days=9),
+    )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, draft, notice, term,
+        change, draft, notice, term, waiver,
     )  # fmt: skip
 
 
@@ -278,6 +285,7 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
                 "teams": secret.team.slug,
                 "tags": "zebra-tag",
                 "glossary": secret.term.slug,
+                "policies": POLICY,
             }.get(noun, "zebra"),
             "key": secret.metric.key if noun == "metrics" else secret.experiment.key,
             "request_id": str(secret.request.pk),
@@ -287,6 +295,7 @@ def addresses(secret: Secret) -> Iterator[tuple[str, Any]]:
             "change_id": str(secret.change.pk),
             "draft_id": str(secret.draft.pk),
             "notice_id": str(secret.notice.pk),
+            "waiver_id": str(secret.waiver.pk),
             "job_id": str(Job.objects.get(object_key=str(secret.change.pk)).pk),
         }
         while "<" in path:
