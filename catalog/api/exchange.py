@@ -249,6 +249,14 @@ class ConsumerAsyncApi(ApiView):
         return _sent(request, found)
 
 
+class PoliciesYaml(ApiView):
+    policy: ClassVar = {"GET": "signed_in"}
+
+    @operation("All policies as portal YAML, which `apply` takes.", media=exports.YAML)
+    def get(self, request: Request) -> HttpResponse:
+        return _sent(request, exports.export_policies())
+
+
 def _one(actor: Actor, stream: Stream) -> QuerySet[Stream]:
     return visible_streams(actor).filter(pk=stream.pk)
 

@@ -12,6 +12,7 @@ from catalog.exchange import portal_yaml, yaml_writing
 from catalog.exchange.plans import Action, Plan
 from catalog.exchange.portal_yaml import PortalFile
 from catalog.models import Consumer, Domain, Producer, SchemaVersion, Stream
+from catalog.selectors import exports
 from catalog.selectors.exchange import declared, living_streams
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.exchange import apply_file
@@ -312,3 +313,13 @@ def test_only_admins_declare_policies() -> None:
     ben = make_actor(Role.ENGINEER, team=make_team())
     assert apply(policy_file(), actor=ben).refused
     assert not Policy.objects.filter(slug="titled").exists()
+
+
+def test_policies_taken_out_as_yaml_come_in_again_unchanged() -> None:
+    apply(policy_file(remedy="Give it a title."))
+    text = exports.export_policies().content
+    found = portal_yaml.read(text, where="policies.yaml")
+    assert {"titled", "owner-present"} <= {one.slug for one in found.policies}
+    assert apply_file(found, actor=SYSTEM).has_work is False
+    Policy.objects.filter(slug="titled").delete()
+    assert said(apply_file(found, actor=SYSTEM)).count("+ policy") == 1
