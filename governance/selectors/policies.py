@@ -92,22 +92,27 @@ def judged_now(kind: str, thing: Thing) -> list[Said]:
 
 def visible_findings(actor: Actor) -> QuerySet[PolicyFinding]:
     """The open findings on things that the actor may know of, with `waived`: whether a waiver holds."""
-    known = Q()
+    known = Q(pk__in=[])
     for subject in facts.subjects():
         known |= Q(subject_kind=subject.kind, subject_key__in=subject.known(actor))
+    return _open_findings().filter(known)
+
+
+def _open_findings() -> QuerySet[Any]:
     waiver = Waiver.objects.filter(
         HOLDS, policy=OuterRef("policy"), subject_key=OuterRef("subject_key")
     )
     rows = PolicyFinding.objects.filter(closed_at=None).select_related("policy")
-    rows = rows.filter(known) if facts.subjects() else rows.none()
     return rows.annotate(waived=Exists(waiver))
 
 
 def findings_on(actor: Actor, ref: ResourceRef) -> list[PolicyFinding]:
-    """The open findings on one thing, what is worst first."""
+    """The open findings on one thing, what is worst first; none on what may not be known of."""
+    if ref.key not in facts.subject_of(ref.kind).titles(actor, [ref.key]):
+        return []
     order = ("block", "warn", "inform")
-    rows = visible_findings(actor).filter(subject_kind=ref.kind, subject_key=ref.key)
-    return sorted(rows, key=lambda row: (row.waived, order.index(row.policy.severity), row.pk))  # type: ignore[attr-defined]  # annotated
+    rows = _open_findings().filter(subject_kind=ref.kind, subject_key=ref.key)
+    return sorted(rows, key=lambda row: (row.waived, order.index(row.policy.severity), row.pk))
 
 
 def counts_by_policy(actor: Actor) -> dict[int, dict[str, int]]:

@@ -17,7 +17,7 @@ from governance.models import Policy, PolicyFinding, PolicyVersion
 from governance.policies import facts
 from governance.policies.built_in import BUILT_IN, BuiltIn
 from governance.policies.judging import check_expression
-from governance.services.policy_runs import start_run
+from governance.services.policy_runs import close_findings, start_run
 from governance.types import Severity
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
@@ -133,7 +133,7 @@ def switch_off(
     said = checked_term(reason, until)
     held = _held(policy, revision)
     _update(held, off_until=until, off_reason=said, off_by=actor.label)
-    PolicyFinding.objects.filter(policy=held, closed_at=None).update(closed_at=clock.now())
+    close_findings(PolicyFinding.objects.filter(policy=held))
     audit.record(
         actor,
         "policy.switched_off",

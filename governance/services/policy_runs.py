@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from governance import audit
 from governance.errors import RoleNeededError
@@ -126,9 +127,19 @@ def _begin(rules: Iterable[Rule], version: int) -> dict[str, Any]:
 
 
 def keep_findings(kind: str, said: Mapping[str, Sequence[Said]], *, at: datetime) -> None:
-    """Shared step: open, bring up to date or close the findings of things judged by facts of `at`."""
+    """Shared step: open, bring up to date or close the findings of things judged by facts of `at`.
+
+    Rows that are there are held first, in one order, so that a run and a change that meet at one
+    thing wait for each other and neither is undone.
+    """
+    held = hold_findings(PolicyFinding.objects.filter(subject_kind=kind, subject_key__in=said))
     found = [(key, one) for key, all_of in said.items() for one in all_of if one.is_finding]
-    fine = [(key, one) for key, all_of in said.items() for one in all_of if not one.is_finding]
+    fine = [
+        (key, one)
+        for key, all_of in said.items()
+        for one in all_of
+        if not one.is_finding and (one.policy_id, key) in held
+    ]
     if found:
         sql.execute(_OPEN, {
             "kind": kind,
@@ -148,14 +159,23 @@ def keep_findings(kind: str, said: Mapping[str, Sequence[Said]], *, at: datetime
         })  # fmt: skip
 
 
+def hold_findings(rows: QuerySet[PolicyFinding]) -> set[tuple[int, str]]:
+    """Shared step: hold the open ones of these findings, in the order that everybody holds them
+    in; gives policy and thing of each."""
+    held = rows.filter(closed_at=None).select_for_update(of=("self",))
+    return set(held.order_by("policy_id", "subject_key").values_list("policy_id", "subject_key"))
+
+
+def close_findings(rows: QuerySet[PolicyFinding]) -> None:
+    """Shared step: close the open ones of these findings."""
+    hold_findings(rows)
+    rows.filter(closed_at=None).update(closed_at=clock.now())
+
+
 def _close_gone(rules: Iterable[Rule], kind: str, began: datetime) -> None:
     """Findings that this run did not meet are of things that are not there any more."""
-    PolicyFinding.objects.filter(
-        policy_id__in=[rule.id for rule in rules],
-        subject_kind=kind,
-        closed_at=None,
-        judged_at__lt=began,
-    ).update(closed_at=clock.now())
+    mine = PolicyFinding.objects.filter(policy_id__in=[rule.id for rule in rules])
+    close_findings(mine.filter(subject_kind=kind, judged_at__lt=began))
 
 
 def _count(tally: dict[str, dict[str, int]], said: Mapping[str, Sequence[Said]]) -> None:

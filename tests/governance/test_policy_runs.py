@@ -1,16 +1,18 @@
 """Runs of policies over everything: findings open and close, tallies, nights, and trying one."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from catalog.models import Domain, Stream
 from catalog.services.consumers import create_consumer
 from governance.errors import RoleNeededError
 from governance.models import Job, Policy, PolicyFinding
 from governance.policies import facts
-from governance.selectors.policies import counts_by_policy, visible_findings
+from governance.selectors.policies import counts_by_policy, judged_now, visible_findings
 from governance.services import policy_runs
 from governance.services.jobs import run_due_jobs
 from governance.services.policies import change_policy, create_policy
@@ -197,3 +199,28 @@ def test_a_consumer_that_reads_nothing_has_a_week(dot: Actor) -> None:
         run_policies(actor=dot)
         run_due_jobs()
     assert found_by("no-orphan-consumers") == {consumer.name}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_and_changes_at_the_same_things_wait_for_each_other() -> None:
+    """Both hold the findings of a thing in one order, whatever they find: nobody is undone."""
+    names = bare_streams(20)
+    subject = facts.subject_of("stream")
+
+    def judge(*, described: bool) -> int:
+        things = subject.after("", 50)
+        for thing in things:
+            is_odd = int(thing.key[-1]) % 2 == described
+            thing.facts["stream"].update(
+                description="x" if is_odd else "", owner="" if is_odd else "x"
+            )
+        with transaction.atomic():
+            said = {thing.key: judged_now("stream", thing) for thing in things}
+            policy_runs.keep_findings("stream", said, at=clock.now())
+        connection.close()
+        return len(said)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda one: judge(described=one), [True, False] * 8))
+    assert done == [20] * 16
+    assert found_by("described") | found_by("owner-present") == set(names)
