@@ -22,7 +22,7 @@ from governance.services.policies import change_policy, create_policy
 from governance.services.policy_runs import run_nightly, run_policies, try_policy
 from governance.services.waivers import waive
 from governance.types import Role
-from portal.kernel import clock
+from portal.kernel import clock, sql
 from portal.kernel.actor import SYSTEM, Actor
 from tests.support.factories import make_actor, make_stream, make_team
 
@@ -211,9 +211,9 @@ def test_a_run_and_a_change_at_the_same_thing_wait_for_each_other(
     """One finds what the other closes: held in one order, neither is undone by the database."""
     bare_streams(1)
     thing = facts.subject_of("stream").after("", 1)[0]
-    real, both = policy_runs.sql.execute, Barrier(2)
+    real, both = sql.execute, Barrier(2)
 
-    def execute(statement: Any, params: Any = None) -> int:
+    def execute(statement: sql.Statement, params: sql.Params) -> int:
         done = real(statement, params)
         if statement is policy_runs._OPEN:
             with suppress(BrokenBarrierError):  # the other waits for the rows, as it should
@@ -229,7 +229,7 @@ def test_a_run_and_a_change_at_the_same_thing_wait_for_each_other(
         return True
 
     judge(description="", owner="")
-    monkeypatch.setattr(policy_runs.sql, "execute", execute)
+    monkeypatch.setattr(sql, "execute", execute)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(judge, description="x", owner="")
         second = pool.submit(judge, description="", owner="x")
