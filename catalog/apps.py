@@ -33,11 +33,15 @@ class CatalogConfig(AppConfig):
             )
         )
 
+        from catalog import policy_subjects  # noqa: PLC0415
         from catalog.api import registry_door  # noqa: PLC0415
         from catalog.services import changes, reports  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
+        from governance.policies import facts as policy_kinds  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
 
+        for subject in policy_subjects.subjects():
+            policy_kinds.register(subject)
         problem.shape_errors("/registry", registry_door.shape)
         job_kinds.register(
             changes.REPORT,

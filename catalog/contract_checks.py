@@ -4,7 +4,7 @@ A check is made of a report (`catalog.services.reports`), whether it was made he
 portal over HTTP: both have the same shape.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -17,22 +17,24 @@ MAX_SHOWN: Final = 20
 
 
 class Outcome(StrEnum):
-    """What became of one contract; the last three fail a build."""
+    """What became of one contract; the last four fail a build."""
 
     COMPATIBLE = "compatible"
     UNCHANGED = "unchanged"
     NEW = "new"
     BREAKING = "breaking"
+    BLOCKED = "blocked"
     ERRORS = "errors"
     UNCHECKED = "unchecked"
 
 
-FOUND: Final = frozenset({Outcome.BREAKING, Outcome.ERRORS})
+FOUND: Final = frozenset({Outcome.BREAKING, Outcome.BLOCKED, Outcome.ERRORS})
 SAYS: Final = {
     Outcome.COMPATIBLE: "compatible",
     Outcome.UNCHANGED: "the same as the catalog's",
     Outcome.NEW: "not in the catalog yet",
     Outcome.BREAKING: "BREAKS",
+    Outcome.BLOCKED: "POLICY STOPS IT",
     Outcome.ERRORS: "HAS ERRORS",
     Outcome.UNCHECKED: "COULD NOT BE CHECKED",
 }
@@ -56,6 +58,29 @@ class StyleNote:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """What a policy says, where it does not say that all is in order: `outcome` is breaks, undecided
+    or not_measured (`detail` names the fact that is not at hand). `blocks`: it fails the check."""
+
+    policy: str
+    title: str
+    severity: str
+    outcome: str
+    detail: str
+    remedy: str
+    blocks: bool
+
+    def line(self) -> str:
+        """`policy block: Personal fields have a privacy plan (phone). Give it x-privacy.`"""
+        named = f" ({self.detail})" if self.detail else ""
+        if self.outcome == "not_measured":
+            return f"not judged here: {self.title} (needs {self.detail})"
+        if self.outcome == "undecided":
+            return f"policy {self.severity}: {self.title}: could not be judged{named}"
+        return f"policy {self.severity}: {self.title}{named}. {self.remedy}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class ContractCheck:
     """One stream's candidate, which is the newest version of its file, against the catalog."""
 
@@ -69,6 +94,7 @@ class ContractCheck:
     breaking: tuple[Breaking, ...] = ()
     readers: tuple[Reader, ...] = ()
     style: tuple[StyleNote, ...] = ()
+    policies: tuple[PolicyNote, ...] = ()
     why: str = ""
 
     def lines(self) -> Iterator[str]:
@@ -83,6 +109,7 @@ class ContractCheck:
         yield from (f"    {_reads(one)}" for one in self.readers if one.effect != "safe")
         for note in self.style[:MAX_SHOWN]:
             yield f"    {note.severity}: {note.path or 'the contract'}: {note.message}"
+        yield from (f"    {note.line()}" for note in self.policies)
         hidden = max(len(self.breaking) - MAX_SHOWN, 0) + max(len(self.style) - MAX_SHOWN, 0)
         if hidden:
             yield f"    and {hidden} more; --json holds them all"
@@ -107,30 +134,57 @@ def check_of(
         outcome = Outcome.BREAKING
     elif any(note.severity == "error" for note in style):
         outcome = Outcome.ERRORS
-    return ContractCheck(
-        stream=stream,
-        where=outside.where,
-        outcome=outcome,
-        label=label,
-        mode=verdict["mode"],
-        policy=verdict["policy"],
-        compared_with=tuple(report["compared_with"]),
-        breaking=breaking,
-        readers=tuple(Reader(row["consumer"], row["effect"]) for row in report["consumers"]),
-        style=style,
-        why="It could not be decided in time, which counts as a break."
-        if verdict["undecided"]
-        else "",
+    policies = policies_of(report.get("policies", ()))
+    return _policed(
+        ContractCheck(
+            stream=stream,
+            where=outside.where,
+            outcome=outcome,
+            label=label,
+            mode=verdict["mode"],
+            policy=verdict["policy"],
+            compared_with=tuple(report["compared_with"]),
+            breaking=breaking,
+            readers=tuple(Reader(row["consumer"], row["effect"]) for row in report["consumers"]),
+            style=style,
+            why="It could not be decided in time, which counts as a break."
+            if verdict["undecided"]
+            else "",
+        ),
+        policies,
     )
 
 
 def new_stream(
-    outside: OutsideStream, *, stream: str, label: str, style: Sequence[StyleNote]
+    outside: OutsideStream,
+    *,
+    stream: str,
+    label: str,
+    style: Sequence[StyleNote],
+    policies: Sequence[PolicyNote] = (),
 ) -> ContractCheck:
-    """The check of a stream that the catalog does not have: only its style can be judged."""
+    """The check of a stream that the catalog does not have: its style, and what its file says."""
     has_errors = any(note.severity == "error" for note in style)
     outcome = Outcome.ERRORS if has_errors else Outcome.NEW
-    return ContractCheck(stream, outside.where, outcome, label, style=tuple(style))
+    found = ContractCheck(stream, outside.where, outcome, label, style=tuple(style))
+    return _policed(found, policies)
+
+
+def _policed(check: ContractCheck, policies: Sequence[PolicyNote]) -> ContractCheck:
+    """The check with what policies say; what breaks or has errors stays that."""
+    is_stopped = check.outcome not in FOUND and any(note.blocks for note in policies)
+    outcome = Outcome.BLOCKED if is_stopped else check.outcome
+    return replace(check, outcome=outcome, policies=tuple(policies))
+
+
+def policies_of(rows: Iterable[Mapping[str, Any]]) -> tuple[PolicyNote, ...]:
+    """What policies say, where it is worth telling; waived breaches are not."""
+    names = ("policy", "title", "severity", "outcome", "detail", "remedy", "blocks")
+    return tuple(
+        PolicyNote(**{name: row[name] for name in names})
+        for row in rows
+        if row["outcome"] != "in_order" and row.get("waived_until") is None
+    )
 
 
 def style_of(

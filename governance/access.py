@@ -17,7 +17,7 @@ A personal token narrows all of it by its scopes. Nothing else grants anything.
 The models above register themselves (`protect`) at start-up, because governance lies below them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -186,22 +186,45 @@ def holders(permission: Permission, thing: Governed) -> set[int]:
     only where nobody else is.
     """
     assert isinstance(thing, Model)
-    found: set[int] = set()
-    for protected, target in _levels(_PROTECTED[type(thing)], thing):
-        grants = {"content_object": target}
-        users = _live(protected.user_grants, permission).filter(**grants)
-        groups = _live(protected.group_grants, permission).filter(**grants)
-        found.update(users.values_list("user_id", flat=True))
-        found.update(groups.filter(group__user__gt=0).values_list("group__user", flat=True))
-    if permission in OWNED:
-        parent = getattr(thing, _PROTECTED[type(thing)].parent or "", None)
-        owner = thing.owner_team_id or getattr(parent, "owner_team_id", None)
-        found.update(Membership.objects.filter(team=owner).values_list("user_id", flat=True))
+    found = held_by(permission, [thing])[thing.pk]
     if permission is Permission.APPROVE:
-        found.update(_delegations().filter(person__in=found).values_list("deputy_id", flat=True))
+        deputies = _delegations().filter(person__in=found)
+        found = found | set(deputies.values_list("deputy_id", flat=True))
     return found or set(
         User.objects.filter(groups__name="admin", is_active=True).values_list("pk", flat=True)
     )
+
+
+def held_by(permission: Permission, things: Sequence[Model]) -> dict[Any, set[int]]:
+    """For each of many things of one model, by primary key, the people who hold a permission on it
+    as its owners or by a live grant, not by role. Their parents are read before."""
+    found: dict[Any, set[int]] = {thing.pk: set() for thing in things}
+    owned: dict[int, list[Any]] = {}
+    placed: dict[type[Model], tuple[Protected, dict[Any, list[Any]]]] = {}
+    for thing in things:
+        levels = _levels(_PROTECTED[type(thing)], thing)
+        for protected, target in levels:
+            _, mine = placed.setdefault(type(target), (protected, {}))
+            mine.setdefault(target.pk, []).append(thing.pk)
+        owners = [getattr(target, "owner_team_id", None) for _, target in levels]
+        if owner := next((one for one in owners if one), None):
+            owned.setdefault(owner, []).append(thing.pk)
+    held: list[tuple[Any, int]] = []
+    for protected, targets in placed.values():
+        users = _live(protected.user_grants, permission).filter(content_object__in=targets)
+        groups = _live(protected.group_grants, permission).filter(
+            content_object__in=targets, group__user__gt=0
+        )
+        for rows, column in ((users, "user_id"), (groups, "group__user")):
+            for target, user in rows.values_list("content_object_id", column):
+                held += [(pk, user) for pk in targets[target]]
+    if permission in OWNED:
+        members = Membership.objects.filter(team__in=owned)
+        for team, user in members.values_list("team_id", "user_id"):
+            held += [(pk, user) for pk in owned[team]]
+    for pk, user in held:
+        found[pk].add(user)
+    return found
 
 
 def may(actor: Actor, permission: Permission, thing: Governed) -> bool:

@@ -8,9 +8,15 @@ class GovernanceConfig(AppConfig):
     def ready(self) -> None:
         from governance import job_kinds  # noqa: PLC0415
         from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
-        from governance.services import privacy_keys  # noqa: PLC0415
+        from governance.services import policies, policy_runs, privacy_keys  # noqa: PLC0415
 
         job_kinds.register(
             privacy_keys.KIND, privacy_keys.rewrap_step, face=job_kinds.Face("Privacy keys")
+        )
+        job_kinds.register(
+            policy_runs.KIND, policy_runs.run_step, face=job_kinds.Face("Policies", "/policies/")
+        )
+        post_migrate.connect(
+            policies.after_migration, sender=self, dispatch_uid="governance.built_in_policies"
         )
         post_migrate.connect(forget_permission_ids, dispatch_uid="governance.permission_ids")

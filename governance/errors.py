@@ -1,6 +1,9 @@
 """Errors of governance."""
 
-from portal.kernel.errors import ConflictError, NotPermittedError
+from collections.abc import Sequence
+
+from governance.policies.judging import Said
+from portal.kernel.errors import ConflictError, FieldError, NotPermittedError
 
 PEOPLE_AT = "/teams/"  # who is in which team and who is an admin
 TOKENS_AT = "/settings/"
@@ -58,3 +61,30 @@ class RequestOpenError(ConflictError):
     """A second request for a thing while the first waits for its answer."""
 
     code = "request_open"
+
+
+class PolicyError(ConflictError):
+    """Policies stop a change. `policies` names each, what of the thing is not in order, how to
+    mend it, and the page where an admin waives it."""
+
+    code = "policy"
+
+    def __init__(self, said: Sequence[Said]) -> None:
+        named = " ".join(one.sentence for one in said[:3])
+        more = f" And {len(said) - 3} more." if len(said) > 3 else ""
+        super().__init__(
+            f"Policies stop this. {named}{more} Mend it, or ask an admin for a waiver.",
+            errors=[FieldError("", f"policy:{one.policy}", one.sentence) for one in said],
+            extra={
+                "policies": [
+                    {
+                        "policy": one.policy,
+                        "title": one.title,
+                        "detail": one.detail,
+                        "remedy": one.remedy,
+                        "waiver_at": f"/policies/{one.policy}/",
+                    }
+                    for one in said
+                ]
+            },
+        )

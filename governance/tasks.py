@@ -9,6 +9,7 @@ from governance.services.jobs import run_due_jobs
 from governance.services.key_uses import forget_old_uses
 from governance.services.mails import send_due_mails
 from governance.services.notices import forget_old_notices
+from governance.services.policy_runs import run_nightly
 from governance.services.verification import verify_chain
 
 
@@ -50,3 +51,8 @@ def forget_notices() -> None:
 @shared_task(name="governance.forget_key_uses")
 def forget_key_uses() -> None:
     forget_old_uses()
+
+
+@shared_task(name="governance.run_policies")
+def run_policies() -> None:
+    run_nightly()

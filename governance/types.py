@@ -45,6 +45,23 @@ class NoticeKind(TextChoices):
     ALARM_ENDED = "alarm_ended", "Alarm over"
 
 
+class Severity(TextChoices):
+    """What a broken policy does: it is told, it is told as a warning, or it stops a change."""
+
+    INFORM = "inform", "Informs"
+    WARN = "warn", "Warns"
+    BLOCK = "block", "Blocks"
+
+
+class PolicyOutcome(TextChoices):
+    """What a policy says of one thing. `not_measured`: nobody measures a fact that it reads."""
+
+    IN_ORDER = "in_order", "In order"
+    BREAKS = "breaks", "Not in order"
+    UNDECIDED = "undecided", "Could not be judged"
+    NOT_MEASURED = "not_measured", "Not measured"
+
+
 class MailWish(TextChoices):
     """How a person wants to be told beside the portal's own pages."""
 

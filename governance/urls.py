@@ -9,6 +9,7 @@ from governance import (
     views_jobs,
     views_notices,
     views_people,
+    views_policies,
 )
 
 urlpatterns = [
@@ -38,6 +39,14 @@ urlpatterns = [
     path("notifications/read/", views_notices.read_all, name="notifications_read"),
     path("notifications/mail/", views_notices.choose_mail, name="notifications_mail"),
     path("notifications/<uuid:notice_id>/open/", views_notices.read_one, name="notification"),
+    path("policies/", views_policies.overview, name="policies"),
+    path("policies/new/", views_policies.new, name="policy_new"),
+    path("policies/run/", views_policies.run, name="policies_run"),
+    path("policies/waivers/<uuid:waiver_id>/end/", views_policies.end_waiver, name="waiver_end"),
+    path("policies/<slug:slug>/", views_policies.policy, name="policy"),
+    path("policies/<slug:slug>/edit/", views_policies.edit, name="policy_edit"),
+    path("policies/<slug:slug>/switch/", views_policies.switch, name="policy_switch"),
+    path("policies/<slug:slug>/waive/", views_policies.waive, name="policy_waive"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
     path("people/<int:user_id>/", views_people.person, name="person"),

@@ -12,10 +12,20 @@ from urllib.parse import quote
 import httpx2
 
 from catalog import naming
-from catalog.contract_checks import ContractCheck, Outcome, check_of, new_stream, style_of
+from catalog.contract_checks import (
+    ContractCheck,
+    Outcome,
+    check_of,
+    new_stream,
+    policies_of,
+    style_of,
+)
 from catalog.exchange.documents import OutsideStream, OutsideVersion, Unreadable
+from catalog.policy_files import contract_facts, facts_of_new, said_of_facts
+from catalog.policy_subjects import CHANGE, STREAM
 from catalog.schema_safety import fingerprint
 from catalog.services.contract_checks import unread
+from governance.policies.judging import Rule, Said, rows_of
 from portal.kernel.errors import PortalError, sentence
 
 TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
@@ -73,7 +83,12 @@ class RemotePortal:
         if answer.status_code != 200:
             return _errors(outside, candidate, _detail(answer))
         style = style_of(answer.json()["findings"])
-        return new_stream(outside, stream=name, label=candidate.label, style=style)
+        rules = [rule for rule in self._rules() if rule.subject == STREAM]
+        said = said_of_facts(rules, facts_of_new(outside, name=name))
+        return new_stream(
+            outside, stream=name, label=candidate.label, style=style,
+            policies=policies_of(rows_of(said)),
+        )  # fmt: skip
 
     def _against(
         self, outside: OutsideStream, candidate: OutsideVersion, stream: Mapping[str, Any]
@@ -125,7 +140,31 @@ class RemotePortal:
                 for row in (linted.json()["findings"] if linted.status_code == 200 else [])
                 if row["severity"] != "suggestion"
             ],
+            "policies": rows_of(self._said(str(stream["name"]), candidate)),
         }
+
+    def _said(self, name: str, candidate: OutsideVersion) -> list[Said]:
+        """What policies say of the contract alone; what they read of the catalog is not at hand."""
+        rules = [rule for rule in self._rules() if rule.subject in (STREAM, CHANGE)]
+        at_hand = {"stream": {"name": name}, "contract": contract_facts(candidate.document)}
+        return said_of_facts(rules, at_hand)
+
+    def _rules(self) -> list[Rule]:
+        """The policies that are on there; none of a portal that has no policies yet."""
+        rows: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            answer = self._get(f"/policies?limit=500{cursor}")
+            if answer.status_code == 404:
+                return []
+            if answer.status_code != 200:
+                raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+            rows += answer.json()["items"]
+            if not answer.json()["next"]:
+                break
+            cursor = f"&cursor={quote(answer.json()['next'], safe='')}"
+        names = ("slug", "title", "subject", "expression", "severity", "remedy", "version")
+        return [Rule(**{name: row[name] for name in names}) for row in rows if row["state"] == "on"]
 
     def _stream(self, name: str) -> dict[str, Any] | None:
         answer = self._get(f"/streams/{quote(name, safe='')}")

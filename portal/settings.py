@@ -214,6 +214,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "kept-answers": {"task": "governance.forget_answers", "schedule": 3600.0},
     "mails": {"task": "governance.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "old-notices": {"task": "governance.forget_notices", "schedule": 3600.0},
+    # Starts the night's run of policies when it is due, also one that a portal at rest missed.
+    "policies": {"task": "governance.run_policies", "schedule": 600.0, "options": {"expires": 600}},
     "audit-anchor": {
         "task": "governance.anchor_audit",
         "schedule": 60.0,

@@ -26,6 +26,7 @@ from catalog.services import streams as services
 from governance import access
 from governance.middleware import request_actor
 from governance.models import AuditEntry
+from governance.selectors.policies import findings_on
 from governance.types import Permission
 from ingest.selectors import events, health
 from ingest.selectors.repairs import waiting_of_stream
@@ -119,6 +120,7 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             "aliases": stream.aliases.order_by("alias")[:5],
             "waiting": waiting_of_stream(stream)[0] if frame["may_edit"] else 0,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
+            "policy_findings": findings_on(actor, stream.ref),
         }
         | flow_context(stream),
     )

@@ -98,6 +98,7 @@ class CheckBody(TypedDict):
     style: list[dict[str, Any]]
     privacy: list[dict[str, Any]]
     policy: CandidatePolicyBody
+    policies: list[dict[str, Any]]
     replay: dict[str, Any] | str
 
 

@@ -236,6 +236,12 @@ class ConsumerAsyncApi(ApiView):
         return _sent(request, found)
 
 
+class PoliciesYaml(ApiView):
+    @operation("All policies as portal YAML, which `apply` takes.", media=exports.YAML)
+    def get(self, request: Request) -> HttpResponse:
+        return _sent(request, exports.export_policies())
+
+
 def _one(actor: Actor, stream: Stream) -> QuerySet[Stream]:
     return visible_streams(actor).filter(pk=stream.pk)
 

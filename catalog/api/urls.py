@@ -79,6 +79,7 @@ urlpatterns = [
     path("consumers/<slug:name>/keys", consumers.ConsumerKeys.as_view()),
     path("consumers/<slug:name>/mappings", consumers.ConsumerMappings.as_view()),
     path("import", exchange.Import.as_view()),
+    path("policies/portal.yaml", exchange.PoliciesYaml.as_view()),
     path("export", exchange.ExportStreams.as_view()),
     path("keys", keys.Keys.as_view()),
     path("keys/<slug:key_id>", keys.KeyDetail.as_view()),

@@ -46,6 +46,7 @@ from catalog.types import (
     Track,
     VersionState,
 )
+from governance.types import Severity
 from portal.kernel.slugs import LONGEST, SLUG
 from portal.kernel.strict_json import pointer_part
 
@@ -116,6 +117,20 @@ class ConsumerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A policy. What the file does not state is None; a new one needs all but `remedy`, `severity`."""
+
+    slug: str
+    title: str | None = None
+    sentence: str | None = None
+    subject: str | None = None
+    expression: str | None = None
+    remedy: str | None = None
+    severity: str | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PortalFile:
     """What a file declares, in its order. With anything in `unreadable` nothing should be applied.
 
@@ -129,6 +144,7 @@ class PortalFile:
     streams: tuple[OutsideStream, ...] = ()
     producers: tuple[ProducerEntry, ...] = ()
     consumers: tuple[ConsumerEntry, ...] = ()
+    policies: tuple[PolicyEntry, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
 
 
@@ -289,13 +305,19 @@ SECTIONS: Final[dict[str, dict[str, _Key]]] = {
         "team": _SLUG,
         "mappings": _LIST,
     },
+    "policies": {
+        "slug": _needed(_SLUG),
+        **dict.fromkeys(("title", "sentence", "subject", "expression", "remedy"), _TEXT),
+        "severity": _one_of(Severity.values),
+    },
 }
 _SINGLE: Final = {
     "Team": "teams", "Domain": "domains", "Stream": "streams", "Producer": "producers",
-    "Consumer": "consumers",
+    "Consumer": "consumers", "Policy": "policies",
 }  # fmt: skip
 _ENTRIES: Final[dict[str, Callable[..., Any]]] = {
     "teams": TeamEntry, "domains": DomainEntry, "producers": ProducerEntry,
+    "policies": PolicyEntry,
 }  # fmt: skip
 
 

@@ -9,14 +9,17 @@ from django.db.models import QuerySet
 from catalog.exchange import asyncapi, loading, odcs, portal_yaml
 from catalog.exchange.asyncapi_writing import Role
 from catalog.exchange.documents import OutsideStream
+from catalog.exchange.portal_yaml import PolicyEntry, PortalFile
 from catalog.models import Stream
 from catalog.selectors.exchange import declared, outside_streams
 from catalog.selectors.streams import get_version
+from governance.models import Policy
 from portal.kernel.actor import Actor
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 LINES: Final = "application/x-ndjson"
+_OF_POLICY: Final = ("title", "sentence", "subject", "expression", "remedy", "severity")
 FORMATS: Final = ("asyncapi", "odcs", "json-schema", "portal")
 
 
@@ -55,6 +58,16 @@ def export_portal(actor: Actor, rows: QuerySet[Stream], *, name: str) -> Export:
     """The portal's own YAML, which `apply` takes."""
     text = portal_yaml.write(declared(actor, rows))
     return Export(text.encode(), YAML, f"{name}.portal.yaml")
+
+
+def export_policies() -> Export:
+    """All policies as the portal's own YAML: what policies there are is no secret."""
+    entries = tuple(
+        PolicyEntry(row.slug, **{name: getattr(row, name) for name in _OF_POLICY})
+        for row in Policy.objects.order_by("slug")
+    )
+    text = portal_yaml.write(PortalFile(policies=entries))
+    return Export(text.encode(), YAML, "policies.portal.yaml")
 
 
 def export_schema(stream: Stream) -> Export:

@@ -16,6 +16,7 @@ from django.db import transaction
 from catalog.compatibility.types import Verdict
 from catalog.models import Change, ChangeComment, ChangeVote, SchemaVersion, Stream, Vote
 from catalog.schema_safety import check_schema, fingerprint
+from catalog.services.policing import keep_activation_in_order, weigh_change
 from catalog.services.schemas import lock, make_active, store_version
 from catalog.services.telling import (
     tell_of_activation,
@@ -256,7 +257,11 @@ def _activate(
             code="not_approved",
         )
     opens = locked.opens_group if opens_group is None else opens_group
+    weighed = weigh_change(locked)
     verdict = make_active(stream, locked.version, opens_group=opens, makes_default=makes_default)
+    keep_activation_in_order(
+        weighed, stream, compatible=verdict.compatible, is_default=makes_default
+    )
     locked.closed_at = clock.now()
     locked.opens_group = opens
     touch(locked)

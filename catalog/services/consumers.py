@@ -8,6 +8,7 @@ from django.db.models import F
 
 from catalog.models import Consumer, ConsumerMapping, Stream
 from catalog.services.domains import require_registrar
+from catalog.services.policing import broken_by_consumer, keep_consumer_in_order
 from catalog.services.producers import require_team
 from governance import access, audit
 from governance.errors import TeamNeededError
@@ -44,6 +45,7 @@ def create_consumer(
         consumer = Consumer.objects.create(
             name=name, title=title, description=description, kind=kind, team=team
         )
+    keep_consumer_in_order(consumer)
     audit.record(actor, "consumer.created", consumer.ref, summary=f"made the consumer {name}")
     return consumer
 
@@ -59,12 +61,14 @@ def change_consumer(
     if changes.get("team") is not None:
         require_team(changes["team"].pk, actor, permission="consumer.manage")
     _check_kind(changes.get("kind", consumer.kind))
+    broken = broken_by_consumer(consumer)
     moved = Consumer.objects.filter(pk=consumer.pk, revision=revision).update(
         **changes, revision=F("revision") + 1, updated_at=clock.now()
     )
     if not moved:
         raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
     consumer.refresh_from_db()
+    keep_consumer_in_order(consumer, but=broken)
     audit.record(
         actor,
         "consumer.changed",
@@ -98,6 +102,7 @@ def map_consumer(
     """
     require_team(consumer.team_id, actor, permission="consumer.manage")
     access.require(actor, Permission.DISCOVER, stream)
+    broken = broken_by_consumer(consumer)
     wanted = list(dict.fromkeys(fields))[:MAX_FIELDS]
     known = set(
         stream.fields.filter(is_current=True, path__in=wanted).values_list("path", flat=True)
@@ -115,6 +120,7 @@ def map_consumer(
         stream=stream,
         defaults={"fields": wanted, "version": version, "purpose": purpose},
     )
+    keep_consumer_in_order(consumer, but=broken)
     audit.record(
         actor,
         "consumer.mapped",

@@ -1,15 +1,26 @@
 """A producer's contract check against this catalog: nothing is kept, nothing is changed."""
 
 from catalog import naming
-from catalog.contract_checks import ContractCheck, Outcome, check_of, new_stream, style_of
+from catalog.contract_checks import (
+    ContractCheck,
+    Outcome,
+    check_of,
+    new_stream,
+    policies_of,
+    style_of,
+)
 from catalog.exchange.documents import OutsideStream, Unreadable
 from catalog.field_index import fields_of
 from catalog.models import Stream
+from catalog.policy_files import facts_of_new, said_of_facts
+from catalog.policy_subjects import STREAM
 from catalog.schema_safety import check_schema, fingerprint
 from catalog.selectors.neighbours import neighbours_of
 from catalog.selectors.streams import get_stream
 from catalog.services.reports import static_report
 from catalog.style_lint import lint
+from governance.policies.judging import rows_of
+from governance.selectors.policies import live_rules
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError, sentence
 
@@ -33,7 +44,11 @@ def check_contract(
             rows = fields_of(candidate.document)
             findings = lint(rows, candidate.document, name=name, neighbours=neighbours_of(actor))
             style = style_of([finding.as_dict() for finding in findings])
-            return new_stream(outside, stream=name, label=candidate.label, style=style)
+            said = said_of_facts(live_rules(STREAM), facts_of_new(outside, name=name))
+            return new_stream(
+                outside, stream=name, label=candidate.label, style=style,
+                policies=policies_of(rows_of(said)),
+            )  # fmt: skip
         if _is_active(stream, candidate.document):
             return ContractCheck(stream.name, outside.where, Outcome.UNCHANGED, candidate.label)
         report = static_report(stream, candidate.document)

@@ -1,11 +1,12 @@
-"""What a portal file declares, entry by entry: teams, domains, streams, producers, consumers.
+"""What a portal file declares, entry by entry: teams, domains, policies, streams, producers,
+consumers.
 
 What an entry states is set, what it does not state stays. Streams of a producer, and what a
 consumer reads, are added to; nothing is taken away, since a file may be about a part of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 
@@ -13,6 +14,7 @@ from catalog.exchange.plans import Action, FieldChange, Plan, StreamPlan
 from catalog.exchange.portal_yaml import (
     ConsumerEntry,
     DomainEntry,
+    PolicyEntry,
     PortalFile,
     ProducerEntry,
     TeamEntry,
@@ -23,10 +25,14 @@ from catalog.services.consumers import change_consumer, create_consumer, map_con
 from catalog.services.domains import change_domain, create_domain
 from catalog.services.imports import import_or_refuse, unreadable
 from catalog.services.producers import change_producer, create_producer
-from governance.models import Team
+from governance.models import Policy, Team
+from governance.services.policies import CHANGEABLE, change_policy, create_policy
 from governance.services.teams import change_team, create_team
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, NotFoundError, PortalError, sentence
+
+_NEEDED: Final = ("title", "sentence", "subject", "expression")
+_APPLIED: Final = "Applied from a file."
 
 
 class Declaration:
@@ -46,6 +52,8 @@ class Declaration:
                 for one in self.declared.teams]  # fmt: skip
         rows += [self._entry("domain", one.slug, one.where, self._domain, one)
                  for one in self.declared.domains]  # fmt: skip
+        rows += [self._entry("policy", one.slug, one.where, self._policy, one)
+                 for one in self.declared.policies]  # fmt: skip
         rows += [import_or_refuse(one, actor=self.actor, domain="", declared=True)
                  for one in self.declared.streams]  # fmt: skip
         rows += [self._entry("producer", one.name, one.where, self._producer, one)
@@ -108,6 +116,29 @@ class Declaration:
                 domain, _values(changes), actor=self.actor, unless_after=domain.updated_at
             )
         return False, [_named(change) for change in changes]
+
+    def _policy(self, entry: PolicyEntry) -> tuple[bool, Sequence[FieldChange]]:
+        """Before the streams: what a file declares holds for its streams too."""
+        stated = {
+            name: text.strip() if (text := getattr(entry, name)) is not None else None
+            for name in CHANGEABLE
+        }
+        policy = Policy.objects.filter(slug=entry.slug).first()
+        if policy is None:
+            needed = {**stated, "subject": entry.subject}
+            if missing := [name for name in _NEEDED if not needed[name]]:
+                raise InvalidError(f"A new policy needs {', '.join(missing)}.")
+            values = {name: value for name, value in needed.items() if value is not None}
+            create_policy(entry.slug, actor=self.actor, note=_APPLIED, **values)
+            return True, ()
+        if entry.subject not in (None, policy.subject):
+            raise InvalidError("What a policy judges is said when it is made.")
+        changes = _differing(policy, stated)
+        if changes:
+            change_policy(
+                policy, _values(changes), actor=self.actor, revision=policy.revision, note=_APPLIED
+            )
+        return False, changes
 
     def _producer(self, entry: ProducerEntry) -> tuple[bool, Sequence[FieldChange]]:
         team = _team(entry.team)

@@ -23,6 +23,7 @@ from catalog.models import Stream, StreamAlias
 from catalog.services import import_facts as facts
 from catalog.services import import_versions as versions
 from catalog.services.import_taking import Taking
+from catalog.services.policing import keep_stream_in_order
 from catalog.services.streams import NewStream, is_taken, register_stream
 from catalog.services.telling import tell_of_activation
 from governance import access, audit
@@ -86,6 +87,8 @@ def _take(taking: Taking, domain: str) -> Imported:
     facts.keep_aliases(taking, stream)
     facts.tie_parties(taking, stream)
     added = sum(one.step is Step.ADD for one in taking.versions)
+    if taking.is_new or added:
+        keep_stream_in_order(stream)
     if added and not taking.is_new:
         tell_of_activation(stream, stream.versions.latest("version"), by=taking.actor)
         audit.record(
@@ -147,6 +150,7 @@ def _register(taking: Taking, name: str, owner: Team | None) -> Stream:
             extra=stated,
         ),
         actor=taking.actor,
+        is_whole=False,
     )
     taking.versions.append(VersionPlan(1, versions.label_of(first), Step.ADD))
     return stream

@@ -55,6 +55,7 @@ from catalog.selectors.registry import (
 from catalog.selectors.registry_callers import producer_rights
 from catalog.selectors.registry_settings import effective_level, effective_mode
 from catalog.services.changes import Proposal, approvals_needed, open_change, start_report
+from catalog.services.policing import report_stream
 from catalog.services.registry_ids import keep_schema
 from catalog.services.registry_rights import (
     new_domain,
@@ -292,6 +293,7 @@ def _publish(
     version = store_version(locked, document, draft=draft, actor=actor, note="registered")
     row = _enroll(version, sent, targets)
     make_active(locked, version, opens_group=None)
+    report_stream(locked)
     tell_of_activation(locked, version, by=actor)
     if version.version == 1:
         record_registration(locked, actor=actor)

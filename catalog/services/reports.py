@@ -18,6 +18,7 @@ from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Direction, Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
 from catalog.models import Change, ConsumerMapping, Stream
+from catalog.services.policing import said_of_candidate
 from catalog.services.remedies import offer_remedies
 from catalog.services.schemas import compared_versions
 from catalog.style_lint import lint
@@ -49,7 +50,7 @@ def change_report_step(job: Job) -> Step:
     if change.revisions.exists():
         return Step(cursor, job.done, job.total, "a revised candidate took its place", True)
     if not cursor:
-        change.report = static_report(change.stream, change.version.document)
+        change.report = static_report(change.stream, change.version.document, change=change)
         change.replay = {}
         _keep(change)
         return Step({"remedies": 0}, 0, None, "trying remedies")
@@ -83,11 +84,16 @@ def _keep(change: Change) -> None:
 
 @transaction.atomic
 def static_report(
-    stream: Stream, document: Mapping[str, Any], *, budget: Budget | None = None
+    stream: Stream,
+    document: Mapping[str, Any],
+    *,
+    budget: Budget | None = None,
+    change: Change | None = None,
 ) -> dict[str, Any]:
     """Everything about a candidate that needs no stored event, as JSON.
 
     `budget` bounds what other modes and policies would say, where somebody waits for the answer.
+    `change` is the proposal that the candidate is of, if it is one already.
     """
     compared = compared_versions(stream)
     earlier = [version.document for version in compared]
@@ -123,6 +129,9 @@ def static_report(
         "dependents": _dependents(stream, touched),
         "style": _new_findings(earlier[-1] if earlier else None, old, document, new),
         "privacy": _privacy(old, new),
+        "policies": said_of_candidate(
+            stream, document, new, compatible=verdict.compatible, change=change
+        ),
     }
 
 

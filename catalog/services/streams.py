@@ -14,6 +14,7 @@ from catalog.models import Follow, Stream, StreamAlias, StreamTag, Tag
 from catalog.schema_safety import canonical
 from catalog.services.domains import domain_for, require_registrar
 from catalog.services.enforcement import begin_rung
+from catalog.services.policing import broken_by_stream, keep_stream_in_order
 from catalog.services.schemas import add_version, reindex
 from catalog.services.telling import tell_of_facts
 from catalog.types import (
@@ -104,11 +105,12 @@ class NewStream:
 
 
 @transaction.atomic
-def register_stream(new: NewStream, *, actor: Actor) -> Stream:
+def register_stream(new: NewStream, *, actor: Actor, is_whole: bool = True) -> Stream:
     """Make a stream with its first version, active at once on the experimental track.
 
-    Raises InvalidError (name, schema), ConflictError when the name or an alias is taken, and
-    NotPermittedError when the actor may not register or not own for that team.
+    Raises InvalidError (name, schema), ConflictError when the name or an alias is taken,
+    NotPermittedError when the actor may not register or not own for that team, and PolicyError
+    where a policy stops it. One that is not `is_whole` is judged by its caller, when it is.
     """
     require_registrar(actor)
     team = new.owner_team
@@ -123,6 +125,8 @@ def register_stream(new: NewStream, *, actor: Actor) -> Stream:
         note=new.note,
         extensions=new.version_extensions,
     )
+    if is_whole:
+        keep_stream_in_order(stream)
     record_registration(stream, actor=actor)
     return stream
 
@@ -192,7 +196,8 @@ def change_stream(
 ) -> Stream:
     """Change facts of a stream, `tags` too. With `revision`, only if nobody changed it since.
 
-    Raises PreconditionFailedError when it was changed meanwhile, InvalidError for a bad value.
+    Raises PreconditionFailedError when it was changed meanwhile, InvalidError for a bad value,
+    PolicyError where the change itself breaks a policy that blocks.
     """
     access.require(actor, Permission.EDIT, stream)
     if not changes:
@@ -207,6 +212,7 @@ def change_stream(
         )
     _check(changes)
     _check_classification(stream, changes)
+    broken = broken_by_stream(stream)
     before = {name: _plain(_present(stream, name)) for name in changes}
     facts = {name: value for name, value in changes.items() if name != "tags"}
     rows = Stream.objects.filter(pk=stream.pk)
@@ -220,6 +226,7 @@ def change_stream(
         begin_rung(stream)
     stream.refresh_from_db()
     reindex(stream)
+    keep_stream_in_order(stream, but=broken)
     tell_of_facts(
         stream,
         {name for name in changes if before[name] != _plain(_present(stream, name))},
@@ -403,7 +410,7 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
     Its compatibility mode becomes transitive; it may be set back by hand. Who left its retention at
     the experimental default gets production's; a life that somebody chose stays.
 
-    Raises InvalidStateError when it is there already.
+    Raises InvalidStateError when it is there already, PolicyError where a policy stops it.
     """
     access.require(actor, Permission.APPROVE, stream)
     moved = Stream.objects.filter(pk=stream.pk, track=Track.EXPERIMENTAL).update(
@@ -421,5 +428,6 @@ def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
     if moved != 1:
         raise InvalidStateError("The stream is on the production track already.")
     stream.refresh_from_db()
+    keep_stream_in_order(stream)
     audit.record(actor, "stream.promoted", stream.ref, summary=f"moved {stream.name} to production")
     return stream

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from governance.api import access, audit, delegations, grants, jobs, notices, privacy_keys
+from governance.api import (
+    access,
+    audit,
+    delegations,
+    grants,
+    jobs,
+    notices,
+    policies,
+    policy_findings,
+    privacy_keys,
+)
 
 urlpatterns = [
     path("access-requests", access.AccessRequests.as_view()),
@@ -24,6 +34,20 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),
     path("jobs/<uuid:job_id>/resume", jobs.Resume.as_view()),
     path("jobs/<uuid:job_id>/stop", jobs.Stop.as_view()),
+    path("policies", policies.Policies.as_view()),
+    path("policies/facts", policies.Facts.as_view()),
+    path("policies/findings", policy_findings.Findings.as_view()),
+    path("policies/run", policies.RunAll.as_view()),
+    path("policies/try", policies.Try.as_view()),
+    path("policies/waivers", policy_findings.Waivers.as_view()),
+    path("policies/waivers/<uuid:waiver_id>", policy_findings.WaiverDetail.as_view()),
+    path("policies/waivers/<uuid:waiver_id>/end", policy_findings.EndWaiver.as_view()),
+    path("policies/<slug:slug>", policies.PolicyDetail.as_view()),
+    path("policies/<slug:slug>/run", policies.RunOne.as_view()),
+    path("policies/<slug:slug>/switch-off", policies.SwitchOff.as_view()),
+    path("policies/<slug:slug>/switch-on", policies.SwitchOn.as_view()),
+    path("policies/<slug:slug>/versions", policies.PolicyVersions.as_view()),
+    path("policies/<slug:slug>/waivers", policy_findings.PolicyWaivers.as_view()),
     path("privacy-keys", privacy_keys.PrivacyKeys.as_view()),
     path("privacy-keys/rotate", privacy_keys.RotatePrivacyKeys.as_view()),
     path("notifications", notices.Notifications.as_view()),

@@ -5,6 +5,7 @@ from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
+from governance.models.policies import Policy, PolicyFinding, PolicyVersion, Waiver
 from governance.models.privacy import PrivacyKey, PrivacyToken
 from governance.models.verification import AuditVerification
 
@@ -22,10 +23,14 @@ __all__ = [
     "KeyMinute",
     "Membership",
     "Notice",
+    "Policy",
+    "PolicyFinding",
+    "PolicyVersion",
     "PrivacyKey",
     "PrivacyToken",
     "RefusalTotal",
     "Team",
     "TermedPermission",
     "User",
+    "Waiver",
 ]

@@ -27,6 +27,7 @@ from governance.services.teams import add_member, create_team
 from governance.types import ResourceRef
 from portal.demo.fields import document
 from portal.demo.glossary import build_follows, build_glossary
+from portal.demo.policies import build_policies
 from portal.demo.shop import (
     CONSUMERS,
     ENGINEER_TEAMS,
@@ -59,6 +60,7 @@ def build(now: datetime) -> None:
     build_glossary(now)
     build_follows()
     _wishes(now)
+    build_policies()
 
 
 def _teams() -> dict[str, Team]:

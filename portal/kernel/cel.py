@@ -7,6 +7,7 @@ has not (bytes, times, NaN) is refused, so that a value can always be stored.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -20,10 +21,19 @@ MAX_PARTS: Final = 10_000
 MAX_TEXT: Final = 1024 * 1024
 _JSON_SCALARS: Final = frozenset({"BOOL", "INT", "UINT", "DOUBLE", "STRING", "NULL", "NULL_TYPE"})
 _MAX_REASON: Final = 200
+_MISSING_KEY: Final = re.compile(r'Key not found in map : "([^"]{1,200})"')
 
 
 class CelError(ValueError):
     """An expression has no value here; the text says why and never holds a submitted value."""
+
+
+class CelKeyError(CelError):
+    """An object lacks the key that the expression reads; `key` names it."""
+
+    def __init__(self, text: str, key: str) -> None:
+        super().__init__(text)
+        self.key = key
 
 
 class Expression:
@@ -79,6 +89,12 @@ def _reason(said: str) -> str:
     return first.partition(":")[0].partition("[")[0].strip()[:_MAX_REASON]
 
 
+def _failure(said: str) -> CelError:
+    """The error of an evaluation; the missing key of an object is told apart."""
+    missing = _MISSING_KEY.search(said)
+    return CelKeyError(_reason(said), missing[1]) if missing else CelError(_reason(said))
+
+
 def _fault(said: str) -> str:
     """The compiler's sentence with its position; it speaks of the expression alone."""
     first = said.splitlines()[0].partition("ERROR: <input>:")[2] or said
@@ -100,7 +116,7 @@ class _Reading:
             raise CelError("gives more than 10,000 parts")
         kind = value.type().name()
         if kind == "ERROR":
-            raise CelError(_reason(str(value.plain_value())))
+            raise _failure(str(value.plain_value()))
         if kind.startswith("LIST"):
             return [self.plain(item) for item in value.value()]
         if kind.startswith("MAP"):

@@ -29,7 +29,7 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Delegation, Job, Notice, Team, User
+from governance.models import AccessRequest, Delegation, Job, Notice, Policy, Team, User, Waiver
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.anchoring import anchor_chain
@@ -37,6 +37,7 @@ from governance.services.delegations import delegate
 from governance.services.grants import grant_access
 from governance.services.keys import create_key
 from governance.services.requests import ask_for_access
+from governance.services.waivers import waive
 from governance.types import Permission, Role
 from ingest.log import partitions
 from ingest.models import (
@@ -57,6 +58,7 @@ from tests.support.factories import make_person, make_stream, make_team
 
 NAME = "zebra.plan_agreed"
 SECRET = b"zebra"
+POLICY = "personal-subject-planned"  # which the secret's stream breaks
 PERSONAL = b"ada@zebra.example"
 LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
 REPAIR = UUID("0192f0a0-0000-7000-8000-00000000000b")
@@ -127,6 +129,7 @@ class Secret:
     notice: Notice
     term: Term
     delegation: Delegation
+    waiver: Waiver
 
 
 @pytest.fixture
@@ -184,11 +187,15 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         actor=actor_of(owner), deputy=make_person(), since=now, until=now + timedelta(days=9),
         note="Zebra days.",
     )  # fmt: skip
+    waiver = waive(
+        Policy.objects.get(slug=POLICY), NAME, actor=SYSTEM, reason="The zebra has until Monday.",
+        until=clock.now() + timedelta(days=9),
+    )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, draft, notice, term, delegation,
+        change, draft, notice, term, delegation, waiver,
     )  # fmt: skip
 
 
@@ -310,6 +317,7 @@ def addresses(secret: Secret) -> Iterator[Address]:
                 "teams": secret.team.slug,
                 "tags": "zebra-tag",
                 "glossary": secret.term.slug,
+                "policies": POLICY,
             }.get(noun, "zebra"),
             "key": secret.metric.key if noun == "metrics" else secret.experiment.key,
             "request_id": str(secret.request.pk),
@@ -321,6 +329,7 @@ def addresses(secret: Secret) -> Iterator[Address]:
             "notice_id": str(secret.notice.pk),
             "job_id": str(job.pk),
             "delegation_id": str(secret.delegation.pk),
+            "waiver_id": str(secret.waiver.pk),
         }
         yield Address(
             route,

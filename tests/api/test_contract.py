@@ -277,6 +277,7 @@ CHANGES_OF: dict[str, dict[str, Any]] = {
     "/api/v1/drafts/{draft_id}": {"title": "Changed."},
     "/api/v1/notifications/wish": {"mail": "each"},
     "/api/v1/glossary/{slug}": {"definition": "Changed."},
+    "/api/v1/policies/{slug}": {"sentence": "Changed."},
     "/api/v1/streams/{name}/enforcement": {"days": 9},
 }
 
@@ -300,6 +301,7 @@ def _existing(one: Served, client: Client) -> str:
         "producers": "sender",
         "consumers": "reader",
         "glossary": "agreement",
+        "policies": "owner-present",
     }[noun]
     path = one.path
     for number, (place, _) in enumerate(one.places):

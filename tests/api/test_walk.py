@@ -38,6 +38,7 @@ ARGUMENTS = {
     "alarm_id": 1,
     "key": "nothing",
     "write_key": "nothing",
+    "waiver_id": "0192f0a0-0000-7000-8000-00000000000c",
     "uidb36": "1",
     "snapshot": 1,
     "number": 1,

@@ -34,12 +34,16 @@ PAGES = [
     "/glossary/order-value/", "/glossary/order-value/edit/", "/fields/?conflicts=true",
     "/fields/?classification=personal&ordering=name",
     "/drafts/", "/jobs/",
+    "/policies/", "/policies/?show=off", "/policies/?show=acting",
+    "/policies/owner-present/", "/policies/t1-streams-read/",
     "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
 LINKED = {
     "an alarm": ("/quality/", "main a[href^='/quality/alarms/']"),
     "a group of dead letters": ("/dead-letters/", "main a.rsn"),
+    "a new policy": ("/policies/", "main a[href='/policies/new/']"),
+    "a policy that is edited": ("/policies/fields-described/", "main a[href$='/edit/']"),
     "a job": ("/jobs/", "main .rows .ttl a"),
     "an event": ("/streams/checkout.order_placed/samples/", "main .rows .ttl a"),
 }

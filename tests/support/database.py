@@ -6,6 +6,8 @@ from typing import Final
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
+from governance.services.policies import sync_built_in
+
 # What `migrate` fills from the models themselves: the same after every test, so it stays.
 _STAYS: Final = frozenset({"django_content_type", "auth_permission"})
 EMPTY: Final = """
@@ -41,6 +43,7 @@ def flush_by_deleting() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # tables are emptied in any order
             cursor.execute(_emptying())
+        sync_built_in()  # as after a migration: a portal without its policies there is not
 
     TransactionTestCase._fixture_teardown = teardown  # type: ignore[attr-defined]  # Django's own
 

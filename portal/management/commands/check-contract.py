@@ -26,8 +26,9 @@ class Command(PortalCommand):
         "Check contracts before they are published: JSON Schema, AsyncAPI, ODCS, Segment plans, "
         "JSON lines or portal YAML. The newest version of each stream in a file is compared with "
         "the catalog's active ones under the stream's mode and policy; style and the consumers "
-        "that read what changes are told too. Exit codes: 0 all compatible (or new), 1 something "
-        "breaks or has errors, 2 something could not be checked."
+        "that read what changes are told too, and so is what policies say, as far as it can be judged "
+        "here; one that blocks fails the check. Exit codes: 0 all compatible (or new), 1 something "
+        "breaks, is stopped by a policy or has errors, 2 something could not be checked."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

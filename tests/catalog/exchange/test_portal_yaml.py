@@ -226,4 +226,6 @@ def test_the_example_of_the_docs_is_read() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     declared = portal_yaml.read(example, where="docs")
     assert declared.unreadable == ()
-    assert [len(getattr(declared, section)) for section in portal_yaml.SECTIONS] == [0, 0, 1, 1, 1]
+    assert [len(getattr(declared, section)) for section in portal_yaml.SECTIONS] == [
+        0, 0, 1, 1, 1, 1,
+    ]  # fmt: skip

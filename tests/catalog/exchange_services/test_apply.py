@@ -12,12 +12,13 @@ from catalog.exchange import portal_yaml, yaml_writing
 from catalog.exchange.plans import Action, Plan
 from catalog.exchange.portal_yaml import PortalFile
 from catalog.models import Consumer, Domain, Producer, SchemaVersion, Stream
+from catalog.selectors import exports
 from catalog.selectors.exchange import declared, living_streams
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.exchange import apply_file
 from catalog.services.imports import import_stream
 from catalog.services.producers import create_producer
-from governance.models import AuditEntry, Team
+from governance.models import AuditEntry, Policy, Team
 from governance.types import Role
 from portal.kernel.actor import SYSTEM, Actor
 from tests.catalog.exchange_services.conftest import BREAKING, FIRST, SECOND, outside
@@ -262,3 +263,63 @@ def test_the_command_names_a_file_it_cannot_read_and_the_place_of_a_fault(
     with pytest.raises(SystemExit):
         call_command("apply", str(path))
     assert "odd.yaml#/streams/0/tire" in capsys.readouterr().out
+
+
+def policy_file(**stated: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "portal/v1",
+        "policies": [
+            {
+                "slug": "titled",
+                "title": "Streams have a title",
+                "sentence": "Whoever lists streams reads a name.",
+                "subject": "stream",
+                "expression": 'stream.title != ""',
+                **stated,
+            }
+        ],
+    }
+
+
+def test_policies_are_declared_changed_and_left_alone_when_they_are_the_same() -> None:
+    assert apply(policy_file()).summary() == "Applied: 1 added, 0 changed, 0 removed."
+    assert apply(policy_file()).has_work is False
+    plan = apply(policy_file(severity="block"))
+    assert "~ policy titled" in said(plan)
+    assert "severity: warn → block" in said(plan)
+    policy = Policy.objects.get(slug="titled")
+    assert (policy.version, policy.severity) == (2, "block")
+    assert policy.versions.get(version=2).note == "Applied from a file."
+
+
+def test_a_policy_of_a_file_holds_for_its_streams_and_a_bad_one_refuses_the_file() -> None:
+    both = {**declaration(), "policies": policy_file(severity="block")["policies"]}
+    assert "Streams have a title" in apply(both).refused[0].why
+    assert not Stream.objects.exists()
+    assert not Policy.objects.filter(slug="titled").exists()
+    bad = apply(policy_file(expression="stream.owmer"))
+    assert "owmer" in bad.refused[0].why
+    needs = apply({"apiVersion": "portal/v1", "kind": "Policy", "slug": "bare"})
+    assert "needs title, sentence, subject, expression" in needs.refused[0].why
+
+
+def test_a_built_in_policy_is_made_stricter_by_a_file_of_two_lines() -> None:
+    stricter = {"apiVersion": "portal/v1", "kind": "Policy", "slug": "described"}
+    assert apply({**stricter, "severity": "block"}).has_work
+    assert Policy.objects.get(slug="described").severity == "block"
+
+
+def test_only_admins_declare_policies() -> None:
+    ben = make_actor(Role.ENGINEER, team=make_team())
+    assert apply(policy_file(), actor=ben).refused
+    assert not Policy.objects.filter(slug="titled").exists()
+
+
+def test_policies_taken_out_as_yaml_come_in_again_unchanged() -> None:
+    apply(policy_file(remedy="Give it a title."))
+    text = exports.export_policies().content
+    found = portal_yaml.read(text, where="policies.yaml")
+    assert {"titled", "owner-present"} <= {one.slug for one in found.policies}
+    assert apply_file(found, actor=SYSTEM).has_work is False
+    Policy.objects.filter(slug="titled").delete()
+    assert said(apply_file(found, actor=SYSTEM)).count("+ policy") == 1

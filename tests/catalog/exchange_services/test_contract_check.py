@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,12 +17,22 @@ from catalog.exchange.documents import OutsideStream, Unreadable
 from catalog.models import SchemaVersion, Stream
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.contract_checks import check_contract
-from governance.models import AuditEntry
+from governance.models import AuditEntry, Policy
+from governance.services.policies import change_policy
+from governance.services.waivers import waive
 from governance.types import Role
 from portal import remote_contracts
+from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.remote_contracts import RemoteError, RemotePortal
-from tests.catalog.exchange_services.conftest import BREAKING, FIRST, SECOND, outside, schema
+from tests.catalog.exchange_services.conftest import (
+    AMOUNT,
+    BREAKING,
+    FIRST,
+    SECOND,
+    outside,
+    schema,
+)
 from tests.support.factories import make_person, make_stream, make_team, token_of
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +193,74 @@ def test_what_cannot_be_read_is_exit_code_two(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [")
     assert run(str(broken)) == 2
+
+
+# --- Policies ---------------------------------------------------------------------------------
+
+PHONE = {"type": "string", "description": "Whose.", "x-classification": "personal"}
+
+
+def block(slug: str) -> None:
+    change_policy(Policy.objects.get(slug=slug), {"severity": "block"}, actor=SYSTEM)
+
+
+def test_a_policy_that_blocks_fails_the_check_and_names_the_field(
+    stream: Stream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / f"{NAME}.json", {**FIRST, **schema(phone=PHONE)})
+    assert run(path) == 0
+    assert "policy warn: Personal fields have a privacy plan (phone)." in capsys.readouterr().out
+    block("personal-fields-planned")
+    report = tmp_path / "report.xml"
+    assert run(path, "--junit", str(report)) == 1
+    out = capsys.readouterr().out
+    assert "POLICY STOPS IT" in out
+    assert "policy block: Personal fields have a privacy plan (phone). Give these fields" in out
+    assert b'type="blocked"' in report.read_bytes()
+    assert run(path, "--json") == 1
+    told = json.loads(capsys.readouterr().out)["contracts"][0]
+    notes = {note["policy"]: note for note in told["policies"]}
+    assert notes["personal-fields-planned"]["blocks"] is True
+    assert notes["review-not-overdue"]["outcome"] == "not_measured"
+
+
+def test_a_new_stream_is_judged_by_what_its_file_says_and_the_rest_is_named() -> None:
+    block("personal-fields-planned")
+    found = check(outside("Shop/RefundDenied", schema(phone=PHONE), tier="T1"))
+    assert found.outcome is Outcome.BLOCKED
+    lines = "\n".join(found.lines())
+    assert "not judged here: Every stream has an owner (needs stream.owner)" in lines
+    assert "not judged here: T1 streams have two approvers (needs stream.approvers)" in lines
+    owned = check(outside("Shop/RefundDenied", FIRST, tier="T3", owner="refunds"))
+    assert {note.policy for note in owned.policies} == {"review-not-overdue"}
+
+
+def test_a_waived_policy_does_not_fail_the_check(stream: Stream) -> None:
+    block("personal-fields-planned")
+    waive(
+        Policy.objects.get(slug="personal-fields-planned"), NAME, actor=SYSTEM, reason="Soon.",
+        until=clock.now() + timedelta(days=3),
+    )  # fmt: skip
+    assert check(outside(NAME, schema(amount_minor=AMOUNT, phone=PHONE))).outcome is (
+        Outcome.COMPATIBLE
+    )
+
+
+def test_a_portal_elsewhere_applies_its_policies_here_too(stream: Stream) -> None:
+    block("personal-fields-planned")
+    remote = served(token_of(make_person(Role.ADMIN)))
+    for one in (
+        outside("Shop/RefundDenied", schema(phone=PHONE)),
+        outside(NAME, schema(amount_minor=AMOUNT, phone=PHONE)),
+    ):
+        assert remote.check(one).outcome is Outcome.BLOCKED
+        assert remote.check(one).policies == check(one).policies
+    reading = served(token_of(make_person(Role.ANALYST), "read"))
+    found = reading.check(outside(NAME, schema(amount_minor=AMOUNT, phone=PHONE)))
+    assert found.outcome is Outcome.BLOCKED
+    assert "T1 streams have two approvers" in {
+        note.title for note in found.policies if note.outcome == "not_measured"
+    }
 
 
 # --- A portal elsewhere -----------------------------------------------------------------------
