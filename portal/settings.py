@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from portal import env
+from portal import env, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -266,6 +266,7 @@ EMAIL_BACKEND = env.text(
 # --- Security ---------------------------------------------------------------------------------
 
 HTTPS = PUBLIC_URL.startswith("https://")
+INSECURE_HTTP = env.flag("PORTAL_INSECURE_HTTP", default=False)
 _COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_session"
 SESSION_COOKIE_SECURE = HTTPS
@@ -299,6 +300,10 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [NONE],
     }
 }
+# Who is told of a weakness: in /.well-known/security.txt, which is a 404 without.
+SECURITY_CONTACT = env.contacts("PORTAL_SECURITY_CONTACT")
+# Which inner hosts and networks requests may leave for all the same (portal.kernel.outbound).
+OUTBOUND_ALLOW = env.openings("PORTAL_OUTBOUND_ALLOW")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 SILENCED_SYSTEM_CHECKS = [
@@ -339,7 +344,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "portal.http.static.Storage"},
 }
 # Tests and commands run without collectstatic having been run.
-if env.flag("PORTAL_STATIC_UNHASHED", default=False):
+STATIC_UNHASHED = env.flag("PORTAL_STATIC_UNHASHED", default=False)
+if STATIC_UNHASHED:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     WHITENOISE_USE_FINDERS = True
     WHITENOISE_AUTOREFRESH = True
@@ -391,3 +397,7 @@ EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
 
 FAILPOINTS = env.text("PORTAL_FAILPOINTS", "")
 FAILPOINTS_ALLOWED = env.flag("PORTAL_FAILPOINTS_ALLOWED", default=False)
+
+# --- What must not be started -----------------------------------------------------------------
+
+production.refuse(globals())
