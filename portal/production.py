@@ -91,7 +91,9 @@ def _is_usual(password: str, user: str) -> bool:
 
 def _hosts(settings: Mapping[str, Any], host: str) -> Iterator[str]:
     hosts = settings["ALLOWED_HOSTS"]
-    if any(one == "*" or (one.lstrip(".").count(".") == 0 and one.startswith(".")) for one in hosts):
+    if any(
+        one == "*" or (one.lstrip(".").count(".") == 0 and one.startswith(".")) for one in hosts
+    ):
         yield "PORTAL_ALLOWED_HOSTS lets every host in; name those that people use."
     elif not validate_host(host, hosts):
         yield f"PORTAL_ALLOWED_HOSTS lacks {host}, so no page would be shown; add it."
