@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "replay": "replay dead letters, as they are or by an approved repair",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify and sign the audit chain, prove a row of it",
+    "doctor": "look at database, Redis, workers, files and settings, and say what to do",
     "soak": "load and faults against a portal of its own, with the history checker",
     "verify-statistics": "run numeric cases against the shipped functions",
 }

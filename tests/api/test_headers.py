@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -34,7 +33,7 @@ def admin(_: Secret) -> Client:
     return client
 
 
-def lacks(answer: HttpResponse) -> list[str]:
+def lacks(answer: Any) -> list[str]:
     """What an answer should carry and does not."""
     policy = answer.headers.get("Content-Security-Policy", "")
     caching = answer.headers.get("Cache-Control", "")
