@@ -28,7 +28,7 @@ from portal.kernel import clock
 from tests.support.factories import make_team
 
 pytestmark = pytest.mark.django_db
-HASH: Any = bytes(32)
+HASH = "0" * 64
 
 
 def seen(look: Callable[[], Finding]) -> State:
