@@ -34,6 +34,7 @@ DRAWERS = {
     "portal/http/server.py",
 }  # fmt: skip
 SPREADERS = (
+    "catalog/",
     "portal/soak/",
     "portal/management/commands/soak.py",
     "ingest/synthetic/",
