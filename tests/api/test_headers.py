@@ -132,3 +132,21 @@ def test_methods_that_nobody_needs_are_not_served(method: str) -> None:
         answer = Client().generic(method, path)
         assert answer.status_code in (401, 403, 405)
         assert b"TRACE" not in answer.content.replace(b"TRACEPARENT", b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/", "/static/css/", "/.git/config", "/.env", "/static/../portal/settings.py",
+     "/static/%2e%2e/portal/settings.py", "/.portal/secrets/secret_key", "/manage.py"],
+)  # fmt: skip
+def test_no_directory_is_listed_and_no_file_of_the_tree_is_served(path: str) -> None:
+    answer: Any = Client().get(path)
+    assert answer.status_code in (302, 404)
+    assert b"SECRET" not in answer.content
+
+
+def test_every_page_leads_to_the_settings_where_one_signs_out(secret: Secret) -> None:
+    client = analyst(secret)
+    for path in ("/", "/streams/", "/notifications/"):
+        assert 'href="/settings/"' in client.get(path).content.decode(), path
+    assert f'href="{_LOGOUT}"' in client.get("/settings/").content.decode()

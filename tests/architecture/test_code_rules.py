@@ -140,6 +140,27 @@ def test_queries_are_not_made_of_pieces_of_text() -> None:
     assert hits == set()
 
 
+def test_what_is_formatted_is_a_text_of_ours() -> None:
+    """`format` of a constant, or of psycopg's sql; else in a module that formats its own tables."""
+    own = {
+        "catalog/compatibility/engine.py": "sentences of its table of rules",
+        "governance/job_kinds.py": "addresses that apps register",
+        "ingest/log/partitions.py": "psycopg's sql, held in a variable",
+    }
+    places = {
+        name_of(path)
+        for path in MODULES
+        if "migrations" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"format", "format_map"}
+        and not isinstance(node.func.value, ast.Constant)
+        and not (isinstance(node.func.value, ast.Call) and "SQL(" in ast.unparse(node.func.value))
+    }
+    assert places <= set(own)
+
+
 def test_no_script_of_ours_writes_markup_or_runs_text() -> None:
     for path in sorted((ROOT / "static" / "js").rglob("*.js")):
         text = path.read_text()

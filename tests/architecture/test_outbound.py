@@ -1,8 +1,11 @@
 """Requests leave through `portal.kernel.outbound` alone; who else opens a connection is named here."""
 
 import ast
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
+
+from portal.kernel.outbound.session import tls_context
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("portal", "experiments", "analytics", "quality", "delivery", "ingest", "catalog",
@@ -90,3 +93,10 @@ def test_certificates_are_verified_everywhere() -> None:
         for path in (ROOT / app).rglob("*.py"):
             text = path.read_text()
             assert not any(words in text for words in switched_off), path
+
+
+def test_nothing_older_than_tls_1_2_is_spoken_outward() -> None:
+    context = tls_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname

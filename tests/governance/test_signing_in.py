@@ -93,6 +93,21 @@ def test_a_password_like_ones_own_name_is_not_taken(ada: User) -> None:
 
 
 @pytest.mark.parametrize(
+    "refused",
+    ["EventPortal2026", "Welcome-portal", "portal-portal-1", "example-Portal7", "secretpassword"],
+)
+def test_a_password_that_is_little_but_words_of_this_place_is_not_taken(
+    ada: User, settings: Any, refused: str
+) -> None:
+    settings.PUBLIC_URL = "https://portal.example-shop.com"
+    client, _ = sign_in(ada)
+    assert change(client, PASSWORD, refused).status_code == 200
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+    assert change(client, PASSWORD, "portal of seven winters").status_code == 302, "beside others"
+
+
+@pytest.mark.parametrize(
     "taken",
     ["only lower case words here", "ÜÄÖ ßéñ 漢字漢字漢字漢字", "x" * 64 + "yz" * 32, "  spaces at both ends  ",
      "4815162342108 9"],
@@ -223,3 +238,17 @@ def test_an_unknown_address_takes_as_long_as_a_wrong_password(ada: User) -> None
     known = min(took(ada.email) for _ in range(3))
     unknown = min(took("nobody@shop.example") for _ in range(3))
     assert 0.5 < known / unknown < 2, "both compute one hash"
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["//evil.example", "https:evil.example", "/\\evil.example", "https://evil.example/",
+     "\\\\evil.example", "javascript:alert(1)", " //evil.example", "http:///evil.example"],
+)  # fmt: skip
+def test_signing_in_leads_nowhere_else(ada: User, place: str) -> None:
+    form = {"login": ada.email, "password": PASSWORD, "next": place}
+    answer: Any = Client().post(LOGIN, form)
+    assert answer.status_code == 302
+    assert answer["Location"] == "/"
+    answer = Client().post("/theme/", {"theme": "dark", "next": place})
+    assert answer["Location"] == "/"

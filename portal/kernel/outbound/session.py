@@ -141,12 +141,19 @@ class _Transport(httpx2.HTTPTransport):
     """httpx2's own, over a pool that connects by our backend. Certificates are verified as ever."""
 
     def __init__(self, backend: JudgingBackend) -> None:
-        context = httpx2.create_ssl_context()
+        context = tls_context()
         super().__init__(verify=context, trust_env=False)
         self._pool.close()
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context, network_backend=backend, max_connections=1
         )
+
+
+def tls_context() -> ssl.SSLContext:
+    """Certificates are verified against the system's roots (or SSL_CERT_FILE); TLS 1.2 at least."""
+    context = httpx2.create_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _is_tls(error: BaseException) -> bool:
