@@ -1,12 +1,15 @@
 """Checks of PostgreSQL and of what the portal keeps in it."""
 
+import json
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
+from django.contrib.auth.hashers import check_password
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from governance.models import AuditAnchor, AuditEntry, AuditVerification
+from governance.models import AuditAnchor, AuditEntry, AuditVerification, User
 from governance.services.privacy_keys import missing_versions
 from portal import health
 from portal.doctor.types import Finding, fail, ok, warn
@@ -21,7 +24,6 @@ _DURABLE: Final = {"fsync": {"on"}, "full_page_writes": {"on"},
 # Where these are otherwise the server's log may hold personal values.
 _SILENT: Final = {
     "log_statement": {"none", "ddl"},
-    "log_parameter_max_length": {"0"},
     "log_parameter_max_length_on_error": {"0"},
     "log_min_duration_statement": {"-1"},
 }
@@ -147,6 +149,24 @@ def audit_chain() -> Finding:
             "Look at the worker of the queue `system` and at its log.",
         )
     return ok(f"holds, signed up to row {signed}" if signed else "nothing to sign yet")
+
+
+def first_people() -> Finding:
+    """Whether the accounts that `first_run` made still open with what stands in `logins.json`."""
+    place = settings.DATA_DIR / "logins.json"
+    try:
+        known = json.loads(place.read_text())["logins"].values()
+    except (OSError, ValueError, KeyError):
+        return ok("no first logins on this disk")
+    people = User.objects.filter(email__in=[one["email"] for one in known], is_active=True)
+    passwords = {one["email"]: one["password"] for one in known}
+    unchanged = sum(check_password(passwords[one.email], one.password) for one in people)
+    if unchanged:
+        return warn(
+            f"{unchanged} accounts still open with the passwords of {place.name}",
+            "Give people accounts of their own; change these passwords or disable the accounts.",
+        )
+    return ok("their first passwords open nothing any more")
 
 
 def privacy_keys() -> Finding:

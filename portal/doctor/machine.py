@@ -27,16 +27,18 @@ def secret_files() -> Finding:
     """Files that hold secrets are for their owner alone."""
     place = settings.DATA_DIR / "secrets"
     ours = [place, *sorted(place.iterdir())] if place.is_dir() else []
+    logins = settings.DATA_DIR / "logins.json"
+    ours += [logins] if logins.exists() else []
     open_ones = [path for path in ours if path.stat().st_mode & _OTHERS]
     if open_ones:
         names = ", ".join(path.name for path in open_ones)
-        return fail(f"others may read {names}", f"chmod 700 {place}; chmod 600 {place}/*")
+        return fail(f"others may read {names}", f"chmod 700 {place}; chmod 600 {place}/* {logins}")
     told = [Path(path) for name in _FILES if (path := os.environ.get(name))]
     elsewhere = [path for path in told if path.exists() and path.stat().st_mode & stat.S_IROTH]
     if elsewhere:
         names = ", ".join(str(path) for path in elsewhere)
         return warn(f"everybody on the machine may read {names}", "chmod 600 them.")
-    return ok(f"{len(ours[1:]) + len(told)} files, for their owner alone")
+    return ok(f"{sum(path.is_file() for path in ours) + len(told)} files, for their owner alone")
 
 
 def audit_key() -> Finding:

@@ -26,7 +26,7 @@ def workers() -> Finding:
     missing = [name for name in settings.CELERY_TASK_QUEUES_NAMES if name not in taken]
     if missing:
         return fail(f"nobody takes from {', '.join(missing)}", "Start a worker for each queue.")
-    return ok(f"{len(found)} take from all {len(taken)} queues")
+    return ok(f"all {len(taken)} queues are taken from ({len(found)} running)")
 
 
 def beat() -> Finding:

@@ -25,7 +25,7 @@ from portal.doctor import configuration, database, examination, machine, redis_s
 from portal.doctor.examination import CHECKS, examine
 from portal.doctor.types import Check, Finding, State, fail, ok
 from portal.kernel import clock
-from tests.support.factories import make_team
+from tests.support.factories import make_person, make_team
 
 pytestmark = pytest.mark.django_db
 HASH = "0" * 64
@@ -113,7 +113,7 @@ def test_settings_of_the_server_that_cost_or_tell_are_warnings(
     assert seen(database.tuning) is State.OK
     server_says(monkeypatch, **well | {"max_locks_per_transaction": "64"})
     assert seen(database.tuning) is State.WARN
-    quiet = {"log_statement": "none", "log_parameter_max_length": "0",
+    quiet = {"log_statement": "none", 
              "log_parameter_max_length_on_error": "0", "log_min_duration_statement": "-1"}  # fmt: skip
     server_says(monkeypatch, **quiet)
     assert seen(database.server_log) is State.OK
@@ -140,6 +140,24 @@ def test_an_audit_chain_that_is_not_signed_or_does_not_hold_fails(
         assert seen(database.audit_chain) is State.OK
     AuditVerification.objects.create(rows=1, first_bad=1, head_hash=HASH, seconds=0)
     assert seen(database.audit_chain) is State.FAIL
+
+
+def test_first_accounts_that_open_with_their_first_passwords_are_a_warning(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    assert seen(database.first_people) is State.OK
+    ada = make_person()
+    ada.set_password("first of all passwords")
+    ada.save()
+    login = {"email": ada.email, "password": "first of all passwords"}
+    (tmp_path / "logins.json").write_text(json.dumps({"logins": {"admin": login}}))
+    finding = database.first_people()
+    assert finding.state is State.WARN
+    assert login["password"] not in finding.found + finding.todo
+    ada.set_password("another long and odd phrase")
+    ada.save()
+    assert seen(database.first_people) is State.OK
 
 
 def test_a_privacy_key_that_is_needed_and_gone_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +284,11 @@ def test_secrets_that_others_may_read_fail(place: Path, monkeypatch: pytest.Monk
     (place / "secrets").chmod(0o755)
     assert seen(machine.secret_files) is State.FAIL
     (place / "secrets").chmod(0o700)
+    logins = place / "logins.json"
+    logins.touch(mode=0o644)
+    logins.chmod(0o644)
+    assert "logins.json" in machine.secret_files().found
+    logins.unlink()
     elsewhere = place / "key"
     elsewhere.touch(mode=0o644)
     elsewhere.chmod(0o644)
