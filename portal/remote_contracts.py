@@ -6,7 +6,7 @@ give that, the contract is compared with the active versions that the token may 
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from catalog import naming
@@ -16,8 +16,12 @@ from catalog.schema_safety import fingerprint
 from catalog.services.contract_checks import unread
 from portal.kernel.errors import PortalError, sentence
 from portal.kernel.outbound import rules
+from portal.kernel.outbound.answers import Answer, Limits
 from portal.kernel.outbound.errors import BlockedError, FailedError
-from portal.kernel.outbound.session import Answer, Limits, Session, Transport
+from portal.kernel.outbound.session import Session
+
+if TYPE_CHECKING:
+    from portal.kernel.outbound.session import Transport
 
 LIMITS: Final = Limits(connect_seconds=10.0, total_seconds=60.0, answer_bytes=32 * 1024 * 1024)
 MAX_COMPARED: Final = 100
@@ -32,7 +36,7 @@ class RemoteError(Exception):
 class RemotePortal:
     """A portal by its address and a personal token."""
 
-    def __init__(self, url: str, token: str, *, transport: Transport | None = None) -> None:
+    def __init__(self, url: str, token: str, *, transport: "Transport | None" = None) -> None:
         if not url.startswith(("https://", "http://")):
             raise RemoteError(f"{url} is no address; it starts with https://.")
         self.url = url.rstrip("/")

@@ -35,8 +35,9 @@ from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import InvalidError, PortalError
 from portal.kernel.outbound import rules
+from portal.kernel.outbound.answers import Answer, Limits
 from portal.kernel.outbound.errors import BlockedError, FailedError
-from portal.kernel.outbound.session import Answer, Limits, Session
+from portal.kernel.outbound.session import Session
 
 PRODUCER: Final = "synthetic"
 BATCH: Final = 500

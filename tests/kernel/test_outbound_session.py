@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from portal.kernel.outbound.answers import Limits
 from portal.kernel.outbound.errors import BlockedError, FailedError
 from portal.kernel.outbound.rules import (
     RESOLVE_SECONDS,
@@ -28,7 +29,7 @@ from portal.kernel.outbound.rules import (
     openings_of,
     resolve_by_system,
 )
-from portal.kernel.outbound.session import Limits, Session
+from portal.kernel.outbound.session import Session
 
 PUBLIC = "93.184.216.34"
 LOOPBACK = openings_of(("127.0.0.0/8",))

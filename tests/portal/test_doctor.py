@@ -113,7 +113,7 @@ def test_settings_of_the_server_that_cost_or_tell_are_warnings(
     assert seen(database.tuning) is State.OK
     server_says(monkeypatch, **well | {"max_locks_per_transaction": "64"})
     assert seen(database.tuning) is State.WARN
-    quiet = {"log_statement": "none", 
+    quiet = {"log_statement": "none",
              "log_parameter_max_length_on_error": "0", "log_min_duration_statement": "-1"}  # fmt: skip
     server_says(monkeypatch, **quiet)
     assert seen(database.server_log) is State.OK

@@ -6,8 +6,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-import idna
-
 from portal.kernel.outbound.addresses import Address
 from portal.kernel.outbound.errors import RuleBrokenError
 
@@ -96,6 +94,8 @@ def normalised_name(text: str) -> str:
     """A host name in lower-case ASCII without a last dot. Raises RuleBrokenError: `host`."""
     name = text.lower()
     if not name.isascii():
+        import idna  # noqa: PLC0415  # large tables, for names that few give
+
         try:
             name = idna.encode(name, uts46=True, std3_rules=True).decode("ascii").lower()
         except idna.IDNAError as error:
