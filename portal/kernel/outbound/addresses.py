@@ -70,17 +70,18 @@ def rule_against(address: Address) -> str | None:
     if address in _MAPPED or address in _NAT64:
         # To be reached by IPv4 after all, by the system or by a translator: as good as what is held.
         return rule_against(held[0])
-    rule = next((rule for network, rule in _V6[:2] if address in network), None)
-    if rule or not held:
-        rule = rule or next((rule for network, rule in _V6 if address in network), None)
-        return rule or (None if address in _PUBLIC_V6 else "reserved")
-    # Nobody who means well is reached so any more, whatever it holds.
-    return next((rule for one in held if (rule := rule_against(one))), "transition")
+    if held:
+        # Nobody who means well is reached so any more, whatever it holds.
+        return next((rule for one in held if (rule := rule_against(one))), "transition")
+    rule = next((rule for network, rule in _V6 if address in network), None)
+    return rule or (None if address in _PUBLIC_V6 else "reserved")
 
 
 def _held(address: IPv6Address) -> tuple[IPv4Address, ...]:
     """The IPv4 addresses that an IPv6 address holds."""
     number = int(address)
+    if number <= 1:  # `::` and `::1` are themselves
+        return ()
     if any(address in network for network in (_MAPPED, _TRANSLATED, _COMPATIBLE, _NAT64)):
         return (IPv4Address(number & _LOW),)
     if address in _SIX_TO_FOUR:
