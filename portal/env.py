@@ -1,12 +1,14 @@
 """Typed readers of environment variables. An unset or odd value stops the start with a sentence."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from governance.privacy import keyring
+from portal.kernel.outbound import rules
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -68,6 +70,27 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, without empty entries."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def openings(name: str) -> list[str]:
+    """Hosts and networks that requests may leave for, after a look at their form."""
+    found = words(name)
+    try:
+        rules.openings_of(tuple(found))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    return found
+
+
+def contacts(name: str) -> list[str]:
+    """Addresses under which people are reached, as security.txt wants them (RFC 9116)."""
+    found = words(name)
+    for one in found:
+        if not re.fullmatch(r"(?:mailto:[^\s@]+@[^\s@]+|https://[^\s]+|tel:[0-9+-]+)", one):
+            raise ImproperlyConfigured(
+                f"{name}: write mailto:security@example.com, https://… or tel:+…"
+            )
+    return found
 
 
 def database(name: str) -> dict[str, object]:

@@ -4,12 +4,10 @@ A token of who may edit the stream asks for the whole check; where the portal or
 give that, the contract is compared with the active versions that the token may read.
 """
 
-import logging
+import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
-
-import httpx2
 
 from catalog import naming
 from catalog.contract_checks import (
@@ -27,14 +25,18 @@ from catalog.schema_safety import fingerprint
 from catalog.services.contract_checks import unread
 from governance.policies.judging import Rule, Said, rows_of
 from portal.kernel.errors import PortalError, sentence
+from portal.kernel.outbound import rules
+from portal.kernel.outbound.answers import Answer, Limits
+from portal.kernel.outbound.errors import BlockedError, FailedError
+from portal.kernel.outbound.session import Session
 
-TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
+if TYPE_CHECKING:
+    from portal.kernel.outbound.session import Transport
+
+LIMITS: Final = Limits(connect_seconds=10.0, total_seconds=60.0, answer_bytes=32 * 1024 * 1024)
 MAX_COMPARED: Final = 100
+_JSON: Final = {"Content-Type": "application/json"}
 _ASKS_LESS: Final = frozenset({403, 404, 405})
-
-
-# A line a request is of no use to who reads a report.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class RemoteError(Exception):
@@ -44,15 +46,14 @@ class RemoteError(Exception):
 class RemotePortal:
     """A portal by its address and a personal token."""
 
-    def __init__(
-        self, url: str, token: str, *, transport: httpx2.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, url: str, token: str, *, transport: "Transport | None" = None) -> None:
         if not url.startswith(("https://", "http://")):
             raise RemoteError(f"{url} is no address; it starts with https://.")
         self.url = url.rstrip("/")
-        self.client = httpx2.Client(
+        self.session = Session(
+            rules.for_named_by_the_operator(),
+            limits=LIMITS,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout=TIMEOUT,
             transport=transport,
         )
 
@@ -80,7 +81,7 @@ class RemotePortal:
 
     def _new(self, outside: OutsideStream, candidate: OutsideVersion, name: str) -> ContractCheck:
         answer = self._post("/schemas/lint", {"schema": candidate.document, "name": name})
-        if answer.status_code != 200:
+        if answer.status != 200:
             return _errors(outside, candidate, _detail(answer))
         style = style_of(answer.json()["findings"])
         rules = [rule for rule in self._rules() if rule.subject == STREAM]
@@ -98,9 +99,9 @@ class RemotePortal:
         if fingerprint(candidate.document) in {fingerprint(one["schema"]) for one in active}:
             return ContractCheck(name, outside.where, Outcome.UNCHANGED, candidate.label)
         answer = self._post(f"{place}/schemas/check", {"schema": candidate.document})
-        if answer.status_code in _ASKS_LESS:
+        if answer.status in _ASKS_LESS:
             report = self._compared(stream, active, candidate)
-        elif answer.status_code == 200:
+        elif answer.status == 200:
             report = answer.json()
         else:
             return _errors(outside, candidate, _detail(answer))
@@ -121,7 +122,7 @@ class RemotePortal:
             **stream["compatibility"],
         }
         answer = self._post("/schemas/compatibility", question)
-        if answer.status_code != 200:
+        if answer.status != 200:
             return _detail(answer)
         verdict = answer.json()
         asked = mode.removesuffix("_TRANSITIVE").lower()
@@ -137,7 +138,7 @@ class RemotePortal:
             "consumers": [],
             "style": [
                 row
-                for row in (linted.json()["findings"] if linted.status_code == 200 else [])
+                for row in (linted.json()["findings"] if linted.status == 200 else [])
                 if row["severity"] != "suggestion"
             ],
             "policies": rows_of(self._said(str(stream["name"]), candidate)),
@@ -168,43 +169,46 @@ class RemotePortal:
 
     def _stream(self, name: str) -> dict[str, Any] | None:
         answer = self._get(f"/streams/{quote(name, safe='')}")
-        if answer.status_code == 404:
+        if answer.status == 404:
             return None
-        if answer.status_code != 200:
-            raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+        if answer.status != 200:
+            raise RemoteError(f"{self.url} answered {answer.status}: {_detail(answer)}")
         found: dict[str, Any] = answer.json()
         return found
 
     def _active(self, place: str) -> list[dict[str, Any]]:
         """The active versions with their documents, oldest first."""
         listed = self._get(f"{place}/schemas?limit=500")
-        if listed.status_code != 200:
-            raise RemoteError(f"{self.url} answered {listed.status_code}: {_detail(listed)}")
+        if listed.status != 200:
+            raise RemoteError(f"{self.url} answered {listed.status}: {_detail(listed)}")
         numbers = [row["version"] for row in listed.json()["items"] if row["state"] == "active"]
         found = [self._get(f"{place}/schemas/{number}") for number in sorted(numbers)]
-        return [answer.json() for answer in found if answer.status_code == 200]
+        return [answer.json() for answer in found if answer.status == 200]
 
-    def _get(self, path: str) -> httpx2.Response:
+    def _get(self, path: str) -> Answer:
         return self._ask("GET", path)
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
         return self._ask("POST", path, body)
 
-    def _ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> httpx2.Response:
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        content = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
+        headers = _JSON if body is not None else {}
         try:
-            answer = self.client.request(method, f"{self.url}/api/v1{path}", json=body)
-        except httpx2.TimeoutException as error:
-            raise RemoteError(f"{self.url} did not answer in time.") from error
-        except httpx2.HTTPError as error:
-            raise RemoteError(f"{self.url} cannot be reached: {error}.") from error
-        if answer.status_code == 401:
+            answer = self.session.send(
+                method, f"{self.url}/api/v1{path}", content=content, headers=headers
+            )
+        except BlockedError as error:
+            raise RemoteError(f"{self.url} is not asked. {error}") from error
+        except FailedError as error:
+            said = "did not answer in time." if error.code == "timeout" else "cannot be reached."
+            raise RemoteError(f"{self.url} {said} {error}") from error
+        if answer.status == 401:
             raise RemoteError(f"{self.url} refuses the token: it is unknown, expired or revoked.")
-        if answer.is_redirect or "json" not in answer.headers.get("Content-Type", ""):
+        if answer.is_redirect or "json" not in answer.headers.get("content-type", ""):
             raise RemoteError(f"{self.url} is not a portal: {method} {path} gave no JSON.")
-        if answer.status_code == 429 or answer.status_code >= 500:
-            raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+        if answer.status == 429 or answer.status >= 500:
+            raise RemoteError(f"{self.url} answered {answer.status}: {_detail(answer)}")
         return answer
 
 
@@ -212,11 +216,11 @@ def _errors(outside: OutsideStream, candidate: OutsideVersion, why: str) -> Cont
     return ContractCheck(outside.name, outside.where, Outcome.ERRORS, candidate.label, why=why)
 
 
-def _detail(answer: httpx2.Response) -> str:
+def _detail(answer: Answer) -> str:
     """The sentence of a problem document."""
     problem = answer.json()
     if not isinstance(problem, dict):
-        return answer.reason_phrase
+        return answer.reason
     first: dict[str, str] = next(iter(problem.get("errors") or []), {})
     more = f" {first.get('pointer', '')}: {first.get('detail', '')}" if first else ""
-    return f"{problem.get('detail', answer.reason_phrase)}{more}"
+    return f"{problem.get('detail', answer.reason)}{more}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from portal import env
+from portal import env, production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -62,13 +62,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.http.middleware.keep_private",
     "portal.http.middleware.StrictRequest",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "governance.middleware.EnforcePolicy",
@@ -236,6 +237,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "governance.passwords.ContextWordsValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -271,6 +273,7 @@ EMAIL_BACKEND = env.text(
 # --- Security ---------------------------------------------------------------------------------
 
 HTTPS = PUBLIC_URL.startswith("https://")
+INSECURE_HTTP = env.flag("PORTAL_INSECURE_HTTP", default=False)
 _COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_session"
 SESSION_COOKIE_SECURE = HTTPS
@@ -280,6 +283,8 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
+# In the session, not in a cookie of their own.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "portal.http.problem.csrf_failure"
 SECURE_SSL_REDIRECT = False  # the proxy does it; machine endpoints never redirect
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -291,6 +296,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if env.flag("PORTAL_BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # Tries to sign in are counted by who tries, whom only the proxy can name.
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -304,6 +311,10 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [NONE],
     }
 }
+# Who is told of a weakness: in /.well-known/security.txt, which is a 404 without.
+SECURITY_CONTACT = env.contacts("PORTAL_SECURITY_CONTACT")
+# Which inner hosts and networks requests may leave for all the same (portal.kernel.outbound).
+OUTBOUND_ALLOW = env.openings("PORTAL_OUTBOUND_ALLOW")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 SILENCED_SYSTEM_CHECKS = [
@@ -344,7 +355,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "portal.http.static.Storage"},
 }
 # Tests and commands run without collectstatic having been run.
-if env.flag("PORTAL_STATIC_UNHASHED", default=False):
+STATIC_UNHASHED = env.flag("PORTAL_STATIC_UNHASHED", default=False)
+if STATIC_UNHASHED:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     WHITENOISE_USE_FINDERS = True
     WHITENOISE_AUTOREFRESH = True
@@ -396,3 +408,7 @@ EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
 
 FAILPOINTS = env.text("PORTAL_FAILPOINTS", "")
 FAILPOINTS_ALLOWED = env.flag("PORTAL_FAILPOINTS_ALLOWED", default=False)
+
+# --- What must not be started -----------------------------------------------------------------
+
+production.refuse(globals())

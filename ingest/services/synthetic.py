@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-import httpx2
 from django.db.models import Q
 
 from catalog.models import Producer, ProducerSource, Stream
@@ -35,12 +34,17 @@ from ingest.types import Reason, Status
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import InvalidError, PortalError
+from portal.kernel.outbound import rules
+from portal.kernel.outbound.answers import Answer, Limits
+from portal.kernel.outbound.errors import BlockedError, FailedError
+from portal.kernel.outbound.session import Session
 
 PRODUCER: Final = "synthetic"
 BATCH: Final = 500
 TRIES: Final = 20
 KEY_LIFE: Final = timedelta(days=1)
 MAX_WAIT_SECONDS: Final = 30.0
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 MAX_MISSES: Final = 20
 _POINTED: Final = (Reason.SCHEMA_VIOLATION.value, Reason.PRIVACY_REFUSED.value)
 Sleep = Callable[[float], None]
@@ -204,7 +208,8 @@ class Run:
         places = self.places()
         usual = BATCH if self.rate is None else max(1, min(BATCH, int(self.rate / 4)))
         size = self.at_once or usual
-        with httpx2.Client(base_url=self.url, timeout=self.timeout_seconds) as client:
+        limits = Limits(self.timeout_seconds, self.timeout_seconds, MAX_ANSWER_BYTES)
+        with Session(rules.for_named_by_the_operator(), limits=limits) as door:
             began, done = time.monotonic(), 0
             while batch := list(islice(places, size)):
                 self._await_turn(batch[-1][0], began, done)
@@ -214,7 +219,7 @@ class Run:
                     for one in maker.events(place)
                 ]
                 for start in range(0, len(made), BATCH):
-                    self._post(client, made[start : start + BATCH])
+                    self._post(door, made[start : start + BATCH])
                 for _, maker, place in batch:
                     self.positions[self.makers.index(maker)] = place + 1
                 done += len(batch)
@@ -228,19 +233,23 @@ class Run:
         if pause > 0:
             self.sleep(pause)
 
-    def _post(self, client: httpx2.Client, made: list[_Sent]) -> None:
+    def _post(self, door: Session, made: list[_Sent]) -> None:
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/x-ndjson"}
         body = b"".join(one.line.removesuffix(b"\n") + b"\n" for _, one in made)
         for _ in range(TRIES):
             try:
-                answer = client.post("/v1/events", content=body, headers=headers)
-            except httpx2.HTTPError:
+                answer = door.send(
+                    "POST", f"{self.url.rstrip('/')}/v1/events", content=body, headers=headers
+                )
+            except BlockedError as error:
+                raise PortalError(f"{self.url} is not sent to. {error}") from error
+            except FailedError:
                 self._wait(1.0)
                 continue
-            if answer.status_code in (429, 503):
+            if answer.status in (429, 503):
                 self._wait(float(answer.headers.get("retry-after") or 1))
                 continue
-            if answer.status_code not in (202, 422):
+            if answer.status not in (202, 422):
                 raise PortalError(_said(answer))
             self._count(made, answer.json())
             return
@@ -275,8 +284,8 @@ class Run:
         ]
 
 
-def _said(answer: httpx2.Response) -> str:
+def _said(answer: Answer) -> str:
     try:
-        return f"The door answered {answer.status_code}: {answer.json()['detail']}"
+        return f"The door answered {answer.status}: {answer.json()['detail']}"
     except (ValueError, KeyError, TypeError):
-        return f"The door answered {answer.status_code}."
+        return f"The door answered {answer.status}."

@@ -27,6 +27,27 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+_LOGOUT: Final = "/accounts/logout/"
+
+
+def keep_private(get_response: GetResponse) -> GetResponse:
+    """What an answer shows stays with who asked: not in caches, not in other sites' pages.
+
+    An answer that says itself how it may be kept is left as it is. Who signs out leaves nothing
+    behind in the browser's storage, where the finder remembers names.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if request.path_info == _LOGOUT and request.method == "POST":
+            response["Clear-Site-Data"] = '"storage"'
+        return response
+
+    return middleware
+
+
 def _path_as_sent(request: HttpRequest) -> str:
     """The path before percent-decoding, where the server hands it on; else encoded again."""
     raw = getattr(request, "scope", {}).get("raw_path")

@@ -1,6 +1,7 @@
 """Every manage.py command but `test`: find the portal's servers, then run Django's command."""
 
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ COMMANDS: Final = {
     "replay": "replay dead letters, as they are or by an approved repair",
     "partitions": "make the days ahead of the event tables",
     "audit": "verify and sign the audit chain, prove a row of it",
+    "doctor": "look at database, Redis, workers, files and settings, and say what to do",
     "soak": "load and faults against a portal of its own, with the history checker",
     "verify-statistics": "run numeric cases against the shipped functions",
 }
@@ -35,7 +37,7 @@ COMMANDS: Final = {
 NO_SERVERS: Final = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
-    "PORTAL_SECRET_KEY": "only-to-show-help-never-for-a-server",
+    "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
     "PORTAL_PRIVACY_KEYS": keyring.new_text(),
 }
 
@@ -134,11 +136,11 @@ def _prepare(instance: Instance, environment: dict[str, str]) -> None:
 def _is_told(data: Path | None) -> bool:
     """Whether the environment names both servers and all secrets, as in a container."""
     names = ("DATABASE_URL", "REDIS_URL")
-    secrets = all(
+    has_secrets = all(
         name in os.environ or f"{name}_FILE" in os.environ
         for name in ("PORTAL_SECRET_KEY", "PORTAL_PRIVACY_KEYS")
     )
-    return data is None and secrets and all(os.environ.get(name) for name in names)
+    return data is None and has_secrets and all(os.environ.get(name) for name in names)
 
 
 def _django(argv: list[str], environment: dict[str, str]) -> int:

@@ -118,6 +118,16 @@ def test_only_the_proxy_is_reachable_and_it_ends_tls(services: dict[str, Any]) -
     assert services["postgres"]["image"].startswith("postgres:18")
 
 
+def test_the_proxy_gives_every_answer_hsts_and_redirects_no_program() -> None:
+    text = (ROOT / "deploy/Caddyfile").read_text()
+    assert "auto_https disable_redirects" in text
+    (line,) = re.findall(r"^\s*header \?Strict-Transport-Security \"(.+)\"$", text, re.M)
+    assert line == "max-age=31536000; includeSubDomains; preload", "as Django says it"
+    assert re.search(r"^\s*header @doors \?Content-Security-Policy ", text, re.M)
+    assert "header_up X-Forwarded-Proto https" in text, "whatever the client said"
+    assert "X-Forwarded-For" not in text, "Caddy takes none from who is not a trusted proxy"
+
+
 def test_a_server_gets_its_tables_partitions_people_and_static_files(
     services: dict[str, Any],
 ) -> None:

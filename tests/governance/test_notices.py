@@ -152,6 +152,23 @@ def test_a_mail_each_names_the_thing_and_is_sent_once(
     assert Notice.objects.get().mail_state == MailState.SENT
 
 
+def test_no_text_of_a_title_becomes_a_header_or_holds_up_other_mail(
+    mail_on: Settings, mailoutbox: list[EmailMessage]
+) -> None:
+    ada, ben, stream = wisher(MailWish.EACH), wisher(MailWish.EACH), make_stream()
+    evil = News(
+        NoticeKind.CHANGED, stream.ref, "Paid\r\nBcc: cy@evil.example\n\nBody", "Fact.", "/streams/"
+    )
+    tell([ada.pk], evil, by=SYSTEM)
+    tell([ben.pk], news(stream), by=SYSTEM)
+    assert mails.send_due_mails() == 2
+    mail = next(one for one in mailoutbox if one.to == [ada.email])
+    assert mail.recipients() == [ada.email]
+    said = mail.message()
+    assert said["Bcc"] is None
+    assert said["Subject"] == "[Event portal] Paid Bcc: cy@evil.example Body"
+
+
 def test_many_at_once_are_one_mail(mail_on: Settings, mailoutbox: list[EmailMessage]) -> None:
     person, few, stream = wisher(MailWish.EACH), wisher(MailWish.EACH), make_stream()
     for number in range(mails.MANY + 1):

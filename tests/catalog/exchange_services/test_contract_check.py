@@ -373,5 +373,5 @@ def test_a_portal_that_cannot_be_asked_is_said_in_a_sentence(
 
 def test_every_request_has_a_timeout() -> None:
     portal = failing(lambda _: httpx2.Response(404, json={}))
-    assert portal.client.timeout == remote_contracts.TIMEOUT
-    assert None not in portal.client.timeout.as_dict().values()
+    assert portal.session.limits == remote_contracts.LIMITS
+    assert 0 < portal.session.limits.connect_seconds < portal.session.limits.total_seconds <= 60

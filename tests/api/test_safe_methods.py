@@ -1,0 +1,60 @@
+"""Reading changes nothing: no GET of any route writes a row, but for what is said here."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from governance.types import Role
+from tests.api.conftest import Secret, addresses
+from tests.support.factories import make_person, token_of
+
+pytestmark = pytest.mark.django_db
+WRITES = re.compile(r"^\s*(?:INSERT|UPDATE|DELETE|TRUNCATE|MERGE|COPY|ALTER|DROP|CREATE)\b", re.I)
+# Tables that a GET may write, each with its reason.
+MAY = {
+    "django_session": "the session's own end",
+    "governance_key": "when a key was last used",
+    "governance_key_use": "when a key was last used",
+}
+
+
+def written(client: Client, path: str) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        answer: Any = client.get(path)
+        if answer.streaming and not answer.is_async:
+            list(answer.streaming_content)
+    return [
+        query["sql"][:120]
+        for query in seen.captured_queries
+        if WRITES.match(query["sql"])
+        and not any(f'"{table}"' in query["sql"] or f" {table} " in query["sql"] for table in MAY)
+    ]
+
+
+def test_no_get_writes_a_row(secret: Secret) -> None:
+    person = Client()
+    person.force_login(make_person(Role.ADMIN))
+    owner = Client()
+    owner.force_login(secret.owner)
+    machine = Client(headers={"Authorization": f"Bearer {token_of(make_person(Role.ADMIN))}"})
+    found = {}
+    for path, _ in addresses(secret):
+        for client in (person, owner, machine):
+            if rows := written(client, path):
+                found[path] = rows
+    assert found == {}
+
+
+def test_a_write_would_be_seen(secret: Secret) -> None:
+    client = Client()
+    client.force_login(secret.owner)
+    with CaptureQueriesContext(connection) as seen:
+        client.post("/api/v1/glossary", {"name": "x"}, "application/json")
+        client.post(f"/streams/{secret.stream.name}/follow/")
+    assert any(WRITES.match(query["sql"]) for query in seen.captured_queries)
