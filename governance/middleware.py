@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from governance.models import User
+from governance.second_factor import SET_UP_AT, is_missing
+from governance.seen import seen
 from governance.selectors.people import actor_of
 from portal.http.policy import policy_of
 from portal.http.problem import respond, wants_document
@@ -20,8 +23,12 @@ from portal.kernel.errors import NotPermittedError
 # Views of libraries, by module prefix: what they ask of their caller.
 LIBRARY_POLICIES = {
     "allauth.account": "public",
+    # Steps of signing in, and pages that ask themselves for who is signed in.
+    "allauth.mfa": "public",
     "django.views.static": "public",
 }
+# What is open to somebody whose role asks for a second factor, until there is one.
+SET_UP_PAGES = frozenset({"second_factor", "confirm", "notifications_bell"})
 ADMIN_POLICIES = frozenset({"admin", "audit.read"})
 
 
@@ -66,7 +73,12 @@ class EnforcePolicy:
             if wants_document(request):
                 return None
             return redirect_to_login(request.get_full_path())
+        seen(request)
         actor = request_actor(request)
+        if getattr(request.resolver_match, "url_name", "") not in SET_UP_PAGES and is_missing(
+            request, actor
+        ):
+            return redirect(SET_UP_AT)
         if word in ADMIN_POLICIES and not actor.is_admin:
             return respond(request, NotPermittedError("This page is for admins."))
         return None

@@ -43,6 +43,15 @@ class NoticeKind(TextChoices):
     REQUEST_DECIDED = "request_decided", "Access decided"
     ALARM_RAISED = "alarm_raised", "Alarm"
     ALARM_ENDED = "alarm_ended", "Alarm over"
+    BREAK_GLASS = "break_glass", "Break-glass"
+    SIGN_IN = "sign_in", "Your account"
+
+
+class BreakGlassVerdict(TextChoices):
+    """What was said afterwards of access that somebody took without approval."""
+
+    CONFIRMED = "confirmed", "It was right"
+    OBJECTED = "objected", "It was not right"
 
 
 class MailWish(TextChoices):

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from governance import views_access, views_audit, views_jobs, views_notices, views_people
+from governance import (
+    views_access,
+    views_accounts,
+    views_audit,
+    views_jobs,
+    views_notices,
+    views_people,
+    views_sign_in,
+)
 
 urlpatterns = [
     path("access/", views_access.overview, name="access"),
@@ -29,7 +37,14 @@ urlpatterns = [
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
     path("people/<int:user_id>/", views_people.person, name="person"),
+    path("people/<int:user_id>/roles/", views_accounts.roles, name="person_roles"),
+    path("people/<int:user_id>/sessions/", views_accounts.end_sessions, name="person_sessions"),
+    path("people/<int:user_id>/open/", views_accounts.set_open, name="person_open"),
     path("settings/", views_people.settings_page, name="settings"),
+    path("settings/confirm/", views_sign_in.confirm, name="confirm"),
+    path("settings/second-factor/", views_sign_in.second_factor_page, name="second_factor"),
+    path("settings/sessions/end/", views_sign_in.end_other_sessions, name="sessions_end"),
+    path("settings/sessions/<uuid:session_id>/end/", views_sign_in.end_session, name="session_end"),
     path("settings/tokens/<str:key_id>/revoke/", views_people.revoke_token, name="token_revoke"),
     path("settings/shortcuts/", views_people.shortcuts, name="shortcuts"),
 ]

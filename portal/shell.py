@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
@@ -174,6 +175,20 @@ class Shell:
     def is_admin(self) -> bool:
         """Whether links to pages for admins are shown."""
         return self._request.user.is_authenticated and request_actor(self._request).is_admin
+
+    @property
+    def takes_passkeys(self) -> bool:
+        """Whether a browser takes passkeys at this address: by a name, over https or on localhost."""
+        host = self._request.get_host().rpartition(":")[0] or self._request.get_host()
+        by_name = not host.startswith("[") and not host.replace(".", "").isdecimal()
+        return by_name and (self._request.is_secure() or host == "localhost")
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether the person has a role that asks for a second factor."""
+        if not self._request.user.is_authenticated:
+            return False
+        return not request_actor(self._request).roles.isdisjoint(settings.SECOND_FACTOR_ROLES)
 
     @property
     def single_keys(self) -> bool:

@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 
 from catalog.api import registry_urls
+from governance import views_sign_in
 from portal import (
     api_docs,
     health,
@@ -36,6 +37,8 @@ urlpatterns = [
     path("", views_home.home, name="home"),
     path("theme/", views.theme, name="theme"),
     path("design/", views.design, name="design"),
+    path("accounts/2fa/", views_sign_in.factors, name="mfa_index"),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),
@@ -64,4 +67,5 @@ urlpatterns = [
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"
 handler404 = "portal.http.problem.not_found"
+handler429 = "portal.http.problem.too_many"
 handler500 = "portal.http.problem.server_error"

@@ -125,6 +125,7 @@ class ConsumerMappings(ApiView):
 
 class ConsumerKeys(ApiView):
     policy: ClassVar = {"GET": "consumer.manage", "POST": "consumer.manage"}
+    sudo: ClassVar = {"POST"}
 
     @operation("The live keys of a consumer.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request, name: str) -> Response:

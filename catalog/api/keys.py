@@ -29,6 +29,7 @@ NEW_TOKEN: Final = Body(
 
 class Keys(ApiView):
     policy: ClassVar = {"GET": "self", "POST": "self"}
+    sudo: ClassVar = {"POST"}
 
     @operation("The live keys you may end.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request) -> Response:

@@ -106,6 +106,7 @@ class ProducerDetail(ApiView):
 
 class ProducerKeys(ApiView):
     policy: ClassVar = {"GET": "producer.manage", "POST": "producer.manage"}
+    sudo: ClassVar = {"POST"}
 
     @operation("The live keys of a producer.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request, name: str) -> Response:

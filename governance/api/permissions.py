@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from governance.errors import PeopleOnlyError, RoleNeededError, ScopeNeededError
 from governance.middleware import ADMIN_POLICIES, route_policy
 from governance.models import Key
+from governance.sudo import require_fresh
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import UnauthenticatedError
 
@@ -52,6 +53,8 @@ class DeclaredPolicy(BasePermission):
             raise ScopeNeededError(scope)
         if word in ADMIN_POLICIES and not actor.is_admin:
             raise RoleNeededError("This is for admins.", word)
+        if request.auth is None and method in getattr(view, "sudo", ()):
+            require_fresh(request._request)
         return True
 
 

@@ -55,6 +55,7 @@ class PrivacyKeys(ApiView):
 
 class RotatePrivacyKeys(ApiView):
     policy: ClassVar = {"POST": "admin"}
+    sudo: ClassVar = {"POST"}
 
     @operation("Wrap every data key under the current version; a job.", gives=JobBody, status=202)
     @idempotent

@@ -6,6 +6,7 @@ from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
 from governance.models.privacy import PrivacyKey, PrivacyToken
+from governance.models.sign_in import BreakGlass, PersonSession
 from governance.models.verification import AuditVerification
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AuditAnchor",
     "AuditEntry",
     "AuditVerification",
+    "BreakGlass",
     "Job",
     "JobState",
     "KeptAnswer",
@@ -21,6 +23,7 @@ __all__ = [
     "KeyMinute",
     "Membership",
     "Notice",
+    "PersonSession",
     "PrivacyKey",
     "PrivacyToken",
     "RefusalTotal",

@@ -1,0 +1,80 @@
+"""What admins do to accounts, on a person's page: roles, sessions, closing and opening."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from governance.middleware import request_actor
+from governance.models import User
+from governance.services import accounts
+from governance.services.sessions import end_sessions_of
+from governance.sudo import sudo
+from portal.http import words
+from portal.http.policy import declare
+from portal.kernel.errors import InvalidError, InvalidStateError, NotFoundError, sentence
+
+
+@require_POST
+@declare(POST="admin")
+@sudo
+def roles(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Give a person the ticked roles and no others."""
+    person, wanted = _person(user_id), request.POST.getlist("roles")
+    return _done(
+        request,
+        person,
+        lambda: accounts.change_roles(person, wanted, actor=request_actor(request)),
+        "The roles are changed. They hold from the next page on.",
+    )
+
+
+@require_POST
+@declare(POST="admin")
+@sudo
+def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = _person(user_id)
+    ended = end_sessions_of(person, actor=request_actor(request))
+    said = words.capitalized(words.counted(ended, "session"))
+    messages.success(request, f"{said} ended. {person.name} signs in again or stays away.")
+    return redirect("person", user_id)
+
+
+@require_POST
+@declare(POST="admin")
+@sudo
+def set_open(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Close or open an account, by the pressed button."""
+    person, actor = _person(user_id), request_actor(request)
+    if request.POST.get("open") == "yes":
+        return _done(
+            request,
+            person,
+            lambda: accounts.enable_person(person, actor=actor),
+            "The account is open again.",
+        )
+    return _done(
+        request,
+        person,
+        lambda: accounts.disable_person(person, actor=actor),
+        "The account is closed: signed out everywhere, and its tokens are refused.",
+    )
+
+
+def _person(user_id: int) -> User:
+    found = User.objects.filter(pk=user_id).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def _done(request: HttpRequest, person: User, act: Callable[[], None], said: str) -> HttpResponse:
+    try:
+        act()
+    except (InvalidStateError, InvalidError) as error:
+        messages.error(request, sentence(error))
+    else:
+        messages.success(request, said)
+    return redirect("person", person.pk)
