@@ -39,6 +39,7 @@ urlpatterns = [
     path("people/<int:user_id>/", views_people.person, name="person"),
     path("people/<int:user_id>/roles/", views_accounts.roles, name="person_roles"),
     path("people/<int:user_id>/sessions/", views_accounts.end_sessions, name="person_sessions"),
+    path("people/<int:user_id>/factors/", views_accounts.remove_factors, name="person_factors"),
     path("people/<int:user_id>/open/", views_accounts.set_open, name="person_open"),
     path("settings/", views_people.settings_page, name="settings"),
     path("settings/confirm/", views_sign_in.confirm, name="confirm"),

@@ -63,6 +63,19 @@ def set_open(request: HttpRequest, user_id: int) -> HttpResponse:
     )
 
 
+@require_POST
+@declare(POST="admin")
+@sudo
+def remove_factors(request: HttpRequest, user_id: int) -> HttpResponse:
+    person = _person(user_id)
+    return _done(
+        request,
+        person,
+        lambda: accounts.remove_factors(person, actor=request_actor(request)),
+        "Their second factors are removed; the password alone lets them in until they set up new ones.",
+    )
+
+
 def _person(user_id: int) -> User:
     found = User.objects.filter(pk=user_id).first()
     if found is None:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.forms import TokenForm
 from governance.middleware import request_actor
 from governance.models import Key, Team, User
+from governance.second_factor import has_one
 from governance.selectors.sign_in import sessions_of, sign_in_of
 from governance.services.accounts import roles_of
 from governance.services.keys import create_key, revoke_key
@@ -68,6 +69,7 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
             "all_roles": [(role.value, role.value in held) for role in Role],
             "sessions": sessions_of(found),
             "is_self": found.pk == actor.id,
+            "has_factor": has_one(found.pk),
         }
     return render(request, "governance/person.html", page)
 

@@ -1,8 +1,9 @@
 """What becomes of an account: its password, its roles, whether it is in use."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.db import transaction
 
@@ -83,6 +84,28 @@ def enable_person(user: User, *, actor: Actor) -> None:
     )
 
 
+@transaction.atomic
+def remove_factors(user: User, *, actor: Actor) -> None:
+    """Take all second factors off an account whose owner lost them, and sign it out everywhere."""
+    _require_admin_over(user, actor)
+    factors: Any = Authenticator.objects.filter(user_id=user.pk)
+    if not factors.delete()[0]:
+        raise InvalidStateError("The account has no second factor.")
+    drop_sessions(user.pk)
+    audit.record(
+        actor,
+        "second_factor.removed",
+        _ref(user),
+        summary=f"took all second factors off the account of {user.email}",
+    )
+    _tell(
+        user,
+        "Your second factors were removed",
+        f"{actor.label} took them off your account. Did you not ask for it? Tell another admin.",
+        actor,
+    )
+
+
 def roles_of(user: User) -> set[str]:
     """The names of a person's roles."""
     return set(user.groups.filter(team__isnull=True, name__in=ROLES).values_list("name", flat=True))
@@ -105,7 +128,7 @@ def _require_admin_over(user: User, actor: Actor) -> None:
     if not actor.is_admin:
         raise RoleNeededError("Admins open and close accounts.", "admin")
     if actor.is_person and actor.id == user.pk:
-        raise InvalidStateError("Nobody closes their own account; another admin does.")
+        raise InvalidStateError("Nobody does this to their own account; another admin does.")
 
 
 def _require_another_admin(user: User) -> None:

@@ -150,4 +150,4 @@ def test_an_account_is_closed_and_opened_again_but_never_ones_own() -> None:
     desk.post(f"/people/{ben.pk}/open/", {"open": "yes"})
     assert User.objects.get(pk=ben.pk).is_active
     own = desk.post(f"/people/{dot.pk}/open/", {"open": "no"}, follow=True)
-    assert "Nobody closes their own account" in own.content.decode()
+    assert "Nobody does this to their own account" in own.content.decode()
