@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from django.db.models import TextChoices
 
@@ -45,6 +45,10 @@ class NoticeKind(TextChoices):
     ALARM_ENDED = "alarm_ended", "Alarm over"
     BREAK_GLASS = "break_glass", "Break-glass"
     SIGN_IN = "sign_in", "Your account"
+
+
+# What everybody it concerns is mailed at once, whatever mail they wish for.
+LOUD: Final = frozenset({NoticeKind.BREAK_GLASS})
 
 
 class BreakGlassVerdict(TextChoices):

@@ -6,6 +6,7 @@ from governance import (
     views_access,
     views_accounts,
     views_audit,
+    views_break_glass,
     views_jobs,
     views_notices,
     views_people,
@@ -19,6 +20,11 @@ urlpatterns = [
     path("access/requests/<uuid:request_id>/decide/", views_access.decide, name="access_decide"),
     path("access/requests/<uuid:request_id>/withdraw/", views_access.withdraw, name="withdraw"),
     path("access/grants/<str:grant_id>/end/", views_access.end, name="grant_end"),
+    path("access/break-glass/", views_break_glass.overview, name="break_glass"),
+    path("access/break-glass/<uuid:glass_id>/end/", views_break_glass.give_back, name="glass_end"),
+    path(
+        "access/break-glass/<uuid:glass_id>/review/", views_break_glass.review, name="glass_review"
+    ),
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
     path("audit/export/", views_audit.export, name="audit_export"),

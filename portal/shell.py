@@ -14,7 +14,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from governance.middleware import request_actor
+from governance.models import BreakGlass
+from governance.selectors.break_glass import own_live, waiting_for
 from governance.selectors.notices import MOST_COUNTED, unread_count
+from governance.views_break_glass import may_take
 from portal.counts import Counts, counts_for
 from portal.kernel import soft_cache
 
@@ -154,6 +157,25 @@ class Shell:
         if not self._request.user.is_authenticated:
             return 0
         return unread_count(request_actor(self._request))
+
+    @cached_property
+    def open_glass(self) -> list[BreakGlass]:
+        """What the person reads by break-glass now; a bar says so on every page."""
+        if not self._request.user.is_authenticated:
+            return []
+        return list(own_live(request_actor(self._request).id)[:5])
+
+    @cached_property
+    def glass_waiting(self) -> int:
+        """Break-glass access that waits for the person's review."""
+        if not self._request.user.is_authenticated:
+            return 0
+        return waiting_for(request_actor(self._request)).count()
+
+    @property
+    def may_break_glass(self) -> bool:
+        """Whether links to taking it are shown."""
+        return self._request.user.is_authenticated and may_take(request_actor(self._request))
 
     @property
     def unread_said(self) -> str:

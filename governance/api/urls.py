@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.api import access, audit, jobs, notices, privacy_keys
+from governance.api import access, audit, break_glass, jobs, notices, privacy_keys
 
 urlpatterns = [
     path("access-requests", access.AccessRequests.as_view()),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("grants/explain", access.GrantExplain.as_view()),
     path("grants/<str:grant_id>", access.GrantDetail.as_view()),
     path("grants/<str:grant_id>/revoke", access.GrantRevoke.as_view()),
+    path("break-glass", break_glass.BreakGlasses.as_view()),
+    path("break-glass/<uuid:glass_id>", break_glass.BreakGlassDetail.as_view()),
+    path("break-glass/<uuid:glass_id>/end", break_glass.GiveBack.as_view()),
+    path("break-glass/<uuid:glass_id>/review", break_glass.Review.as_view()),
     path("jobs", jobs.Jobs.as_view()),
     path("jobs/<uuid:job_id>", jobs.JobDetail.as_view()),
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),

@@ -33,6 +33,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "producer.manage": "The producer's team, or an admin.",
     "consumer.manage": "The consumer's team, or an admin.",
     "grant.end": "Its holder, who may approve on the thing, or an admin.",
+    "access.break_glass": "On-call, or an admin; told to its owners at once, and reviewed.",
     "access.decide": "The owner team of the resource, or an admin; never the one who asked.",
     "audit.read": "A person with the role admin.",
     "experiment.read": "Whoever is signed in.",

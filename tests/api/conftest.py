@@ -68,6 +68,8 @@ SCHEMA: dict[str, Any] = {
 }
 ARGUMENTS = {
     "event_id": "e1",
+    "session_id": "0192f0a0-0000-7000-8000-00000000000d",
+    "glass_id": "0192f0a0-0000-7000-8000-00000000000e",
     "write_key": "nothing",
     "version": "1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
