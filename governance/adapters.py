@@ -3,17 +3,26 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from governance import second_factor, sudo
 from governance.models import User
+from governance.oidc import provider
 from governance.seen import seen
+from governance.selectors.sign_in import has_company_account
 from governance.services.accounts import password_changed
 
+ONLY_COMPANY = "Passwords and passkeys are switched off here: use your company account."
 # What allauth says after an act, in our words; what is not here is not said.
 SAID: dict[str, str] = {
     "account/messages/logged_out.txt": "Signed out.",
@@ -36,6 +45,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        if settings.OIDC_ONLY:
+            raise ValidationError(ONLY_COMPANY)
+        super().pre_authenticate(request, **credentials)
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """The gate of every way in: with PORTAL_OIDC_ONLY none but the company's."""
+        if settings.OIDC_ONLY and not _by_company(request, user):
+            messages.error(request, ONLY_COMPANY)
+            return redirect("account_login")
+        refusal: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return refusal
+
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, str]]:
+        """Password, code, passkey, and the company's sign-in for who came by it."""
+        found: list[dict[str, str]] = super().get_reauthentication_methods(user)
+        if settings.OIDC_ONLY:
+            found = [one for one in found if one["id"] != "reauthenticate"]
+        if isinstance(user, User) and provider.is_on() and has_company_account(user):
+            said = f"Use your {settings.OIDC_NAME}"
+            found.append({"id": "company", "description": said, "url": reverse("company_again")})
+        return found
 
     def login(self, request: HttpRequest, user: User) -> None:
         super().login(request, user)
@@ -61,6 +93,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         said = message or SAID.get(message_template or "")
         if said:
             messages.add_message(request, level, said, extra_tags=extra_tags)
+
+
+def _by_company(request: HttpRequest, user: User) -> bool:
+    records = get_authentication_records(request, user)
+    return bool(records) and any(one.get("method") == "socialaccount" for one in records)
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth ships no types

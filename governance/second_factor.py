@@ -37,7 +37,7 @@ def is_missing(request: HttpRequest, actor: Actor) -> bool:
     """Whether the person of a session has a role that asks for a second factor, and has none."""
     if actor.roles.isdisjoint(settings.SECOND_FACTOR_ROLES):
         return False
-    if request.session.get(BY_PROVIDER):
+    if request.session.get(BY_PROVIDER) == actor.id:
         return False
     return not has_one(actor.id)
 

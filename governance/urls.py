@@ -42,6 +42,7 @@ urlpatterns = [
     path("notifications/<uuid:notice_id>/open/", views_notices.read_one, name="notification"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
+    path("teams/<slug:slug>/group/", views_accounts.team_group, name="team_group"),
     path("people/<int:user_id>/", views_people.person, name="person"),
     path("people/<int:user_id>/roles/", views_accounts.roles, name="person_roles"),
     path("people/<int:user_id>/sessions/", views_accounts.end_sessions, name="person_sessions"),

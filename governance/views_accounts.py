@@ -8,13 +8,20 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from governance.middleware import request_actor
-from governance.models import User
+from governance.models import Team, User
 from governance.services import accounts
+from governance.services.company_sign_in import set_sign_in_group
 from governance.services.sessions import end_sessions_of
 from governance.sudo import sudo
 from portal.http import words
 from portal.http.policy import declare
-from portal.kernel.errors import InvalidError, InvalidStateError, NotFoundError, sentence
+from portal.kernel.errors import (
+    InvalidError,
+    InvalidStateError,
+    NotFoundError,
+    PortalError,
+    sentence,
+)
 
 
 @require_POST
@@ -74,6 +81,23 @@ def remove_factors(request: HttpRequest, user_id: int) -> HttpResponse:
         lambda: accounts.remove_factors(person, actor=request_actor(request)),
         "Their second factors are removed; the password alone lets them in until they set up new ones.",
     )
+
+
+@require_POST
+@declare(POST="admin")
+@sudo
+def team_group(request: HttpRequest, slug: str) -> HttpResponse:
+    """Tie a team to a group at the company's sign-in, or have it kept by hand again."""
+    team = Team.objects.filter(slug=slug).first()
+    if team is None:
+        raise NotFoundError
+    try:
+        set_sign_in_group(team, request.POST.get("group", ""), actor=request_actor(request))
+    except PortalError as error:
+        messages.error(request, sentence(error))
+    else:
+        messages.success(request, "Saved. It holds from each person's next sign-in on.")
+    return redirect("team", slug)
 
 
 def _person(user_id: int) -> User:

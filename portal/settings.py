@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from portal import env
 
@@ -45,7 +46,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "django_htmx",
     "csp",
@@ -255,7 +255,24 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True  # accounts are made by admins
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_TOTP_ISSUER = "Event portal"
 # Whoever has one of these roles has a second factor, or sets one up before anything else.
-SECOND_FACTOR_ROLES = frozenset(env.words("PORTAL_MFA_ROLES", ""))
+ROLES = ("product_manager", "engineer", "admin", "analyst", "on_call")
+SECOND_FACTOR_ROLES = frozenset(env.words_of("PORTAL_MFA_ROLES", ROLES))
+# The company's own sign-in (OpenID Connect): docs/sign-in.md.
+OIDC_ISSUER = env.text("PORTAL_OIDC_ISSUER", "")
+OIDC_CLIENT_ID = env.text("PORTAL_OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = env.text("PORTAL_OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.text("PORTAL_OIDC_NAME", "Company account")
+OIDC_SCOPES = env.words("PORTAL_OIDC_SCOPES", "")
+OIDC_GROUPS_CLAIM = env.text("PORTAL_OIDC_GROUPS_CLAIM", "")
+OIDC_ROLE_MAP = env.pairs("PORTAL_OIDC_ROLE_MAP", ROLES)
+OIDC_MAKE_DOMAINS = frozenset(env.words("PORTAL_OIDC_DOMAINS", ""))
+OIDC_MAKE_GROUPS = frozenset(env.words("PORTAL_OIDC_GROUPS", ""))
+OIDC_TRUST_EMAILS = env.flag("PORTAL_OIDC_TRUST_EMAILS", default=False)
+OIDC_ONLY = env.flag("PORTAL_OIDC_ONLY", default=False)
+if (OIDC_ISSUER or OIDC_ONLY) and not (OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
+    raise ImproperlyConfigured(
+        "Set PORTAL_OIDC_ISSUER, PORTAL_OIDC_CLIENT_ID and PORTAL_OIDC_CLIENT_SECRET, or none."
+    )
 GUARDIAN_MONKEY_PATCH_USER = False
 ANONYMOUS_USER_NAME = None
 

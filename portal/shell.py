@@ -206,6 +206,16 @@ class Shell:
         return by_name and (self._request.is_secure() or host == "localhost")
 
     @property
+    def company_sign_in(self) -> str:
+        """The name of the company's sign-in; empty without one."""
+        return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
+
+    @property
+    def company_only(self) -> bool:
+        """Whether there is no other way in."""
+        return bool(settings.OIDC_ONLY)
+
+    @property
     def needs_second_factor(self) -> bool:
         """Whether the person has a role that asks for a second factor."""
         if not self._request.user.is_authenticated:

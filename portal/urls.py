@@ -3,7 +3,7 @@
 from django.urls import include, path, re_path
 
 from catalog.api import registry_urls
-from governance import views_sign_in
+from governance import views_oidc, views_sign_in
 from portal import (
     api_docs,
     health,
@@ -37,6 +37,9 @@ urlpatterns = [
     path("", views_home.home, name="home"),
     path("theme/", views.theme, name="theme"),
     path("design/", views.design, name="design"),
+    path("accounts/company/", views_oidc.begin, name="company_sign_in"),
+    path("accounts/company/again/", views_oidc.again, name="company_again"),
+    path("accounts/company/callback/", views_oidc.callback, name="company_callback"),
     path("accounts/2fa/", views_sign_in.factors, name="mfa_index"),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("allauth.account.urls")),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 
 from governance.models import PersonSession, User
 
@@ -63,8 +64,14 @@ def sign_in_of(user: User, *, session_key: str) -> SignIn:
         passkeys=[_passkey(row) for row in factors if row.type == Authenticator.Type.WEBAUTHN],
         codes_left=len(codes[0].get_unused_codes()) if codes else None,
         has_password=user.has_usable_password(),
-        by_company=bool(SocialAccount.objects.filter(user_id=user.pk).exists()),
+        by_company=has_company_account(user),
     )
+
+
+def has_company_account(user: User) -> bool:
+    """Whether the person came by the company's sign-in once."""
+    found: Any = SocialAccount.objects.filter(user_id=user.pk, provider=settings.OIDC_ISSUER)
+    return bool(found.exists())
 
 
 def sessions_of(user: User, *, session_key: str = "") -> list[SessionRow]:
