@@ -77,6 +77,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         super().set_password(user, password)
         password_changed(user, but=context.request.session.session_key or "")
 
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("settings")
+
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """One rule for the library's pages and ours: a sign-in just now counts."""
         return not sudo.is_fresh(context.request)

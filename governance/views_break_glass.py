@@ -77,7 +77,7 @@ def may_take(actor: Actor) -> bool:
 
 def _headline(waiting: int) -> str:
     if not waiting:
-        return "No broken glass waits for a review."
+        return "No broken glass waits for your review."
     verb = "waits" if waiting == 1 else "wait"
     return words.capitalized(
         f"{words.counted(waiting, 'emergency', 'emergencies')} {verb} for your review."

@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
+from allauth.account import views as library
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import second_factor
 from governance.middleware import request_actor
 from governance.services import sessions as services
-from governance.sudo import is_fresh
+from governance.sudo import is_fresh, sudo
 from portal.http import words
 from portal.http.policy import declare
 
@@ -58,6 +59,15 @@ def confirm(request: HttpRequest) -> HttpResponse:
         raise ReauthenticationRequired
     messages.success(request, "Confirmed. Dangerous acts ask nothing for a quarter of an hour.")
     return redirect("settings")
+
+
+@require_http_methods(["GET", "POST"])
+@declare(GET="self", POST="self")
+@sudo
+def set_password(request: HttpRequest) -> HttpResponse:
+    """A first password, for who signs in another way: as dangerous as a second factor."""
+    answer: HttpResponse = library.password_set(request)
+    return answer
 
 
 @require_GET

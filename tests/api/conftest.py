@@ -29,7 +29,7 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Job, Notice, Team, User
+from governance.models import AccessRequest, BreakGlass, Job, Notice, Team, User
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.anchoring import anchor_chain
@@ -168,6 +168,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         uses=[(stream, ""), (stream, "zebra_code")],
     )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
+    BreakGlass.objects.create(
+        pk=ARGUMENTS["glass_id"], user=reader, resource_kind="stream", resource_key=NAME,
+        owner_team=team, reason="The zebra burns.", ends_at=clock.now() + timedelta(hours=1),
+    )  # fmt: skip
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,

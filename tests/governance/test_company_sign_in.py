@@ -429,6 +429,18 @@ def test_a_dangerous_act_is_confirmed_at_the_provider_and_goes_on() -> None:
         assert Key.objects.filter(user__email="ada@company.example").count() == 1
 
 
+@pytest.mark.usefixtures("company")
+def test_a_first_password_is_set_only_after_saying_again_who_it_is() -> None:
+    client, _ = come_back()
+    at, new = "/accounts/password/set/", {"password1": PASSWORD, "password2": PASSWORD}
+    assert "Set a password" in client.get(at).content.decode()
+    with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
+        assert client.post(at, new)["Location"].startswith("/accounts/company/again/")
+        assert not User.objects.get().has_usable_password()
+    client.post(at, new)
+    assert User.objects.get().check_password(PASSWORD)
+
+
 def test_a_provider_that_asked_nobody_anew_confirms_nothing(company: Provider) -> None:
     client, _ = come_back()
     with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):

@@ -101,7 +101,7 @@ def test_a_new_password_ends_every_other_session_and_is_told() -> None:
         "/accounts/password/change/",
         {"oldpassword": PASSWORD, "password1": new, "password2": new},
     )
-    assert answer.status_code == 302
+    assert (answer.status_code, answer["Location"]) == (302, "/settings/")
     assert is_in(laptop)
     assert not is_in(phone)
     assert PersonSession.objects.filter(user=ada).count() == 1

@@ -124,6 +124,12 @@ def test_a_sentence_of_a_thousand_characters_is_taken() -> None:
     assert User.objects.get(pk=ada.pk).check_password(sentence)
 
 
+def test_nobody_changes_the_address_of_their_account_themselves() -> None:
+    laptop = sign_in(with_password())
+    assert laptop.get("/accounts/email/").status_code == 404
+    assert laptop.post("/accounts/email/", {"email": "ada@test.example"}).status_code == 404
+
+
 def test_signing_in_with_a_long_wrong_password_is_a_plain_refusal() -> None:
     ada = with_password()
     assert WRONG in body_of(attempt(browser(), ada.email, "x" * 5000), ada.email)
