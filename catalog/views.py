@@ -18,13 +18,11 @@ from governance.middleware import request_actor
 from governance.sudo import sudo
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="producer.manage")
 @sudo
 def use(request: HttpRequest, name: str) -> HttpResponse:
     """How to send to a stream: code for four places, its types, a key, and the first event."""
@@ -123,7 +121,6 @@ def _key_for(stream: Stream, actor: Actor) -> str:
 
 
 @require_GET
-@declare(GET="signed_in")
 def producers(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
@@ -132,7 +129,6 @@ def producers(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="signed_in", POST="producer.manage")
 @sudo
 def producer(request: HttpRequest, name: str) -> HttpResponse:
     """One producer; its team makes keys here."""
@@ -164,7 +160,6 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def consumers(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, parameters.LIST)
@@ -173,7 +168,6 @@ def consumers(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def consumer(request: HttpRequest, name: str) -> HttpResponse:
     found = parties.get_consumer(name)
     return render(

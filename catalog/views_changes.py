@@ -29,7 +29,6 @@ from governance.selectors.jobs import newest_job
 from governance.types import Permission
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
 
@@ -39,7 +38,6 @@ _COLUMNS: Final = 6
 
 
 @require_GET
-@declare(GET="stream.discover")
 def overview(request: HttpRequest) -> HttpResponse:
     """The changes of the streams that the reader may know of, by tab, a page at a time."""
     actor = request_actor(request)
@@ -63,7 +61,6 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def change(request: HttpRequest, change_id: UUID) -> HttpResponse:
     actor = request_actor(request)
     found = selectors.get_change(actor, change_id)
@@ -72,7 +69,6 @@ def change(request: HttpRequest, change_id: UUID) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def change_report(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """The measured part of a change alone, for the page that follows it live."""
     actor = request_actor(request)
@@ -202,7 +198,6 @@ def replay_places(replay: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @require_POST
-@declare(POST="stream.discover")
 def decide(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """One step of a change, as the form's button names it."""
     actor = request_actor(request)
@@ -244,7 +239,6 @@ def _act(word: str, found: Change, actor: Actor, text: str, path: str) -> str:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="stream.edit")
 def propose(request: HttpRequest, name: str) -> HttpResponse:
     """Propose the next version: the present document to edit, a summary, a reason."""
     actor = request_actor(request)
@@ -313,7 +307,6 @@ def _propose_page(
 
 
 @require_GET
-@declare(GET="stream.discover")
 def compare_versions(request: HttpRequest, name: str, first: int, second: int) -> HttpResponse:
     """Two versions of a stream, by field, side by side, or as one text."""
     stream = get_stream(request_actor(request), name)

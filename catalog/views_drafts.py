@@ -18,7 +18,6 @@ from governance.middleware import request_actor
 from governance.models import Team, User
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidError, PortalError, PreconditionFailedError
@@ -27,7 +26,6 @@ SHOWN_WHEN_LEFT_DAYS = 14
 
 
 @require_GET
-@declare(GET="draft.read")
 def overview(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
@@ -54,7 +52,6 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="draft.read")
 def draft(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     """The page that the draft was kept on, as it was, with whom it is shared."""
     actor = request_actor(request)
@@ -101,7 +98,6 @@ def _sharing(actor: Actor, found: Draft) -> Sharing:
 
 
 @require_POST
-@declare(POST="draft.write")
 def save(request: HttpRequest) -> HttpResponse:
     """Keep what a form holds: a fragment for the page that saves by itself, else the draft."""
     actor = request_actor(request)
@@ -156,7 +152,6 @@ def _not_saved(request: HttpRequest, actor: Actor, kind: DraftKind, why: str) ->
 
 
 @require_POST
-@declare(POST="draft.write")
 def share(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     actor = request_actor(request)
     found = get_draft(actor, draft_id)
@@ -177,7 +172,6 @@ def share(request: HttpRequest, draft_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="draft.write")
 def discard(request: HttpRequest, draft_id: UUID) -> HttpResponse:
     actor = request_actor(request)
     services.discard_draft(get_draft(actor, draft_id), actor=actor)

@@ -14,13 +14,11 @@ from catalog.services import endings
 from governance import access
 from governance.middleware import request_actor
 from governance.types import Permission
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.approve", POST="stream.approve")
 def end(request: HttpRequest, name: str) -> HttpResponse:
     """Deprecate an active stream; take back or retire a deprecated one."""
     actor = request_actor(request)

@@ -17,7 +17,6 @@ from governance.middleware import request_actor
 from governance.models import Team
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError, PreconditionFailedError
 from portal.kernel.slugs import LONGEST
@@ -78,7 +77,6 @@ class TermForm(forms.Form):
 
 
 @require_GET
-@declare(GET="signed_in")
 def glossary(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(
@@ -100,7 +98,6 @@ def _may_add(actor: Actor) -> bool:
 
 
 @require_GET
-@declare(GET="signed_in")
 def term(request: HttpRequest, slug: str) -> HttpResponse:
     """One term and, as far as they may be known, the streams and fields that mean it."""
     actor = request_actor(request)
@@ -124,7 +121,6 @@ def term(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="glossary.write", POST="glossary.write")
 def term_new(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     if not _may_add(actor):
@@ -147,7 +143,6 @@ def term_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="glossary.write", POST="glossary.write")
 def term_edit(request: HttpRequest, slug: str) -> HttpResponse:
     actor = request_actor(request)
     found = selectors.get_term(slug)
@@ -172,7 +167,6 @@ def term_edit(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="glossary.write")
 def term_delete(request: HttpRequest, slug: str) -> HttpResponse:
     found = selectors.get_term(slug)
     services.delete_term(found, actor=request_actor(request))

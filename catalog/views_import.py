@@ -9,13 +9,11 @@ from catalog.forms_import import ImportForm
 from catalog.services.domains import require_registrar
 from catalog.services.uploads import Taken, take_in
 from governance.middleware import request_actor
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.register", POST="stream.register")
 def import_page(request: HttpRequest) -> HttpResponse:
     """First the plan, which changes nothing; the second press does it."""
     actor = request_actor(request)

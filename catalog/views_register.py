@@ -28,7 +28,6 @@ from catalog.style_lint import Finding
 from catalog.types import Enforcement
 from governance.middleware import request_actor
 from governance.models import Team
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import PortalError
 
@@ -36,7 +35,6 @@ _WAYS: Final = ("paste", "upload", "discovered")
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.register", POST="stream.register")
 def register(request: HttpRequest) -> HttpResponse:
     """From samples to a published stream: give, confirm, publish."""
     actor = request_actor(request)

@@ -10,12 +10,10 @@ from django.views.decorators.http import require_POST
 from catalog.selectors.changes import get_change
 from catalog.services.remedies import MAX_APPLIED, apply_remedies
 from governance.middleware import request_actor
-from portal.http.policy import declare
 from portal.kernel.errors import PortalError
 
 
 @require_POST
-@declare(POST="stream.edit")
 def apply(request: HttpRequest, change_id: UUID) -> HttpResponse:
     """Apply the pressed remedy and go to the change that carries it."""
     actor = request_actor(request)

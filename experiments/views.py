@@ -16,7 +16,6 @@ from experiments.types import Role, State
 from governance.middleware import request_actor
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
 from quality.selectors.trust import trust_of
 
@@ -32,7 +31,6 @@ _DAYS: Final = 60
 
 
 @require_GET
-@declare(GET="experiment.read")
 def overview(request: HttpRequest) -> HttpResponse:
     """Every experiment one may read, by state and words."""
     asked = parameters.read(
@@ -76,7 +74,6 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="experiment.read")
 def experiment(request: HttpRequest, key: str) -> HttpResponse:
     """One experiment: verdict, results, days, policy, variants and what it stands on."""
     actor = request_actor(request)
@@ -105,7 +102,6 @@ def experiment(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="experiment.write")
 def start(request: HttpRequest, key: str) -> HttpResponse:
     actor = request_actor(request)
     start_experiment(selectors.get_experiment(actor, key), actor=actor)

@@ -18,7 +18,6 @@ from governance.services import requests as services
 from governance.types import Permission, ResourceRef
 from portal.http import words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel import clock
 from portal.kernel.errors import NotFoundError, PortalError
 
@@ -27,7 +26,6 @@ _SHOWN_REQUESTS: Final = 10
 
 
 @require_GET
-@declare(GET="signed_in")
 def overview(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     waiting = list(selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS])
@@ -62,7 +60,6 @@ def _headline(waiting: int, *, actor_decides: bool) -> str:
 
 
 @require_GET
-@declare(GET="signed_in")
 def request_list(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     page = paginate(
@@ -74,7 +71,6 @@ def request_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="stream.discover")
 def ask(request: HttpRequest) -> HttpResponse:
     """Ask for access to the stream (or domain) in the query."""
     actor = request_actor(request)
@@ -132,7 +128,6 @@ def _show(form: AskForm, error: PortalError) -> None:
 
 
 @require_POST
-@declare(POST="access.decide")
 def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Approve or decline, by the pressed button."""
     actor = request_actor(request)
@@ -156,7 +151,6 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def withdraw(request: HttpRequest, request_id: UUID) -> HttpResponse:
     services.withdraw_request(request_id, actor=request_actor(request))
     messages.success(request, "Withdrawn.")
@@ -164,7 +158,6 @@ def withdraw(request: HttpRequest, request_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="access.decide")
 def end(request: HttpRequest, grant_id: str) -> HttpResponse:
     grant = services.end_grant(grant_id, actor=request_actor(request))
     messages.success(request, f"Ended {grant.permission} of {grant.holder} on {grant.ref.key}.")

@@ -14,7 +14,6 @@ from governance.services.company_sign_in import set_sign_in_group
 from governance.services.sessions import end_sessions_of
 from governance.sudo import sudo
 from portal.http import words
-from portal.http.policy import declare
 from portal.kernel.errors import (
     InvalidError,
     InvalidStateError,
@@ -25,7 +24,6 @@ from portal.kernel.errors import (
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def roles(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a person the ticked roles and no others."""
@@ -39,7 +37,6 @@ def roles(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     person = _person(user_id)
@@ -50,7 +47,6 @@ def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def set_open(request: HttpRequest, user_id: int) -> HttpResponse:
     """Close or open an account, by the pressed button."""
@@ -71,7 +67,6 @@ def set_open(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def remove_factors(request: HttpRequest, user_id: int) -> HttpResponse:
     person = _person(user_id)
@@ -84,7 +79,6 @@ def remove_factors(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def team_group(request: HttpRequest, slug: str) -> HttpResponse:
     """Tie a team to a group at the company's sign-in, or have it kept by hand again."""

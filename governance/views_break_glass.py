@@ -17,13 +17,11 @@ from governance.sudo import sudo
 from governance.types import BreakGlassVerdict, ResourceRef, Role
 from portal.http import words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="self", POST="access.break_glass")
 @sudo
 def overview(request: HttpRequest) -> HttpResponse:
     """What holds now, what waits for a review, what was said; and the form, for who may take it."""
@@ -100,7 +98,6 @@ def _said(error: PortalError) -> str:
 
 
 @require_POST
-@declare(POST="self")
 def give_back(request: HttpRequest, glass_id: UUID) -> HttpResponse:
     return _done(
         request,
@@ -110,7 +107,6 @@ def give_back(request: HttpRequest, glass_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="access.decide")
 def review(request: HttpRequest, glass_id: UUID) -> HttpResponse:
     """Confirm or object, by the pressed button."""
     is_right = request.POST.get("verdict") == "confirmed"

@@ -18,7 +18,6 @@ from governance.selectors.jobs import get_job, visible_jobs, wishes_of
 from governance.services import jobs as services
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError
 
@@ -31,13 +30,11 @@ STEERED: Final[Mapping[str, tuple[Callable[..., Job], str]]] = {
 
 
 @require_GET
-@declare(GET="job.read")
 def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "governance/jobs.html", _list(request))
 
 
 @require_GET
-@declare(GET="job.read")
 def listed(request: HttpRequest) -> HttpResponse:
     """The list alone, for the page that follows it live."""
     return render(request, "governance/_jobs.html", _list(request))
@@ -83,13 +80,11 @@ def _shown(actor: Actor, row: Job) -> dict[str, Any]:
 
 
 @require_GET
-@declare(GET="job.read")
 def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return render(request, "governance/job.html", _one(request, job_id))
 
 
 @require_GET
-@declare(GET="job.read")
 def state(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """How far it is, alone, for the page that follows it live."""
     return render(request, "governance/_job.html", _one(request, job_id))
@@ -106,7 +101,6 @@ def _one(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
 
 
 @require_POST
-@declare(POST="job.steer")
 def steer(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Pause, resume or stop it, as the button says; `back` is the page that the button stood on."""
     actor = request_actor(request)

@@ -16,7 +16,6 @@ from governance.services import notices as services
 from governance.types import MailWish
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel import rfc3339
 from portal.kernel.errors import BadRequestError
 
@@ -25,7 +24,6 @@ _ROWS: Final = 30
 
 
 @require_GET
-@declare(GET="self")
 def overview(request: HttpRequest) -> HttpResponse:
     """What the person was told, the newest first; unread ones unless all are asked for."""
     actor = request_actor(request)
@@ -68,14 +66,12 @@ def _headline(count: int) -> str:
 
 
 @require_GET
-@declare(GET="self")
 def bell(request: HttpRequest) -> HttpResponse:
     """The bell alone, which pages fetch again each minute."""
     return render(request, "governance/_bell.html")
 
 
 @require_POST
-@declare(POST="self")
 def read_one(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """Mark one as read and, when it was opened, go to what it is about."""
     notice = services.mark_read(notice_id, actor=request_actor(request))
@@ -85,7 +81,6 @@ def read_one(request: HttpRequest, notice_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def read_all(request: HttpRequest) -> HttpResponse:
     """Mark as read what the page showed; what came since stays unread."""
     asked = parameters.read(request.POST, {**_FORM, "until": parameters.moment})
@@ -95,7 +90,6 @@ def read_all(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def choose_mail(request: HttpRequest) -> HttpResponse:
     asked = parameters.read(request.POST, {**_FORM, "mail": parameters.choice(MailWish.values)})
     if "mail" not in asked:

@@ -30,7 +30,6 @@ from governance.oidc.errors import OidcError
 from governance.oidc.provider import Begun
 from governance.second_factor import BY_PROVIDER
 from governance.services.company_sign_in import person_of
-from portal.http.policy import declare
 from portal.http.problem import too_many
 from portal.kernel.errors import NotFoundError
 
@@ -43,7 +42,6 @@ _BEGUN_SECONDS: Final = 600
 
 @require_GET
 @never_cache
-@declare(GET="public")
 def begin(request: HttpRequest) -> HttpResponse:
     """Send the browser to the provider."""
     return _begin(request, again=False)
@@ -51,7 +49,6 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @never_cache
-@declare(GET="self")
 def again(request: HttpRequest) -> HttpResponse:
     """Have the provider ask once more who it is, for a dangerous act."""
     return _begin(request, again=True)
@@ -78,7 +75,6 @@ def _begin(request: HttpRequest, *, again: bool) -> HttpResponse:
 
 @require_GET
 @never_cache
-@declare(GET="public")
 def callback(request: HttpRequest) -> HttpResponse:
     """Who comes back from the provider: checked, found, and signed in by the same steps as others."""
     _require_on()

@@ -18,7 +18,6 @@ from governance.services.keys import create_key, revoke_key
 from governance.sudo import sudo
 from governance.types import Role
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.errors import NotFoundError
 
 SCOPE_TEXTS: Final = {
@@ -31,7 +30,6 @@ SCOPE_TEXTS: Final = {
 
 
 @require_GET
-@declare(GET="signed_in")
 def teams(request: HttpRequest) -> HttpResponse:
     page = paginate(
         Team.objects.annotate(people=Count("memberships", distinct=True)),
@@ -42,7 +40,6 @@ def teams(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = Team.objects.filter(slug=slug).first()
     if found is None:
@@ -52,7 +49,6 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def person(request: HttpRequest, user_id: int) -> HttpResponse:
     found = User.objects.filter(pk=user_id).first()
     if found is None:
@@ -75,7 +71,6 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="self", POST="self")
 @sudo
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Tokens and keys of the signed-in person. A new token's text is shown this once."""
@@ -109,7 +104,6 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
     actor = request_actor(request)
     if not Key.objects.filter(pk=key_id, user_id=actor.id).exists():
@@ -120,7 +114,6 @@ def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def shortcuts(request: HttpRequest) -> HttpResponse:
     """Switch single-letter keys on or off (WCAG 2.1.4)."""
     wanted = request.POST.get("single_key_shortcuts") == "on"

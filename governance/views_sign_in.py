@@ -14,11 +14,9 @@ from governance.middleware import request_actor
 from governance.services import sessions as services
 from governance.sudo import is_fresh, sudo
 from portal.http import words
-from portal.http.policy import declare
 
 
 @require_POST
-@declare(POST="self")
 def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Sign one other browser out; of the present one the way is “Sign out”."""
     ended = services.end_session(session_id, actor=request_actor(request))
@@ -27,7 +25,6 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="self")
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     ended = services.end_other_sessions(
         actor=request_actor(request), but=request.session.session_key or ""
@@ -38,7 +35,6 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="self")
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Where whoever needs a second factor sets one up, before anything else."""
     actor = request_actor(request)
@@ -52,7 +48,6 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="self")
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask again who it is, and let dangerous acts through for the next 15 minutes."""
     if not is_fresh(request):
@@ -62,7 +57,6 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="self", POST="self")
 @sudo
 def set_password(request: HttpRequest) -> HttpResponse:
     """A first password, for who signs in another way: as dangerous as a second factor."""
@@ -71,7 +65,6 @@ def set_password(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="self")
 def factors(request: HttpRequest) -> HttpResponse:
     """The library's list of factors is a part of our settings page."""
     return redirect("settings")

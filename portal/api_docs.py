@@ -20,8 +20,6 @@ from portal.openapi import document
 
 
 class OpenApi(ApiView):
-    policy: ClassVar = {"GET": "public"}
-
     @operation("This description, as OpenAPI 3.1.")
     def get(self, request: Request) -> Response:
         if not settings.API_DOCS_PUBLIC and not isinstance(request.user, Actor):
@@ -31,7 +29,6 @@ class OpenApi(ApiView):
 
 @csrf_exempt
 @require_GET
-@declare(GET="public")
 def page(request: HttpRequest) -> HttpResponse:
     """Every operation on one page, by resource, without a script."""
     if not settings.API_DOCS_PUBLIC and not request.user.is_authenticated:

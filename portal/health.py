@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 
 from ingest.log import partitions
 from portal.http.operations import operation
-from portal.http.policy import declare
 from portal.kernel import clock
 
 
@@ -27,7 +26,6 @@ class ReadyBody(TypedDict):
 
 @csrf_exempt
 @require_safe
-@declare(GET="public")
 @operation("The process answers; nothing else is asked.", gives=StatusBody)
 def livez(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "alive"})
@@ -35,7 +33,6 @@ def livez(request: HttpRequest) -> JsonResponse:
 
 @csrf_exempt
 @require_safe
-@declare(GET="public")
 @operation("The database answers and has its tables.", gives=ReadyBody)
 def readyz(request: HttpRequest) -> JsonResponse:
     with connection.cursor() as cursor:

@@ -68,8 +68,6 @@ _GROUP_BOUNDS: Final = tuple(1 << octave for octave in range(14))
 
 
 class Metrics(ApiView):
-    policy: ClassVar = {"GET": "metrics"}
-
     @operation("The portal's numbers, as Prometheus or OpenMetrics text.", media="text/plain")
     def get(self, request: Request) -> HttpResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -7,13 +7,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from catalog.drawing import Node, lineage
 from experiments.drawing import glyph
-from portal.http.policy import declare
 
 _YEAR_SECONDS = 365 * 86_400
 
 
 @require_POST
-@declare(POST="public")
 def theme(request: HttpRequest) -> HttpResponse:
     """Keep the chosen theme in a cookie; browsers with script do it without coming here."""
     chosen = request.POST.get("theme", "")
@@ -29,7 +27,6 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def design(request: HttpRequest) -> HttpResponse:
     """Every part of the interface in every state, drawn by the same tags that pages use."""
     return render(

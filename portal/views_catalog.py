@@ -20,7 +20,6 @@ from portal import finder
 from portal.abilities import may_register
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 from portal.rows import stream_rows
@@ -93,7 +92,6 @@ class Token:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def catalog(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(_joined(request.GET), _QUERY)
@@ -233,7 +231,6 @@ def _joined(query: QueryDict) -> QueryDict:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def domain(request: HttpRequest, slug: str) -> HttpResponse:
     """One domain with its streams, as the catalog shows them."""
     actor = request_actor(request)
@@ -256,7 +253,6 @@ def domain(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def fields(request: HttpRequest) -> HttpResponse:
     """Fields over all streams by name, with the ways streams have them, a page at a time."""
     actor = request_actor(request)
@@ -289,7 +285,6 @@ def fields(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def palette(request: HttpRequest) -> HttpResponse:
     """The finder's list, a fragment; with `of`, what can be done with one stream."""
     actor = request_actor(request)
@@ -308,7 +303,6 @@ def palette(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def search_page(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, {"q": parameters.text(200)})

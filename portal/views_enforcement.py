@@ -22,7 +22,6 @@ from ingest.judging.deprecations import FIELD, VERSION
 from ingest.selectors.deprecated_uses import uses_of_stream
 from ingest.selectors.enforcement import ladder_of, moves_of
 from portal.http import words
-from portal.http.policy import declare
 from portal.kernel.errors import NotPermittedError, PortalError
 
 RUNGS: Final = {
@@ -70,7 +69,6 @@ def _rule_said(rule: EnforcementRule) -> str:
 
 
 @require_POST
-@declare(POST="stream.edit")
 def change(request: HttpRequest, name: str) -> HttpResponse:
     """Move the stream to another rung, or change its rule; both forms of the panel end here."""
     actor = request_actor(request)

@@ -8,11 +8,9 @@ from governance.middleware import request_actor
 from portal.abilities import may_register
 from portal.first_run import first_steps
 from portal.home import home_page, is_empty
-from portal.http.policy import declare
 
 
 @require_GET
-@declare(GET="signed_in")
 def home(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     if is_empty(actor):

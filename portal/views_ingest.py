@@ -12,7 +12,6 @@ from ingest.log.latencies import Measure
 from ingest.pages.views_letters import newest_of
 from ingest.selectors import dead_letters, health, latencies
 from portal.http import words
-from portal.http.policy import declare
 from quality.drawing import story_charts
 from quality.models import Alarm, CheckKind
 from quality.selectors.checks import checks_of_alarms, open_alarms
@@ -24,7 +23,6 @@ _AGE_GOAL_SECONDS = 5.0  # from the event's time to readable, at the 95th percen
 
 
 @require_GET
-@declare(GET="signed_in")
 def ingest_health(request: HttpRequest) -> HttpResponse:
     """The whole page, or for a live refresh only its inner part."""
     actor = request_actor(request)

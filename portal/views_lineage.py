@@ -23,7 +23,6 @@ from catalog.selectors.streams import get_stream
 from governance.middleware import request_actor
 from governance.models import Team
 from portal.http import parameters, words
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 from portal.views_stream import stream_frame
@@ -53,7 +52,6 @@ class Line:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def lineage(request: HttpRequest) -> HttpResponse:
     """By stream with `stream` (or `focus`), else by domain and team."""
     actor = request_actor(request)
@@ -107,7 +105,6 @@ def _domains(actor: Actor) -> list[tuple[str, str]]:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def stream_lineage(request: HttpRequest, name: str) -> HttpResponse:
     """The lineage of a stream as a tab of its page."""
     actor, stream, frame = stream_frame(request, name, "lineage")

@@ -33,7 +33,6 @@ from ingest.selectors.suspects import suggestions_of
 from portal.flow_pages import flow_context
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -92,7 +91,6 @@ def stream_frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stre
 
 
 @require_GET
-@declare(GET="stream.discover")
 def overview(request: HttpRequest, name: str) -> HttpResponse:
     actor, stream, frame = stream_frame(request, name, "overview")
     fields = []
@@ -173,7 +171,6 @@ def _lineage(
 
 
 @require_GET
-@declare(GET="stream.discover")
 def volume_panel(request: HttpRequest, name: str) -> HttpResponse:
     """The volume panel alone: for the range switch and for live updates."""
     asked = parameters.read(request.GET, {"range": parameters.choice(RANGES)})
@@ -232,7 +229,6 @@ def _chart_label(stream: Stream, points: list[volume.Point], unit: str) -> str:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def schema(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = stream_frame(request, name, "schema")
     asked = parameters.read(
@@ -271,7 +267,6 @@ def _found(rows: list[SchemaField], text: str) -> tuple[list[SchemaField], froze
 
 
 @require_GET
-@declare(GET="stream.discover")
 def versions(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = stream_frame(request, name, "versions")
     page = paginate(
@@ -285,7 +280,6 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def quality(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = stream_frame(request, name, "quality")
     return render(
@@ -301,7 +295,6 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def consumers(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = stream_frame(request, name, "consumers")
     page = paginate(
@@ -313,7 +306,6 @@ def consumers(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def samples(request: HttpRequest, name: str) -> HttpResponse:
     """Recent events for who may read them; for others, how to ask."""
     actor, stream, frame = stream_frame(request, name, "samples")
@@ -327,7 +319,6 @@ def samples(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="stream.discover")
 def activity(request: HttpRequest, name: str) -> HttpResponse:
     """Everything recorded about the stream: for its team and admins."""
     actor, stream, frame = stream_frame(request, name, "activity")
@@ -347,7 +338,6 @@ def activity(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="stream.discover")
 def follow(request: HttpRequest, name: str) -> HttpResponse:
     actor = request_actor(request)
     stream = get_stream(actor, name)

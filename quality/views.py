@@ -14,7 +14,6 @@ from ingest.models import DeadLetter
 from ingest.selectors import dead_letters
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from quality.drawing import story_charts
 from quality.models import Check
@@ -28,7 +27,6 @@ _RECENT = 10
 
 
 @require_GET
-@declare(GET="signed_in")
 def overview(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(request.GET, {"cursor": parameters.text(2000)})
@@ -87,7 +85,6 @@ def _by_stream(
 
 
 @require_GET
-@declare(GET="stream.discover")
 def alarm(request: HttpRequest, alarm_id: int) -> HttpResponse:
     """Why an alarm fired: the rule, the line with the crossing, the first bad event, who reads it."""
     actor = request_actor(request)

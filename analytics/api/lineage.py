@@ -79,8 +79,6 @@ def _edge(edge: Edge) -> EdgeBody:
 
 
 class StreamLineage(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Who sends a stream and who reads it, `depth` steps each way (1 unless asked), with what "
         "came in the last 24 hours. Negative steps lie behind the stream.",

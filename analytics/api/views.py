@@ -72,8 +72,6 @@ def _definition(rollup: Rollup) -> RollupBody:
 
 
 class Rollups(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "What the portal counts, and when each count moved last.",
         takes=parameters.LIST,
@@ -91,16 +89,12 @@ class Rollups(ApiView):
 
 
 class RollupDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("What one rollup counts.", gives=RollupBody)
     def get(self, request: Request, name: str) -> Response:
         return Response(_definition(_rollup(name)))
 
 
 class RollupQuery(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "The counts of one `stream` as a series, zeros included; the last day in whole buckets "
         "unless said otherwise.",

@@ -79,8 +79,6 @@ def change_answer(change: Change, *, status: int = 200) -> Response:
 
 
 class Changes(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Proposed schema versions, the newest first; `waiting` are those you may decide on.",
         takes={
@@ -113,16 +111,12 @@ class Changes(ApiView):
 
 
 class ChangeDetail(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation("One change with its votes.", gives=render.ChangeDetailBody)
     def get(self, request: Request, change_id: UUID) -> Response:
         return change_answer(selectors.get_change(api_actor(request), change_id))
 
 
 class ChangeReport(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "What workers found out about a change so far, and how far they are.",
         gives=render.ReportBody,
@@ -135,8 +129,6 @@ class ChangeReport(ApiView):
 
 
 class ChangeComments(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.discover"}
-
     @operation(
         "The conversation on a change, the oldest first.",
         takes=parameters.LIST,
@@ -170,8 +162,6 @@ class ChangeComments(ApiView):
 
 
 class ChangeRerun(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation("Measure an open change again.", gives=render.ChangeDetailBody, status=202)
     @idempotent
     def post(self, request: Request, change_id: UUID) -> Response:
@@ -183,8 +173,6 @@ class ChangeRerun(ApiView):
 
 
 class ChangeRemedy(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Apply remedies of the report: a revised change in the place of this one (201), or this "
         "one, where it only opens a compatibility group (200).",
@@ -216,8 +204,6 @@ def _change_of(actor: Actor, name: str, version: str) -> Change:
 
 
 class ApproveVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "Approve a proposed version; never one's own.",
         body=APPROVAL,
@@ -234,8 +220,6 @@ class ApproveVersion(ApiView):
 
 
 class AskForChanges(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "Ask for changes to a proposed version; this holds it until you approve.",
         body=WISH,
@@ -252,8 +236,6 @@ class AskForChanges(ApiView):
 
 
 class RejectVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Reject a proposed version, or withdraw one's own.",
         body=REJECTION,
@@ -268,8 +250,6 @@ class RejectVersion(ApiView):
 
 
 class ActivateVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Make an approved version active; an incompatible one is a 409 unless it opens a group.",
         body=ACTIVATION,
@@ -303,8 +283,6 @@ def _step(
 
 
 class DefaultVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Have events that name no version mean this one.",
         body=bodies.EMPTY,
@@ -319,8 +297,6 @@ class DefaultVersion(ApiView):
 
 
 class DeprecateVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Say until when a version is taken, and how to move on.",
         body=DEPRECATION,
@@ -335,8 +311,6 @@ class DeprecateVersion(ApiView):
 
 
 class RetireVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "End a deprecated version before its day.", body=bodies.EMPTY, gives=render.SchemaBody
     )
@@ -349,8 +323,6 @@ class RetireVersion(ApiView):
 
 
 class SupersedeVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Declare that a version corrects an older one, whose events it judges from now on.",
         body=CORRECTION,

@@ -61,8 +61,6 @@ QUESTION: Final = Body(
 
 
 class Compatibility(ApiView):
-    policy: ClassVar = {"POST": "read_only"}
-
     @operation(
         "Whether a candidate may follow earlier versions, oldest first. Nothing is kept.",
         body=QUESTION,

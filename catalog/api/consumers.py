@@ -48,8 +48,6 @@ def _consumer_whole(actor: Actor, row: Consumer) -> render.ConsumerDetailBody:
 
 
 class Consumers(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "consumer.manage"}
-
     @operation("Who reads.", takes=parameters.LIST, gives=listed(render.ConsumerBody))
     def get(self, request: Request) -> Response:
         return page_of(self.asked, parties.consumers(), ("name",), render.consumer)
@@ -71,8 +69,6 @@ class Consumers(ApiView):
 
 
 class ConsumerDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "PATCH": "consumer.manage"}
-
     @operation("One consumer and what it reads.", gives=render.ConsumerDetailBody)
     def get(self, request: Request, name: str) -> Response:
         row = parties.get_consumer(name)
@@ -92,8 +88,6 @@ class ConsumerDetail(ApiView):
 
 
 class ConsumerMappings(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "consumer.manage"}
-
     @operation(
         "The streams and fields a consumer reads.",
         takes=parameters.LIST,
@@ -124,7 +118,6 @@ class ConsumerMappings(ApiView):
 
 
 class ConsumerKeys(ApiView):
-    policy: ClassVar = {"GET": "consumer.manage", "POST": "consumer.manage"}
     sudo: ClassVar = {"POST"}
 
     @operation("The live keys of a consumer.", takes=parameters.LIST, gives=listed(render.KeyBody))

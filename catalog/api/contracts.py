@@ -49,8 +49,6 @@ _CODE: Final[dict[str, parameters.Reader]] = {
 
 
 class Infer(ApiView):
-    policy: ClassVar = {"POST": "read_only"}
-
     @operation(
         "A contract inferred from sample events, and what the house rules say. Nothing is kept.",
         body=SAMPLES,
@@ -70,8 +68,6 @@ class Infer(ApiView):
 
 
 class Lint(ApiView):
-    policy: ClassVar = {"POST": "read_only"}
-
     @operation(
         "What the house rules say about a schema, with fixes as JSON Patches. Nothing is kept.",
         body=CANDIDATE,
@@ -92,8 +88,6 @@ class Lint(ApiView):
 
 
 class StreamCode(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation("Typed code of a version of a stream's contract.", takes=_CODE, media="text/plain")
     def get(self, request: Request, name: str) -> HttpResponse:
         stream = get_stream(api_actor(request), name)

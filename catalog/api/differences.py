@@ -105,8 +105,6 @@ CANDIDATE: Final = Body(required={"schema": bodies.document})
 
 
 class VersionDiff(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Two versions compared, by number, label or `latest`: differences, fields, verdicts.",
         gives=VersionDiffBody,
@@ -121,8 +119,6 @@ class VersionDiff(ApiView):
 
 
 class CheckCandidate(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "What proposing a schema would show, measured at once on a sample. Nothing is kept.",
         body=CANDIDATE,

@@ -114,8 +114,6 @@ def _answer(row: Draft, actor: Actor) -> Response:
 
 
 class Drafts(ApiView):
-    policy: ClassVar = {"GET": "draft.read", "POST": "draft.write"}
-
     @operation(
         "Your drafts and those shared with you, the last touched first.",
         takes={
@@ -162,8 +160,6 @@ class Drafts(ApiView):
 
 
 class DraftDetail(ApiView):
-    policy: ClassVar = {"GET": "draft.read", "PATCH": "draft.write", "DELETE": "draft.write"}
-
     @operation("One draft with its content.", gives=DraftDetailBody)
     def get(self, request: Request, draft_id: UUID) -> Response:
         actor = api_actor(request)
@@ -188,8 +184,6 @@ class DraftDetail(ApiView):
 
 
 class ShareDraft(ApiView):
-    policy: ClassVar = {"POST": "draft.write"}
-
     @operation(
         "Share it with exactly these people or teams; an empty list takes it back.",
         body=SHARING,
@@ -233,8 +227,6 @@ def _teams(body: dict[str, Any]) -> list[Team] | None:
 
 
 class PublishDraft(ApiView):
-    policy: ClassVar = {"POST": "draft.write"}
-
     @operation(
         "Register the stream or propose the change, by the ordinary rules; the draft ends with it.",
         body=bodies.EMPTY,

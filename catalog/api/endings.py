@@ -26,8 +26,6 @@ DEPRECATION: Final = Body(
 
 
 class DeprecateStream(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "Say until when a stream is taken, how to move on, and what to use instead.",
         body=DEPRECATION,
@@ -59,8 +57,6 @@ def _successor(actor: Actor, name: str | None) -> Stream | None:
 
 
 class ReactivateStream(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "Take a deprecation back, before its sunset.", body=bodies.EMPTY, gives=render.StreamBody
     )
@@ -73,8 +69,6 @@ class ReactivateStream(ApiView):
 
 
 class RetireStream(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "End a deprecated stream before its day, for good; its events are refused from now on.",
         body=bodies.EMPTY,

@@ -100,7 +100,6 @@ class ImportedBody(TypedDict):
 
 
 class Import(ApiView):
-    policy: ClassVar = {"POST": "stream.register"}
     parser_classes = PARSERS
 
     @operation(
@@ -122,8 +121,6 @@ class Import(ApiView):
 
 
 class ExportStreams(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "The streams that you may know of as a document: portal YAML, AsyncAPI 3 (JSON, or YAML by "
         "Accept), ODCS 3.1 (a document a stream) or JSON Schema (of one stream; else JSON lines).",
@@ -176,8 +173,6 @@ def _title(asked: Mapping[str, Any]) -> str:
 
 
 class StreamAsyncApi(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation("A stream as an AsyncAPI 3 document; YAML by Accept.", media=exports.JSON)
     def get(self, request: Request, name: str) -> HttpResponse:
         stream = get_stream(api_actor(request), name)
@@ -191,8 +186,6 @@ class StreamAsyncApi(ApiView):
 
 
 class StreamContract(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation("A stream as an ODCS 3.1 contract.", media=exports.YAML)
     def get(self, request: Request, name: str) -> HttpResponse:
         actor = api_actor(request)
@@ -201,8 +194,6 @@ class StreamContract(ApiView):
 
 
 class DomainAsyncApi(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("The streams of a domain as an AsyncAPI 3 document.", media=exports.JSON)
     def get(self, request: Request, slug: str) -> HttpResponse:
         domain = get_domain(slug)
@@ -216,8 +207,6 @@ class DomainAsyncApi(ApiView):
 
 
 class ProducerAsyncApi(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("What a producer sends as an AsyncAPI 3 document.", media=exports.JSON)
     def get(self, request: Request, name: str) -> HttpResponse:
         producer = get_producer(name)
@@ -233,8 +222,6 @@ class ProducerAsyncApi(ApiView):
 
 
 class ConsumerAsyncApi(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("What a consumer reads as an AsyncAPI 3 document.", media=exports.JSON)
     def get(self, request: Request, name: str) -> HttpResponse:
         consumer = get_consumer(name)

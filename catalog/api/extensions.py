@@ -60,8 +60,6 @@ def field_extension(row: FieldExtension) -> FieldExtensionBody:
 
 
 class ExtendVersion(ApiView):
-    policy: ClassVar = {"POST": "stream.approve"}
-
     @operation(
         "Approve that a deprecated version ends later than was said.",
         body=VERSION_EXTENSION,
@@ -75,8 +73,6 @@ class ExtendVersion(ApiView):
 
 
 class FieldExtensions(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.approve"}
-
     @operation(
         "The fields of a stream that may be sent longer than their contract says.",
         takes=parameters.LIST,

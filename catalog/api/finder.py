@@ -63,8 +63,6 @@ class FoundBody(render.FoundBody):
 
 
 class Tags(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "The tags of streams you may know of.", takes=parameters.LIST, gives=listed(render.TagBody)
     )
@@ -73,8 +71,6 @@ class Tags(ApiView):
 
 
 class TagDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("One tag.", gives=render.TagBody)
     def get(self, request: Request, slug: str) -> Response:
         row = parties.visible_tags(api_actor(request)).filter(slug=slug).first()
@@ -84,8 +80,6 @@ class TagDetail(ApiView):
 
 
 class Fields(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Fields over all streams by name, the most used first, with the ways streams have them; "
         "`conflicts` keeps those on which streams disagree, or do not.",
@@ -116,8 +110,6 @@ class Fields(ApiView):
 
 
 class Search(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "The finder: the best streams, fields and terms for a text.",
         takes={"q": parameters.text(200), "limit": parameters.integer(1, 50)},
@@ -140,8 +132,6 @@ class Search(ApiView):
 
 
 class Me(ApiView):
-    policy: ClassVar = {"GET": "credentials"}
-
     @operation("Who is calling, and what they may do in general.", gives=render.MeBody)
     def get(self, request: Request) -> Response:
         actor = api_actor(request)

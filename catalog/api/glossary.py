@@ -110,8 +110,6 @@ def _named(actor: Actor, uses: list[tuple[str | None, str]]) -> list[services.Us
 
 
 class Glossary(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "glossary.write"}
-
     @operation(
         "The terms that teams share; with a text the best first, else by name.",
         takes={"q": parameters.text(200), **parameters.LIST},
@@ -143,8 +141,6 @@ class Glossary(ApiView):
 
 
 class TermDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "PATCH": "glossary.write", "DELETE": "glossary.write"}
-
     @operation("One term, with its uses as far as you may know of them.", gives=TermDetailBody)
     def get(self, request: Request, slug: str) -> Response:
         row = selectors.get_term(slug)

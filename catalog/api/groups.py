@@ -37,8 +37,6 @@ def _tag_of(row: Domain | Team) -> str:
 
 
 class Domains(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "stream.register"}
-
     @operation("The domains.", takes=parameters.LIST, gives=listed(render.DomainBody))
     def get(self, request: Request) -> Response:
         rows = Domain.objects.select_related("owner_team")
@@ -59,8 +57,6 @@ class Domains(ApiView):
 
 
 class DomainDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "PATCH": "domain.edit"}
-
     @operation("One domain.", gives=render.DomainBody)
     def get(self, request: Request, slug: str) -> Response:
         row = parties.get_domain(slug)
@@ -87,8 +83,6 @@ TEAM_CHANGES: Final = Body(optional={"name": bodies.text(120, 1), "description":
 
 
 class Teams(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "team.manage"}
-
     @operation("The teams.", takes=parameters.LIST, gives=listed(render.TeamBody))
     def get(self, request: Request) -> Response:
         return page_of(self.asked, Team.objects.all(), ("slug",), render.team)
@@ -107,8 +101,6 @@ class Teams(ApiView):
 
 
 class TeamDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "PATCH": "team.manage"}
-
     @operation("One team.", gives=render.TeamBody)
     def get(self, request: Request, slug: str) -> Response:
         row = _team(slug)

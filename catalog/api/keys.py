@@ -28,7 +28,6 @@ NEW_TOKEN: Final = Body(
 
 
 class Keys(ApiView):
-    policy: ClassVar = {"GET": "self", "POST": "self"}
     sudo: ClassVar = {"POST"}
 
     @operation("The live keys you may end.", takes=parameters.LIST, gives=listed(render.KeyBody))
@@ -56,8 +55,6 @@ class Keys(ApiView):
 
 
 class KeyDetail(ApiView):
-    policy: ClassVar = {"GET": "self", "DELETE": "self"}
-
     @operation("One key, without its secret.", gives=render.KeyBody)
     def get(self, request: Request, key_id: str) -> Response:
         row = parties.get_key(api_actor(request), key_id)

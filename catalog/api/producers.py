@@ -52,8 +52,6 @@ def _producer_whole(actor: Actor, row: Producer) -> render.ProducerDetailBody:
 
 
 class Producers(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "producer.manage"}
-
     @operation("Who sends.", takes=parameters.LIST, gives=listed(render.ProducerBody))
     def get(self, request: Request) -> Response:
         return page_of(self.asked, parties.producers(), ("name",), render.producer)
@@ -78,8 +76,6 @@ class Producers(ApiView):
 
 
 class ProducerDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "PATCH": "producer.manage"}
-
     @operation("One producer.", gives=render.ProducerDetailBody)
     def get(self, request: Request, name: str) -> Response:
         row = parties.get_producer(name)
@@ -105,7 +101,6 @@ class ProducerDetail(ApiView):
 
 
 class ProducerKeys(ApiView):
-    policy: ClassVar = {"GET": "producer.manage", "POST": "producer.manage"}
     sudo: ClassVar = {"POST"}
 
     @operation("The live keys of a producer.", takes=parameters.LIST, gives=listed(render.KeyBody))

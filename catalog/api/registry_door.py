@@ -21,7 +21,6 @@ from governance import keys
 from governance.api.authentication import key_actor
 from governance.models import Key
 from governance.services.keys import find_key
-from portal.http.policy import declare
 from portal.kernel import inflate, strict_json
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import (
@@ -75,7 +74,6 @@ def route(**handlers: tuple[str, Handler]) -> Callable[..., HttpResponse]:
     """
 
     @csrf_exempt
-    @declare(**{method: word for method, (word, _) in handlers.items()})
     def view(request: HttpRequest, **parts: str) -> HttpResponse:
         try:
             actor = _authenticate(request)

@@ -136,8 +136,6 @@ def ordering_of(asked: dict[str, Any]) -> tuple[str, ...]:
 
 
 class Streams(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.register"}
-
     @operation("Find streams.", takes=SEARCH, gives=listed(render.StreamBody))
     def get(self, request: Request) -> Response:
         asked = self.asked
@@ -188,8 +186,6 @@ def stream_answer(stream: Stream, actor: Actor, *, status: int = 200) -> Respons
 
 
 class StreamDetail(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "PATCH": "stream.edit"}
-
     @operation("One stream, by its name or an alias.", gives=render.StreamBody)
     def get(self, request: Request, name: str) -> Response:
         actor = api_actor(request)
@@ -210,8 +206,6 @@ class StreamDetail(ApiView):
 
 
 class Schemas(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.edit"}
-
     @operation(
         "The versions of a stream's contract, the newest first.",
         takes=parameters.LIST,
@@ -253,8 +247,6 @@ def proposal(body: dict[str, Any]) -> Proposal:
 
 
 class SchemaDetail(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "One version, by its number or the label it came with, with its fields.",
         gives=render.SchemaDetailBody,
@@ -268,8 +260,6 @@ class SchemaDetail(ApiView):
 
 
 class FollowStream(ApiView):
-    policy: ClassVar = {"GET": "self", "POST": "self", "DELETE": "self"}
-
     @operation("Whether you follow the stream.", gives=render.FollowBody)
     def get(self, request: Request, name: str) -> Response:
         actor = api_actor(request)

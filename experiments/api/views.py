@@ -31,8 +31,6 @@ def _whole(row: Experiment, *, status: int = 200) -> Response:
 
 
 class Experiments(ApiView):
-    policy: ClassVar = {"GET": "experiment.read", "POST": "experiment.write"}
-
     @operation(
         "Find experiments.",
         takes={
@@ -64,8 +62,6 @@ class Experiments(ApiView):
 
 
 class ExperimentDetail(ApiView):
-    policy: ClassVar = {"GET": "experiment.read"}
-
     @operation(
         "One experiment with its variants and what it measures.",
         gives=render.ExperimentDetailBody,
@@ -75,8 +71,6 @@ class ExperimentDetail(ApiView):
 
 
 class ExperimentStart(ApiView):
-    policy: ClassVar = {"POST": "experiment.write"}
-
     @operation("Start a draft.", body=bodies.EMPTY, gives=render.ExperimentDetailBody)
     @idempotent
     def post(self, request: Request, key: str) -> Response:
@@ -87,8 +81,6 @@ class ExperimentStart(ApiView):
 
 
 class ExperimentStop(ApiView):
-    policy: ClassVar = {"POST": "experiment.write"}
-
     @operation("End it without a decision.", body=STOP, gives=render.ExperimentDetailBody)
     @idempotent
     def post(self, request: Request, key: str) -> Response:
@@ -99,8 +91,6 @@ class ExperimentStop(ApiView):
 
 
 class ExperimentResults(ApiView):
-    policy: ClassVar = {"GET": "experiment.read"}
-
     @operation(
         "Every snapshot of an experiment, the newest first.",
         takes={"daily": parameters.flag, **parameters.LIST},
@@ -128,8 +118,6 @@ def _metric(row: Metric, *, status: int = 200) -> Response:
 
 
 class Metrics(ApiView):
-    policy: ClassVar = {"GET": "experiment.read", "POST": "experiment.write"}
-
     @operation(
         "Metrics in all their versions, the newest of each first.",
         takes={"stream": parameters.text(255), **parameters.LIST},
@@ -159,8 +147,6 @@ class Metrics(ApiView):
 
 
 class MetricDetail(ApiView):
-    policy: ClassVar = {"GET": "experiment.read"}
-
     @operation(
         "The newest version of a metric, or the one asked for.",
         takes={"version": parameters.integer(1, 2**31 - 1)},

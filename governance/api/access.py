@@ -69,8 +69,6 @@ def _answer(row: AccessRequest, *, status: int = 200) -> Response:
 
 
 class AccessRequests(ApiView):
-    policy: ClassVar = {"GET": "self", "POST": "stream.discover"}
-
     @operation(
         "Your own requests and those you may decide, the newest first.",
         takes={"state": parameters.choice(RequestState.values), **parameters.LIST},
@@ -109,16 +107,12 @@ class AccessRequests(ApiView):
 
 
 class AccessRequestDetail(ApiView):
-    policy: ClassVar = {"GET": "self"}
-
     @operation("One request.", gives=render.RequestBody)
     def get(self, request: Request, request_id: UUID) -> Response:
         return _answer(selectors.get_request(api_actor(request), request_id))
 
 
 class Approve(ApiView):
-    policy: ClassVar = {"POST": "access.decide"}
-
     @operation("Grant what was asked, at most as long.", body=APPROVAL, gives=render.RequestBody)
     @idempotent
     def post(self, request: Request, request_id: UUID) -> Response:
@@ -134,8 +128,6 @@ class Approve(ApiView):
 
 
 class Deny(ApiView):
-    policy: ClassVar = {"POST": "access.decide"}
-
     @operation("Decline; the one who asked reads why.", body=DENIAL, gives=render.RequestBody)
     @idempotent
     def post(self, request: Request, request_id: UUID) -> Response:
@@ -144,8 +136,6 @@ class Deny(ApiView):
 
 
 class Withdraw(ApiView):
-    policy: ClassVar = {"POST": "self"}
-
     @operation("Take your own request back.", body=bodies.EMPTY, gives=render.RequestBody)
     @idempotent
     def post(self, request: Request, request_id: UUID) -> Response:
@@ -154,8 +144,6 @@ class Withdraw(ApiView):
 
 
 class Grants(ApiView):
-    policy: ClassVar = {"GET": "self", "POST": "access.decide"}
-
     @operation(
         "Grants that hold, of your own and on what you decide, the soonest ending first.",
         takes=parameters.LIST,
@@ -212,16 +200,12 @@ def _holder(name: str) -> User | Team:
 
 
 class GrantDetail(ApiView):
-    policy: ClassVar = {"GET": "self"}
-
     @operation("One grant, also when it has ended.", gives=render.GrantBody)
     def get(self, request: Request, grant_id: str) -> Response:
         return Response(render.grant(selectors.get_grant(api_actor(request), grant_id)))
 
 
 class GrantRevoke(ApiView):
-    policy: ClassVar = {"POST": "grant.end"}
-
     @operation("End a grant at once.", body=bodies.EMPTY, gives=render.GrantBody)
     @idempotent
     def post(self, request: Request, grant_id: str) -> Response:
@@ -230,8 +214,6 @@ class GrantRevoke(ApiView):
 
 
 class GrantExplain(ApiView):
-    policy: ClassVar = {"GET": "self"}
-
     @operation(
         "Why you hold, or do not hold, a permission on `resource`, spelled `stream:<name>`.",
         takes={

@@ -40,8 +40,6 @@ def _rows(asked: dict[str, Any]) -> Any:
 
 
 class Audit(ApiView):
-    policy: ClassVar = {"GET": "audit.read"}
-
     @operation(
         "What was done, by whom, to what; the newest first.",
         takes={**QUESTION, **parameters.LIST},
@@ -58,8 +56,6 @@ class Audit(ApiView):
 
 
 class AuditVerify(ApiView):
-    policy: ClassVar = {"GET": "audit.read", "POST": "audit.read"}
-
     @operation(
         "Recompute every hash of the chain beside what was signed, and say whether it holds.",
         gives=render.VerificationBody,
@@ -91,8 +87,6 @@ def _verification(found: Verification | AuditVerification) -> render.Verificatio
 
 
 class AuditProof(ApiView):
-    policy: ClassVar = {"GET": "audit.read"}
-
     @operation(
         "The proof that a row stands in the chain as it was signed; `manage.py audit verify FILE` "
         "checks it with nothing but the public key.",
@@ -103,8 +97,6 @@ class AuditProof(ApiView):
 
 
 class AuditExport(ApiView):
-    policy: ClassVar = {"GET": "audit.read"}
-
     @operation(
         "The chain as one JSON object a line, the oldest first; `manage.py audit verify FILE` "
         "proves that it is whole.",
@@ -120,8 +112,6 @@ class AuditExport(ApiView):
 
 
 class AuditTable(ApiView):
-    policy: ClassVar = {"GET": "audit.read"}
-
     @operation(
         "The same as a table for spreadsheets, in which no cell is taken for a formula.",
         takes=QUESTION,

@@ -63,8 +63,6 @@ def job_body(row: Job) -> JobBody:
 
 
 class Jobs(ApiView):
-    policy: ClassVar = {"GET": "job.read"}
-
     @operation(
         "Long work that you started, or that is your teams'; the newest first.",
         takes={
@@ -88,8 +86,6 @@ class Jobs(ApiView):
 
 
 class JobDetail(ApiView):
-    policy: ClassVar = {"GET": "job.read"}
-
     @operation("One piece of long work and how far it is.", gives=JobBody)
     def get(self, request: Request, job_id: UUID) -> Response:
         return _answer(get_job(api_actor(request), job_id))
@@ -103,8 +99,6 @@ def _steer(request: Request, job_id: UUID, step: Callable[..., Job]) -> Response
 
 
 class Pause(ApiView):
-    policy: ClassVar = {"POST": "job.steer"}
-
     @operation("Let it rest after its present step.", gives=JobBody)
     @idempotent
     def post(self, request: Request, job_id: UUID) -> Response:
@@ -112,8 +106,6 @@ class Pause(ApiView):
 
 
 class Resume(ApiView):
-    policy: ClassVar = {"POST": "job.steer"}
-
     @operation("Go on with paused or failed work where it was.", gives=JobBody)
     @idempotent
     def post(self, request: Request, job_id: UUID) -> Response:
@@ -121,8 +113,6 @@ class Resume(ApiView):
 
 
 class Stop(ApiView):
-    policy: ClassVar = {"POST": "job.steer"}
-
     @operation("End it after its present step, for good; what it did stays.", gives=JobBody)
     @idempotent
     def post(self, request: Request, job_id: UUID) -> Response:

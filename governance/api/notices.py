@@ -58,8 +58,6 @@ def notice_body(row: Notice) -> NoticeBody:
 
 
 class Notifications(ApiView):
-    policy: ClassVar = {"GET": "self"}
-
     @operation(
         "What you were told, the newest first.",
         takes={"unread": parameters.flag, **parameters.LIST},
@@ -80,8 +78,6 @@ class Notifications(ApiView):
 
 
 class ReadOne(ApiView):
-    policy: ClassVar = {"POST": "self"}
-
     @operation("Mark one as read; again changes nothing.", body=bodies.EMPTY, gives=NoticeBody)
     @idempotent
     def post(self, request: Request, notice_id: UUID) -> Response:
@@ -90,8 +86,6 @@ class ReadOne(ApiView):
 
 
 class ReadAll(ApiView):
-    policy: ClassVar = {"POST": "self"}
-
     @operation(
         "Mark all as read, or those up to a time, so that what came meanwhile stays unread.",
         body=READ_ALL,
@@ -105,8 +99,6 @@ class ReadAll(ApiView):
 
 
 class MailWishDetail(ApiView):
-    policy: ClassVar = {"GET": "self", "PUT": "self"}
-
     @operation("How you are told by mail, and whether this portal sends any.", gives=WishBody)
     def get(self, request: Request) -> Response:
         return _wish_answer(request)

@@ -25,8 +25,6 @@ class KeyVersionBody(TypedDict):
 
 
 class PrivacyKeys(ApiView):
-    policy: ClassVar = {"GET": "admin"}
-
     @operation(
         "The versions of the privacy keys and how many data keys each wraps.",
         takes=parameters.LIST,
@@ -54,7 +52,6 @@ class PrivacyKeys(ApiView):
 
 
 class RotatePrivacyKeys(ApiView):
-    policy: ClassVar = {"POST": "admin"}
     sudo: ClassVar = {"POST"}
 
     @operation("Wrap every data key under the current version; a job.", gives=JobBody, status=202)

@@ -139,8 +139,6 @@ def _tag(row: Ladder) -> str:
 
 
 class StreamEnforcement(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "PATCH": "stream.edit"}
-
     @operation(
         "Where a stream stands on the ladder of enforcement, and when it takes the next step.",
         gives=EnforcementBody,
@@ -158,8 +156,6 @@ class StreamEnforcement(ApiView):
 
 
 class MoveEnforcement(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation("Put it on another rung, up or down, with a reason.", body=MOVE,
                gives=EnforcementBody)  # fmt: skip
     @idempotent
@@ -189,8 +185,6 @@ class UsesBody(TypedDict):
 
 
 class DeprecatedUses(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Who still sent deprecated versions and fields of a stream in the last seven days; when asked"
         " for `removed`, fields that a stream which minimises took out.",

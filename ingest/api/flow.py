@@ -134,8 +134,6 @@ class FoundBody(TypedDict):
 
 
 class FindEvent(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "Where an id is: an event of a stream you may read, a dead letter you may see. An event is "
         "looked for around `time`, or the moment in its id (UUIDv7), or a day around now. Without an id "
@@ -174,8 +172,6 @@ class FindEvent(ApiView):
 
 
 class IngestFlow(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "What ingest took and refused in 24 hours, and how long events took in the last one.",
         gives=FlowBody,

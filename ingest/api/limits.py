@@ -117,8 +117,6 @@ class LimitsBody(TypedDict):
 
 
 class ProducerLimits(ApiView):
-    policy: ClassVar = {"GET": "producer.manage", "PATCH": "producer.manage"}
-
     @operation(
         "How much a producer's keys may send, what they did send, and what was refused.",
         gives=LimitsBody,

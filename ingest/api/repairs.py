@@ -242,8 +242,6 @@ def _group(actor: Actor, group: str) -> dead_letters.Group:
 
 
 class GroupDetail(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation(
         "One group with its counts by state, and the repairs that its fault suggests.",
         gives=GroupDetailBody,
@@ -263,8 +261,6 @@ class GroupDetail(ApiView):
 
 
 class Known(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation(
         "Say that the cause of a group is known (or not any more), with a note for who looks next.",
         body=KNOWN,
@@ -279,8 +275,6 @@ class Known(ApiView):
 
 
 class Assign(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation("Give a group to a person by email, or to nobody.", body=ASSIGN,
                gives=render.GroupBody)  # fmt: skip
     @idempotent
@@ -297,8 +291,6 @@ class Assign(ApiView):
 
 
 class Repairs(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read", "POST": "dead_letter.handle"}
-
     @operation(
         "What is done about dead letters, the newest first.",
         takes={"group": parameters.text(4000), **parameters.LIST},
@@ -334,8 +326,6 @@ def _page(rows: Any, asked: dict[str, Any]) -> Response:
 
 
 class RepairDetail(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation("One repair with its dry run and examples before and after.",
                gives=RepairDetailBody)  # fmt: skip
     def get(self, request: Request, repair_id: UUID) -> Response:
@@ -353,8 +343,6 @@ def _do(
 
 
 class DryRun(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation("Judge the whole group with the steps and store nothing; work that is followed.",
                body=bodies.EMPTY, gives=RepairDetailBody, status=202)  # fmt: skip
     @idempotent
@@ -364,8 +352,6 @@ class DryRun(ApiView):
 
 
 class Approve(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.decide"}
-
     @operation("Approve a repair after its dry run; never one's own.", body=APPROVAL,
                gives=RepairDetailBody)  # fmt: skip
     @idempotent
@@ -380,8 +366,6 @@ class Approve(ApiView):
 
 
 class Decline(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.decide"}
-
     @operation("Decline a repair with a reason, or take one's own back.", body=REASON,
                gives=RepairDetailBody)  # fmt: skip
     @idempotent
@@ -396,8 +380,6 @@ class Decline(ApiView):
 
 
 class Apply(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation("Replay an approved repair, at a rate in events a second.", body=APPLY,
                gives=RepairDetailBody, status=202)  # fmt: skip
     @idempotent
@@ -412,8 +394,6 @@ class Apply(ApiView):
 
 
 class Replay(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation(
         "Take a group through the door again as it is, or the events that waited for a stream.",
         body=REPLAY,
@@ -437,8 +417,6 @@ class Replay(ApiView):
 
 
 class Discard(ApiView):
-    policy: ClassVar = {"POST": "dead_letter.handle"}
-
     @operation("Give the open events of a group up, with a reason, for good.", body=DISCARD,
                gives=RepairDetailBody, status=202)  # fmt: skip
     @idempotent
@@ -451,8 +429,6 @@ class Discard(ApiView):
 
 
 class Replays(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation("Replays and discards that were begun, the newest first.", takes=parameters.LIST,
                gives=listed(RepairBody))  # fmt: skip
     def get(self, request: Request) -> Response:
@@ -460,8 +436,6 @@ class Replays(ApiView):
 
 
 class ReplayDetail(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation("One replay: how far it is and what it came to. Steer it as a job.",
                gives=RepairBody)  # fmt: skip
     def get(self, request: Request, repair_id: UUID) -> Response:
@@ -474,8 +448,6 @@ class ReplayDetail(ApiView):
 
 
 class Export(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation(
         "The letters of a group as one JSON object a line with their bytes, the oldest first; "
         "10,000 at most, the last line names the next page. For who may read the payload.",
@@ -502,8 +474,6 @@ async def _lines(export: exports.Export) -> AsyncIterator[bytes]:
 
 
 class Discovered(ApiView):
-    policy: ClassVar = {"GET": "discovered.read"}
-
     @operation(
         "Types that arrive and nobody registered, the last seen first.",
         takes=parameters.LIST,

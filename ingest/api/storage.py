@@ -237,8 +237,6 @@ def _tag(row: Restore) -> str:
 
 
 class Storage(ApiView):
-    policy: ClassVar = {"GET": "storage.read"}
-
     @operation(
         "What the log takes up by table and day, days ahead, what goes when, the last runs.",
         gives=StorageBody,
@@ -265,8 +263,6 @@ class Storage(ApiView):
 
 
 class StorageStreams(ApiView):
-    policy: ClassVar = {"GET": "storage.read"}
-
     @operation(
         "What each stream takes up, the largest first, as last counted.",
         takes=parameters.LIST,
@@ -280,8 +276,6 @@ class StorageStreams(ApiView):
 
 
 class StorageArchives(ApiView):
-    policy: ClassVar = {"GET": "storage.read"}
-
     @operation(
         "Files of the archive, the newest day first.",
         takes={"stream": parameters.text(255), **parameters.LIST},
@@ -301,8 +295,6 @@ class StorageArchives(ApiView):
 
 
 class StorageRuns(ApiView):
-    policy: ClassVar = {"POST": "admin"}
-
     @operation("Have a keeper of storage run now.", body=RUN, gives=StartedBody, status=202)
     @idempotent
     def post(self, request: Request) -> Response:
@@ -312,8 +304,6 @@ class StorageRuns(ApiView):
 
 
 class StreamRetention(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "How long a stream is kept, and how many events would go if it were kept `days`. "
         "It is changed with the stream itself.",
@@ -340,8 +330,6 @@ class StreamRetention(ApiView):
 
 
 class StreamRestores(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "POST": "stream.edit"}
-
     @operation("Restores that can be read still, the newest first.", gives=listed(RestoreBody))
     def get(self, request: Request, name: str) -> Response:
         stream = get_stream(api_actor(request), name)
@@ -364,8 +352,6 @@ class StreamRestores(ApiView):
 
 
 class StreamRestore(ApiView):
-    policy: ClassVar = {"GET": "stream.discover", "DELETE": "stream.edit"}
-
     @operation("One restore.", gives=RestoreBody)
     def get(self, request: Request, name: str, restore_id: UUID) -> Response:
         stream = get_stream(api_actor(request), name)

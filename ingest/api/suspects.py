@@ -59,8 +59,6 @@ def suggestion_body(row: PrivacySuggestion) -> SuggestionBody:
 
 
 class PrivacySuggestions(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "Fields of a stream in whose stored events personal values were found, never the values.",
         takes={"state": parameters.choice(SuggestionState.values), **parameters.LIST},
@@ -78,8 +76,6 @@ class PrivacySuggestions(ApiView):
 
 
 class AcceptSuggestion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Begin a draft of a change that labels and treats the field.",
         body=ACCEPT, gives=AcceptedBody, status=201, refuses=(409, 422),
@@ -95,8 +91,6 @@ class AcceptSuggestion(ApiView):
 
 
 class DismissSuggestion(ApiView):
-    policy: ClassVar = {"POST": "stream.edit"}
-
     @operation(
         "Say why it is nothing personal.", body=DISMISS, gives=SuggestionBody, refuses=(409, 422)
     )

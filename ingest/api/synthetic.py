@@ -211,8 +211,6 @@ def _wanted(said: dict[str, Any]) -> Wanted:
 
 
 class SyntheticRuns(ApiView):
-    policy: ClassVar = {"GET": "signed_in", "POST": "stream.publish"}
-
     @operation(
         "Runs of synthetic events to streams that you may know of, the newest first.",
         takes={"stream": parameters.text(255), **parameters.LIST},
@@ -258,8 +256,6 @@ class SyntheticRuns(ApiView):
 
 
 class SyntheticRunDetail(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation("One run, and how far it is.", gives=SyntheticRunBody, refuses=(404,))
     def get(self, request: Request, run_id: UUID) -> Response:
         return _answer(get_run(api_actor(request), run_id))

@@ -23,8 +23,6 @@ STATES: Final = ("open", "replayed", "discarded")
 
 
 class StreamEvents(ApiView):
-    policy: ClassVar = {"GET": "stream.read_payload"}
-
     @operation(
         "Stored events of a stream, the newest first; a grant to the payload is needed. With "
         "`restored` those that a restore has loaded out of the archive.",
@@ -51,8 +49,6 @@ class StreamEvents(ApiView):
 
 
 class StreamEvent(ApiView):
-    policy: ClassVar = {"GET": "stream.read_payload"}
-
     @operation(
         "One stored event by id, with its life: each stage and how long it took. `time` spares the "
         "search.",
@@ -73,8 +69,6 @@ class StreamEvent(ApiView):
 
 
 class RevealedEvent(ApiView):
-    policy: ClassVar = {"GET": "stream.read_personal"}
-
     @operation(
         "One stored event with its tokens and encrypted values in clear; each look is audited.",
         takes={"time": parameters.moment},
@@ -90,8 +84,6 @@ class RevealedEvent(ApiView):
 
 
 class DeadLetters(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation(
         "Refused events of the last 30 days, the newest first.",
         takes={
@@ -128,8 +120,6 @@ class DeadLetters(ApiView):
 
 
 class DeadLetterGroups(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation(
         "Refused events by their cause, the largest group first.",
         takes={"state": parameters.choice(STATES), **parameters.LIST},
@@ -149,8 +139,6 @@ class DeadLetterGroups(ApiView):
 
 
 class DeadLetterDetail(ApiView):
-    policy: ClassVar = {"GET": "dead_letter.read"}
-
     @operation(
         "One refused event; its bytes only for who may read the payload of its stream.",
         gives=render.DeadLetterDetailBody,
@@ -173,8 +161,6 @@ class DeadLetterDetail(ApiView):
 
 class RevealedLetter(ApiView):
     # A GET as the other look is: the answer of a POST may be kept for a repeat, and this never is.
-    policy: ClassVar = {"GET": "stream.read_personal"}
-
     @operation(
         "One refused event, unsealed and with its tokens and encrypted values in clear; each look is"
         " audited with its reason.",

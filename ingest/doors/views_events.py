@@ -20,14 +20,12 @@ from ingest.protocols.cloudevents import envelopes_of, unbounded
 from ingest.types import AnswerDict, Envelope
 from portal.http import parameters
 from portal.http.operations import operation
-from portal.http.policy import declare
 from portal.kernel.errors import BadRequestError, PortalError
 
 _UNPREFIXED: Final = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
 
 
 @csrf_exempt
-@declare(POST="producer", OPTIONS="public")
 @operation(
     "Take events in: one, a batch, lines, or one in binary mode with `ce-` headers.",
     takes={"dry_run": parameters.flag, "results": parameters.choice(("all",))},

@@ -12,7 +12,6 @@ from ingest.doors import by_path, door, door_segment
 from ingest.doors.door import Head, Reply
 from ingest.doors.views_events import head_of, publisher_of, response_of, serve
 from portal.http.operations import operation
-from portal.http.policy import declare
 from portal.http.problem import MethodNotAllowedError
 from portal.kernel.errors import PortalError, UnauthenticatedError
 
@@ -20,7 +19,6 @@ _METHODS: Final = "GET, HEAD, OPTIONS"
 
 
 @csrf_exempt
-@declare(POST="producer", OPTIONS="public")
 @operation(
     "Take calls of the Segment HTTP tracking API in: one, or under `batch` and `import` many.",
     accepts={"application/json": {"type": "object"}},
@@ -32,7 +30,6 @@ def track(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
-@declare(GET="producer", OPTIONS="public")
 @operation("What Segment's SDK for browsers asks first: where to send to.")
 def settings(request: HttpRequest, write_key: str) -> HttpResponse:
     """The settings of a write key, which stands in the address as that SDK has it."""

@@ -34,7 +34,6 @@ from ingest.services import letters as services
 from ingest.services.reveal import has_treated, reveal_letter
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel import strict_json
 from portal.kernel.actor import Actor
 from portal.kernel.errors import BadRequestError, InvalidError, NotFoundError, PortalError, sentence
@@ -45,7 +44,6 @@ _FIELDS: Final = 12
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="dead_letter.read", POST="dead_letter.handle")
 def dead_letter_groups(request: HttpRequest) -> HttpResponse:
     """Groups of dead letters with the newest of one beside them; a POST marks or takes a group."""
     if request.method == "POST":
@@ -145,7 +143,6 @@ def _shown(actor: Actor, letter: DeadLetter | None) -> dict[str, Any]:
 
 
 @require_POST
-@declare(POST="stream.read_personal")
 def letter_reveal(request: HttpRequest, letter_id: UUID) -> HttpResponse:
     """One dead letter in clear, for who holds the grant and says why; nothing keeps the page."""
     actor = request_actor(request)
@@ -167,7 +164,6 @@ def letter_reveal(request: HttpRequest, letter_id: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="dead_letter.read", POST="dead_letter.handle")
 def dead_letter_group(request: HttpRequest, group: str) -> HttpResponse:
     if request.method == "POST":
         return _decide(request, group)
@@ -297,7 +293,6 @@ def _own_steps(text: str) -> list[Any]:
 
 
 @require_GET
-@declare(GET="dead_letter.read")
 def replays(request: HttpRequest) -> HttpResponse:
     """What was declared about dead letters that the actor may see, the newest first."""
     actor = request_actor(request)
@@ -316,7 +311,6 @@ def replays(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="dead_letter.read", POST="dead_letter.handle")
 def replay(request: HttpRequest, repair_id: UUID) -> HttpResponse:
     """One repair, replay or discard: what it does, its dry run, the decision, how far it is."""
     actor = request_actor(request)
@@ -327,7 +321,6 @@ def replay(request: HttpRequest, repair_id: UUID) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="dead_letter.read")
 def replay_state(request: HttpRequest, repair_id: UUID) -> HttpResponse:
     """How far it is, alone, for the page that follows it live. It reads no event."""
     actor = request_actor(request)
@@ -383,7 +376,6 @@ def _step(request: HttpRequest, row: Repair, actor: Actor) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="stream.edit")
 def replay_waiting(request: HttpRequest, name: str) -> HttpResponse:
     """Take the events through the door that came before the stream was known."""
     actor = request_actor(request)
@@ -399,7 +391,6 @@ def replay_waiting(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="discovered.read")
 def discovered_types(request: HttpRequest) -> HttpResponse:
     """Types that arrive and nobody registered, with the shape their kept events have."""
     actor = request_actor(request)

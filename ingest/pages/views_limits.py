@@ -14,7 +14,6 @@ from catalog.services.streams import MAX_EVENTS_PER_SECOND
 from governance.middleware import request_actor
 from ingest.pages.stream_names import OFFERED, StreamName
 from ingest.selectors.limits import ProducerLimits, limits_of
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import PortalError, sentence
 
@@ -49,7 +48,6 @@ class QuotaForm(forms.Form):
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="producer.manage", POST="producer.manage")
 def producer_limits(request: HttpRequest, name: str) -> HttpResponse:
     """Quotas and use of a producer's keys; a POST sets one quota, and a refused one stays written."""
     actor, producer = request_actor(request), parties.get_producer(name)

@@ -18,7 +18,6 @@ from ingest.selectors import events, finder
 from ingest.selectors.dead_letters import group_id, visible_dead_letters
 from ingest.selectors.event_life import life_of, life_of_letter
 from portal.http import parameters
-from portal.http.policy import declare
 
 LIVES: Final = {"steps": "Steps", "trace": "Trace"}
 VIEWS: Final = {"json": "JSON", "fields": "Fields", "raw": "Raw"}
@@ -26,7 +25,6 @@ _NOWHERE: Final = UUID(int=0)
 
 
 @require_GET
-@declare(GET="stream.read_payload")
 def event_page(request: HttpRequest, name: str, event_id: str) -> HttpResponse:
     """An event, its life from its sender to its readers, and its data; `?time=` spares the search.
 
@@ -90,7 +88,6 @@ def _address(stream: str, event_id: str, at: datetime) -> str:
 
 
 @require_GET
-@declare(GET="signed_in")
 def find_event(request: HttpRequest) -> HttpResponse:
     """Where an id is. An event found alone is shown at once; a dead letter with its life."""
     actor = request_actor(request)

@@ -25,7 +25,6 @@ from ingest.selectors.suspects import get_suggestion
 from ingest.services.suspects import KEEP, accept_suggestion, dismiss_suggestion
 from portal.http import parameters, words
 from portal.http.pagination import Page
-from portal.http.policy import declare
 from portal.kernel.errors import (
     ConflictError,
     InvalidError,
@@ -65,7 +64,6 @@ QUESTION: Final = {
 
 
 @require_GET
-@declare(GET="signed_in")
 def privacy_page(request: HttpRequest) -> HttpResponse:
     """What is personal over the streams that the reader may know of; keys and looks for admins."""
     actor = request_actor(request)
@@ -149,7 +147,6 @@ def _how(word: str, options: Mapping[str, Any]) -> str:
 
 
 @require_POST
-@declare(POST="admin")
 @sudo
 def privacy_rotate(request: HttpRequest) -> HttpResponse:
     """Have all data keys wrapped under the current version."""
@@ -165,7 +162,6 @@ def privacy_rotate(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="stream.edit")
 def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
     """What a stream does with its subject and with fields that its contract does not know."""
     actor = request_actor(request)
@@ -203,7 +199,6 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@declare(POST="stream.edit")
 def decide(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Accept with a treatment, and go on to the draft; or dismiss with a reason."""
     actor = request_actor(request)

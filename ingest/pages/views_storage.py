@@ -19,7 +19,6 @@ from ingest.services import archives
 from ingest.services.storage import KEEPERS, start_keeper
 from portal.http import parameters, words
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import FieldError, InvalidError, NotPermittedError, PortalError
 
@@ -27,7 +26,6 @@ _FIELDS: Final = ("retention_days", "archive", "is_state", "state_key")
 
 
 @require_GET
-@declare(GET="storage.read")
 def storage_page(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     asked = parameters.read(
@@ -93,7 +91,6 @@ def _result(result: dict[str, Any]) -> str:
 
 
 @require_POST
-@declare(POST="admin")
 def storage_run(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     if not actor.is_admin:
@@ -107,7 +104,6 @@ def storage_run(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="stream.discover", POST="stream.edit")
 def stream_retention(request: HttpRequest, name: str) -> HttpResponse:
     """How long a stream is kept. A shorter life is asked about once more, with what would go."""
     actor = request_actor(request)

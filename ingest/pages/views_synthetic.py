@@ -22,13 +22,11 @@ from ingest.selectors.synthetic_runs import (
 from ingest.services.synthetic_runs import preview, start_run
 from portal.http import parameters
 from portal.http.pagination import paginate
-from portal.http.policy import declare
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError, sentence
 
 
 @require_http_methods(["GET", "POST"])
-@declare(GET="signed_in", POST="stream.publish")
 def synthetic(request: HttpRequest) -> HttpResponse:
     """The form, the runs, and after `do=preview` five events; `do=start` begins a run."""
     actor = request_actor(request)
@@ -87,13 +85,11 @@ def synthetic(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@declare(GET="signed_in")
 def synthetic_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return render(request, "ingest/synthetic_run.html", _one(request_actor(request), run_id))
 
 
 @require_GET
-@declare(GET="signed_in")
 def synthetic_state(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """How far it is, alone, for the page that follows it live."""
     return render(request, "ingest/_synthetic_run.html", _one(request_actor(request), run_id))

@@ -1,80 +1,125 @@
-"""What each route asks of its caller, declared beside the view.
+"""Who may reach which route: `portal/matrix.toml`, read once and checked as it is read.
 
-A view function carries `@declare(GET="signed_in", POST="stream.edit")`; a class-based API view
-carries `policy = {"GET": "signed_in"}`. A policy is a word of `POLICIES`. A route or method
-without one is refused at start-up (`portal.checks`) and at run time. `stream.*` and the like name
-the object permission that the view's selector or service asks for through `governance.access`.
+The file is the only place that says it. It names each route and method with a policy, and of each
+policy what every kind of person is answered about a thing that is open, and about one that is
+restricted. The gate (`governance.middleware`, `governance.api.permissions`) and the registry ask it
+here; `portal.checks` refuses a start in which a route or method is missing from it; and
+`tests/api/test_matrix.py` sends every request of it as every one of its people.
+
+The gate settles who may come in at all: with which credentials, scope and role. Whether the thing at
+an address is theirs is judged by selectors and services through `governance.access`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final, ParamSpec, TypeVar
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from django.core.exceptions import ImproperlyConfigured
 
-POLICIES: Final[Mapping[str, str]] = {
-    "public": "Anybody, without credentials.",
-    "credentials": "Anybody with valid credentials, whatever their scopes.",
-    "signed_in": "Any person who is signed in, or a key that may read.",
-    "self": "A person, on what is their own.",
-    "read_only": "A person; nothing is changed.",
-    "producer": "A producer key.",
-    "admin": "A person with the role admin.",
-    "stream.register": "A person who may register streams: an engineer or admin.",
-    "stream.discover": "Whoever may know of the stream.",
-    "stream.read_payload": "Whoever holds a grant to the payload.",
-    "stream.read_personal": "Whoever holds a grant to the personal fields.",
-    "stream.publish": "The owner team, or whoever may publish by grant.",
-    "stream.edit": "The owner team, an editor by grant, or an admin.",
-    "domain.edit": "The owner team of the domain, an editor by grant, or an admin.",
-    "stream.approve": "The owner team, an approver by grant, or an admin.",
-    "team.manage": "An admin, or a lead of the team.",
-    "glossary.write": "Somebody of the team that keeps the term, or an admin.",
-    "producer.manage": "The producer's team, or an admin.",
-    "consumer.manage": "The consumer's team, or an admin.",
-    "grant.end": "Its holder, who may approve on the thing, or an admin.",
-    "access.break_glass": "On-call, or an admin; told to its owners at once, and reviewed.",
-    "access.decide": "The owner team of the resource, or an admin; never the one who asked.",
-    "audit.read": "A person with the role admin.",
-    "experiment.read": "Whoever is signed in.",
-    "experiment.write": "Its owner team, or an admin; drafts by managers, engineers, analysts.",
-    "job.read": "Who started the work, its team, or an admin.",
-    "job.steer": "Who started the work, its team, or an admin.",
-    "draft.read": "Its author, and whom they shared it with.",
-    "draft.write": "Its author, and whom they shared it with; its author alone shares, discards.",
-    "storage.read": "An engineer, on-call, or an admin.",
-    "dead_letter.read": "The owner team of the stream, on-call, or an admin.",
-    "dead_letter.handle": "The owner team of the stream, on-call, or an admin.",
-    "dead_letter.decide": "Who may approve on the stream; never the one who declared it.",
-    "discovered.read": "On-call, admins, and the team whose producer sent the type.",
-    "registry.read": "A personal token with the scope read, or a producer key.",
-    "registry.write": "A token with the scope write of who may edit the stream; a producer key.",
-    "metrics": "A personal token with the scope metrics.",
-}
+FILE: Final = Path(__file__).resolve().parents[1] / "matrix.toml"
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# In place of a method: whatever the views of a library answer.
+ANY: Final = "ANY"
 
 
-def declare(**methods: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Attach the policy of each HTTP method to a view function. HEAD follows GET."""
-    unknown = {word for word in methods.values() if word not in POLICIES}
-    if unknown:
-        raise ValueError(f"Unknown policies: {sorted(unknown)}")
-    if "GET" in methods:
-        methods.setdefault("HEAD", methods["GET"])
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a route asks of its caller. `open` and `restricted` are the people who may, by the state
+    of the thing at the address; they are the same where a policy is about no thing that could be
+    restricted. `known_to` are those who may know of the thing, where that is another question than
+    whether they may know of the stream."""
 
-    def attach(view: Callable[P, R]) -> Callable[P, R]:
-        view.policy = dict(methods)  # type: ignore[attr-defined]  # functions take attributes
-        return view
+    word: str
+    says: str
+    scope: str | None
+    role: str | None
+    open: frozenset[str]
+    restricted: frozenset[str]
+    known_to: frozenset[str] | None
+    is_of_stream: bool
 
-    return attach
+    @property
+    def is_for_programs(self) -> bool:
+        """Whether keys of programs come in by it, to read."""
+        return "producer_key" in self.open
+
+    def scope_for(self, method: str) -> str:
+        """The scope that a personal token needs."""
+        return self.scope or ("read" if method in SAFE else "write")
 
 
-def policy_of(view: object) -> Mapping[str, str] | None:
-    """The declared policy by method of a view function or class-based view; None without one."""
-    for holder in (view, getattr(view, "cls", None), getattr(view, "view_class", None)):
-        policy = getattr(holder, "policy", None)
-        if isinstance(policy, Mapping):
-            declared = dict(policy)
-            if "GET" in declared:
-                declared.setdefault("HEAD", declared["GET"])
-            return declared
-    return None
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """People by name with a sentence, policies by word, and each route's words by method."""
+
+    people: Mapping[str, str]
+    policies: Mapping[str, Policy]
+    routes: Mapping[str, Mapping[str, str]]
+
+    def policy(self, route: str, method: str) -> Policy | None:
+        """What a method of a route asks; HEAD follows GET. None where the matrix has no such method."""
+        words = self.routes.get(route, {})
+        word = words.get("GET" if method == "HEAD" else method) or words.get(ANY)
+        return self.policies[word] if word is not None else None
+
+    def methods(self, route: str) -> tuple[str, ...]:
+        """The methods of a route, without HEAD."""
+        words = self.routes.get(route, {})
+        return METHODS if ANY in words else tuple(m for m in METHODS if m in words)
+
+
+@cache
+def matrix() -> Matrix:
+    """The matrix of this portal. Raises ImproperlyConfigured where the file contradicts itself."""
+    return read(tomllib.loads(FILE.read_text(encoding="utf-8")))
+
+
+def read(said: Mapping[str, Any]) -> Matrix:
+    """A matrix from its document. Raises ImproperlyConfigured with every fault in it."""
+    faults: list[str] = []
+    people = dict(said.get("people", {}))
+    groups = {name: frozenset({name}) for name in people}
+    for name, members in said.get("groups", {}).items():
+        groups[name] = _named(members, groups, f"the group {name}", faults)
+    policies = {
+        word: _policy(word, each, groups, faults) for word, each in said.get("policies", {}).items()
+    }
+    routes = {route: dict(words) for route, words in said.get("routes", {}).items()}
+    for route, words in routes.items():
+        faults += [f"{route!r}: {m} is no method" for m in words if m not in (*METHODS, ANY)]
+        faults += [f"{route!r}: no policy {w!r}" for w in words.values() if w not in policies]
+    asked = {word for words in routes.values() for word in words.values()}
+    faults += [f"no route asks for {word!r}" for word in sorted(policies.keys() - asked)]
+    if faults:
+        raise ImproperlyConfigured(f"{FILE.name}: {'; '.join(faults)}")
+    return Matrix(people, policies, routes)
+
+
+def _policy(
+    word: str, said: Mapping[str, Any], groups: Mapping[str, frozenset[str]], faults: list[str]
+) -> Policy:
+    unknown = said.keys() - {"says", "scope", "role", "may", "open", "restricted", "known_to"}
+    if unknown or "says" not in said or ("may" in said) == ("open" in said or "restricted" in said):
+        faults.append(f"{word!r} needs `says`, and either `may` or `open` and `restricted`")
+    may = said.get("may", ())
+    return Policy(
+        word,
+        str(said.get("says", "")),
+        said.get("scope"),
+        said.get("role"),
+        open=_named(said.get("open", may), groups, word, faults),
+        restricted=_named(said.get("restricted", may), groups, word, faults),
+        known_to=_named(said["known_to"], groups, word, faults) if "known_to" in said else None,
+        is_of_stream="open" in said,
+    )
+
+
+def _named(
+    names: Iterable[str], groups: Mapping[str, frozenset[str]], where: str, faults: list[str]
+) -> frozenset[str]:
+    faults += [f"{where} names {name!r}, which is nobody" for name in names if name not in groups]
+    return frozenset[str]().union(*(groups.get(name, frozenset()) for name in names))

@@ -26,8 +26,6 @@ _DAY: Final = timedelta(days=1)
 
 
 class StreamHealth(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "What the checks of a stream say now, their last 28 days, and its open alarms; what became "
         "of the events of 24 hours, and how long those of the last hour took.",
@@ -61,8 +59,6 @@ class StreamHealth(ApiView):
 
 
 class StreamFacts(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation(
         "The trust signals of a stream, each with its evidence, and the verdict they make.",
         gives=render.FactsBody,
@@ -85,8 +81,6 @@ class StreamFacts(ApiView):
 
 
 class Checks(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "The checks of the streams you may know of.",
         takes={
@@ -113,8 +107,6 @@ class Checks(ApiView):
 
 
 class Alarms(ApiView):
-    policy: ClassVar = {"GET": "signed_in"}
-
     @operation(
         "Alarms of the streams you may know of, the newest first.",
         takes={
@@ -142,8 +134,6 @@ class Alarms(ApiView):
 
 
 class AlarmDetail(ApiView):
-    policy: ClassVar = {"GET": "stream.discover"}
-
     @operation("One alarm with the rule that fired it.", gives=render.AlarmDetailBody)
     def get(self, request: Request, alarm_id: int) -> Response:
         row = selectors.get_alarm(api_actor(request), alarm_id)
