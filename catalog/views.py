@@ -15,6 +15,7 @@ from catalog.selectors.streams import get_stream, may_read_payload, visible_stre
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
+from governance.sudo import sudo
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.kernel.actor import Actor
@@ -22,6 +23,7 @@ from portal.kernel.errors import NotPermittedError, PortalError
 
 
 @require_http_methods(["GET", "POST"])
+@sudo
 def use(request: HttpRequest, name: str) -> HttpResponse:
     """How to send to a stream: code for four places, its types, a key, and the first event."""
     actor = request_actor(request)
@@ -127,6 +129,7 @@ def producers(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@sudo
 def producer(request: HttpRequest, name: str) -> HttpResponse:
     """One producer; its team makes keys here."""
     actor = request_actor(request)

@@ -6,7 +6,7 @@ class GovernanceConfig(AppConfig):
     name = "governance"
 
     def ready(self) -> None:
-        from governance import job_kinds, sign_ins  # noqa: PLC0415
+        from governance import factor_log, job_kinds, sign_ins  # noqa: PLC0415
         from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
         from governance.services import policies, policy_runs, privacy_keys  # noqa: PLC0415
 
@@ -20,4 +20,5 @@ class GovernanceConfig(AppConfig):
             policies.after_migration, sender=self, dispatch_uid="governance.built_in_policies"
         )
         sign_ins.listen()
+        factor_log.connect()
         post_migrate.connect(forget_permission_ids, dispatch_uid="governance.permission_ids")

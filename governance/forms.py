@@ -85,6 +85,23 @@ def end_of_day(said: str) -> datetime | None:
         raise InvalidError("The end is no day.", errors=[fault]) from None
 
 
+class BreakGlassForm(forms.Form):
+    """Which stream, and why it cannot wait for its owner."""
+
+    stream = forms.CharField(
+        max_length=120,
+        widget=forms.TextInput(
+            attrs={"class": "in mono", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    reason = forms.CharField(
+        max_length=1000,
+        min_length=10,
+        widget=forms.Textarea(attrs={"class": "in", "rows": 3}),
+        help_text="What happens now, and why it cannot wait. Its owners and all admins read it at once.",
+    )
+
+
 class TokenForm(forms.Form):
     name = forms.CharField(
         max_length=120, widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"})

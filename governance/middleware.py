@@ -9,13 +9,19 @@ from typing import Any, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from governance.models import User
+from governance.second_factor import SET_UP_AT, is_missing
+from governance.seen import seen
 from governance.selectors.people import actor_of
 from portal.http.policy import Policy, matrix
 from portal.http.problem import MethodNotAllowedError, respond, wants_document
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError
+
+# What is open to somebody whose role asks for a second factor, until there is one.
+SET_UP_PAGES = frozenset({"second_factor", "confirm", "notifications_bell"})
 
 
 def asked_policy(request: HttpRequest) -> Policy | None:
@@ -49,7 +55,13 @@ class EnforcePolicy:
             if wants_document(request):
                 return None
             return redirect_to_login(request.get_full_path())
-        if policy.role is not None and not request_actor(request).has_role(policy.role):
+        seen(request)
+        actor = request_actor(request)
+        if getattr(request.resolver_match, "url_name", "") not in SET_UP_PAGES and is_missing(
+            request, actor
+        ):
+            return redirect(SET_UP_AT)
+        if policy.role is not None and not actor.has_role(policy.role):
             return respond(request, NotPermittedError("This page is for admins."))
         return None
 

@@ -1,6 +1,6 @@
-"""Words that everybody tries first here: a password that is little else is not taken.
+"""Rules for passwords that Django has none for: words that everybody tries first here, and how long.
 
-They are the portal's own, and the parts of the name that people reach it by (docs/security.md).
+The words are the portal's own, and the parts of the name that people reach it by (docs/security.md).
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+LONGEST: Final = 1_000
 OWN_WORDS: Final = ("event", "portal", "stream", "password", "passwort", "welcome", "secret")
 FEWEST_OTHERS: Final = 8
 _SHORTEST_PART: Final = 4
@@ -37,3 +38,14 @@ class ContextWordsValidator:
             f"Beside words such as portal, or the portal's own name, a password needs "
             f"{FEWEST_OTHERS} more characters."
         )
+
+
+class AtMostValidator:
+    """Refuses what nobody types, before it is hashed some hundred thousand times."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        if len(password) > LONGEST:
+            raise ValidationError(f"A password has at most {LONGEST:,} characters.", "too_long")
+
+    def get_help_text(self) -> str:
+        return f"At most {LONGEST:,} characters."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from django.db.models import TextChoices
 
@@ -43,6 +43,19 @@ class NoticeKind(TextChoices):
     REQUEST_DECIDED = "request_decided", "Access decided"
     ALARM_RAISED = "alarm_raised", "Alarm"
     ALARM_ENDED = "alarm_ended", "Alarm over"
+    BREAK_GLASS = "break_glass", "Break-glass"
+    SIGN_IN = "sign_in", "Your account"
+
+
+# What everybody it concerns is mailed at once, whatever mail they wish for.
+LOUD: Final = frozenset({NoticeKind.BREAK_GLASS})
+
+
+class BreakGlassVerdict(TextChoices):
+    """What was said afterwards of access that somebody took without approval."""
+
+    CONFIRMED = "confirmed", "It was right"
+    OBJECTED = "objected", "It was not right"
 
 
 class Severity(TextChoices):

@@ -4,12 +4,15 @@ from django.urls import path
 
 from governance import (
     views_access,
+    views_accounts,
     views_audit,
+    views_break_glass,
     views_grants,
     views_jobs,
     views_notices,
     views_people,
     views_policies,
+    views_sign_in,
 )
 
 urlpatterns = [
@@ -23,6 +26,11 @@ urlpatterns = [
     path("access/deputies/", views_grants.delegate, name="delegate"),
     path(
         "access/deputies/<uuid:delegation_id>/end/", views_grants.end_delegation, name="deputy_end"
+    ),
+    path("access/break-glass/", views_break_glass.overview, name="break_glass"),
+    path("access/break-glass/<uuid:glass_id>/end/", views_break_glass.give_back, name="glass_end"),
+    path(
+        "access/break-glass/<uuid:glass_id>/review/", views_break_glass.review, name="glass_review"
     ),
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
@@ -49,8 +57,17 @@ urlpatterns = [
     path("policies/<slug:slug>/waive/", views_policies.waive, name="policy_waive"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
+    path("teams/<slug:slug>/group/", views_accounts.team_group, name="team_group"),
     path("people/<int:user_id>/", views_people.person, name="person"),
+    path("people/<int:user_id>/roles/", views_accounts.roles, name="person_roles"),
+    path("people/<int:user_id>/sessions/", views_accounts.end_sessions, name="person_sessions"),
+    path("people/<int:user_id>/factors/", views_accounts.remove_factors, name="person_factors"),
+    path("people/<int:user_id>/open/", views_accounts.set_open, name="person_open"),
     path("settings/", views_people.settings_page, name="settings"),
+    path("settings/confirm/", views_sign_in.confirm, name="confirm"),
+    path("settings/second-factor/", views_sign_in.second_factor_page, name="second_factor"),
+    path("settings/sessions/end/", views_sign_in.end_other_sessions, name="sessions_end"),
+    path("settings/sessions/<uuid:session_id>/end/", views_sign_in.end_session, name="session_end"),
     path("settings/tokens/<str:key_id>/revoke/", views_people.revoke_token, name="token_revoke"),
     path("settings/shortcuts/", views_people.shortcuts, name="shortcuts"),
 ]

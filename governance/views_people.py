@@ -1,6 +1,6 @@
 """Pages of people and teams, and what a person sets for themselves."""
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib import messages
 from django.db.models import Count, Q
@@ -11,7 +11,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.forms import TokenForm
 from governance.middleware import request_actor
 from governance.models import Key, Team, User
+from governance.second_factor import has_one
+from governance.selectors.sign_in import sessions_of, sign_in_of
+from governance.services.accounts import roles_of
 from governance.services.keys import create_key, revoke_key
+from governance.sudo import sudo
+from governance.types import Role
 from portal.http.pagination import paginate
 from portal.kernel.errors import NotFoundError
 
@@ -48,18 +53,25 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
     found = User.objects.filter(pk=user_id).first()
     if found is None:
         raise NotFoundError
-    return render(
-        request,
-        "governance/person.html",
-        {
-            "person": found,
-            "roles": found.groups.filter(team__isnull=True).order_by("name"),
-            "teams": Team.objects.filter(memberships__user=found),
-        },
-    )
+    page: dict[str, Any] = {
+        "person": found,
+        "roles": found.groups.filter(team__isnull=True).order_by("name"),
+        "teams": Team.objects.filter(memberships__user=found),
+    }
+    actor = request_actor(request)
+    if actor.is_admin:
+        held = roles_of(found)
+        page |= {
+            "all_roles": [(role.value, role.value in held) for role in Role],
+            "sessions": sessions_of(found),
+            "is_self": found.pk == actor.id,
+            "has_factor": has_one(found.pk),
+        }
+    return render(request, "governance/person.html", page)
 
 
 @require_http_methods(["GET", "POST"])
+@sudo
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Tokens and keys of the signed-in person. A new token's text is shown this once."""
     actor = request_actor(request)
@@ -85,6 +97,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
             "text": text,
             "person": user,
             "scope_texts": SCOPE_TEXTS,
+            "sign_in": sign_in_of(user, session_key=request.session.session_key or ""),
         },
         status=422 if form.errors else 200,
     )

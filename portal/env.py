@@ -93,6 +93,28 @@ def contacts(name: str) -> list[str]:
     return found
 
 
+def words_of(name: str, allowed: tuple[str, ...]) -> list[str]:
+    """A comma-separated list of allowed words, none by default. Raises ImproperlyConfigured."""
+    found = words(name)
+    if set(found) - set(allowed):
+        raise ImproperlyConfigured(f"{name} may name {', '.join(allowed)}.")
+    return found
+
+
+def pairs(name: str, allowed: tuple[str, ...]) -> dict[str, str]:
+    """A comma-separated list of `left=right`, the right being allowed words; empty by default.
+
+    The left may hold equals signs itself. Raises ImproperlyConfigured.
+    """
+    found = {}
+    for word in words(name):
+        left, _, right = word.rpartition("=")
+        if not left.strip() or right.strip() not in allowed:
+            raise ImproperlyConfigured(f"{name} is group=role,…; roles are {', '.join(allowed)}.")
+        found[left.strip()] = right.strip()
+    return found
+
+
 def database(name: str) -> dict[str, object]:
     """A Django database entry out of a postgresql:// URL."""
     url = urlsplit(text(name))

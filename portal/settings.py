@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from portal import env, production
 
@@ -45,6 +46,8 @@ INSTALLED_APPS = [
     "guardian",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
     "rest_framework",
     "django_htmx",
     "csp",
@@ -237,6 +240,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "governance.passwords.AtMostValidator"},
     {"NAME": "governance.passwords.ContextWordsValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -249,6 +253,33 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
+# A dangerous act asks again who it is, unless that was said within this time (governance.sudo).
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+MFA_ADAPTER = "governance.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # accounts are made by admins
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Event portal"
+# Whoever has one of these roles has a second factor, or sets one up before anything else.
+ROLES = ("product_manager", "engineer", "admin", "analyst", "on_call")
+SECOND_FACTOR_ROLES = frozenset(env.words_of("PORTAL_MFA_ROLES", ROLES))
+# The company's own sign-in (OpenID Connect): docs/sign-in.md.
+OIDC_ISSUER = env.text("PORTAL_OIDC_ISSUER", "")
+OIDC_CLIENT_ID = env.text("PORTAL_OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = env.text("PORTAL_OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.text("PORTAL_OIDC_NAME", "Company account")
+OIDC_SCOPES = env.words("PORTAL_OIDC_SCOPES", "")
+OIDC_GROUPS_CLAIM = env.text("PORTAL_OIDC_GROUPS_CLAIM", "")
+OIDC_ROLE_MAP = env.pairs("PORTAL_OIDC_ROLE_MAP", ROLES)
+OIDC_MAKE_DOMAINS = frozenset(env.words("PORTAL_OIDC_DOMAINS", ""))
+OIDC_MAKE_GROUPS = frozenset(env.words("PORTAL_OIDC_GROUPS", ""))
+OIDC_TRUST_EMAILS = env.flag("PORTAL_OIDC_TRUST_EMAILS", default=False)
+OIDC_ONLY = env.flag("PORTAL_OIDC_ONLY", default=False)
+if (OIDC_ISSUER or OIDC_ONLY) and not (OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
+    raise ImproperlyConfigured(
+        "Set PORTAL_OIDC_ISSUER, PORTAL_OIDC_CLIENT_ID and PORTAL_OIDC_CLIENT_SECRET, or none."
+    )
 GUARDIAN_MONKEY_PATCH_USER = False
 ANONYMOUS_USER_NAME = None
 
@@ -296,8 +327,10 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if env.flag("PORTAL_BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    # Tries to sign in are counted by who tries, whom only the proxy can name.
+    # Limits of sign-in and the list of sessions go by who tries, whom only the proxy can name.
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
+# Browsers take passkeys over plain http from localhost only; what else there is to check is done.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

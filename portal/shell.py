@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from governance.middleware import request_actor
+from governance.models import BreakGlass
+from governance.selectors.break_glass import own_live, waiting_for
 from governance.selectors.notices import MOST_COUNTED, unread_count
+from governance.views_break_glass import may_take
 from portal.counts import Counts, counts_for
 from portal.kernel import soft_cache
 
@@ -155,6 +159,25 @@ class Shell:
             return 0
         return unread_count(request_actor(self._request))
 
+    @cached_property
+    def open_glass(self) -> list[BreakGlass]:
+        """What the person reads by break-glass now; a bar says so on every page."""
+        if not self._request.user.is_authenticated:
+            return []
+        return list(own_live(request_actor(self._request).id)[:5])
+
+    @cached_property
+    def glass_waiting(self) -> int:
+        """Break-glass access that waits for the person's review."""
+        if not self._request.user.is_authenticated:
+            return 0
+        return waiting_for(request_actor(self._request)).count()
+
+    @property
+    def may_break_glass(self) -> bool:
+        """Whether links to taking it are shown."""
+        return self._request.user.is_authenticated and may_take(request_actor(self._request))
+
     @property
     def unread_said(self) -> str:
         """The unread notifications as text; `99+` for more."""
@@ -175,6 +198,30 @@ class Shell:
     def is_admin(self) -> bool:
         """Whether links to pages for admins are shown."""
         return self._request.user.is_authenticated and request_actor(self._request).is_admin
+
+    @property
+    def takes_passkeys(self) -> bool:
+        """Whether a browser takes passkeys at this address: by a name, over https or on localhost."""
+        host = self._request.get_host().rpartition(":")[0] or self._request.get_host()
+        by_name = not host.startswith("[") and not host.replace(".", "").isdecimal()
+        return by_name and (self._request.is_secure() or host == "localhost")
+
+    @property
+    def company_sign_in(self) -> str:
+        """The name of the company's sign-in; empty without one."""
+        return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
+
+    @property
+    def company_only(self) -> bool:
+        """Whether there is no other way in."""
+        return bool(settings.OIDC_ONLY)
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether the person has a role that asks for a second factor."""
+        if not self._request.user.is_authenticated:
+            return False
+        return not request_actor(self._request).roles.isdisjoint(settings.SECOND_FACTOR_ROLES)
 
     @property
     def single_keys(self) -> bool:

@@ -1,8 +1,10 @@
 """Every URL of the portal, by app. Pages that join several apps stand here."""
 
+from allauth.account import urls as account_views
 from django.urls import include, path, re_path
 
 from catalog.api import registry_urls
+from governance import views_oidc, views_sign_in
 from portal import (
     api_docs,
     health,
@@ -17,6 +19,8 @@ from portal import (
     views_stream,
 )
 
+# Whose an address is decides whom the company's sign-in joins it to: admins set it, not its person.
+account_urls = [entry for entry in account_views.urlpatterns if entry.name != "account_email"]
 stream_pages = [
     path("", views_stream.overview, name="stream"),
     path("volume/", views_stream.volume_panel, name="stream_volume"),
@@ -38,7 +42,13 @@ urlpatterns = [
     path("", views_home.home, name="home"),
     path("theme/", views.theme, name="theme"),
     path("design/", views.design, name="design"),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/company/", views_oidc.begin, name="company_sign_in"),
+    path("accounts/company/again/", views_oidc.again, name="company_again"),
+    path("accounts/company/callback/", views_oidc.callback, name="company_callback"),
+    path("accounts/2fa/", views_sign_in.factors, name="mfa_index"),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/password/set/", views_sign_in.set_password, name="account_set_password"),
+    path("accounts/", include(account_urls)),
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),
     path("fields/", views_catalog.fields, name="fields"),
@@ -66,4 +76,5 @@ urlpatterns = [
 handler400 = "portal.http.problem.bad_request"
 handler403 = "portal.http.problem.forbidden"
 handler404 = "portal.http.problem.not_found"
+handler429 = "portal.http.problem.too_many"
 handler500 = "portal.http.problem.server_error"

@@ -1,6 +1,6 @@
 """REST of consumers, what they read and their keys."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -118,6 +118,8 @@ class ConsumerMappings(ApiView):
 
 
 class ConsumerKeys(ApiView):
+    sudo: ClassVar = {"POST"}
+
     @operation("The live keys of a consumer.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request, name: str) -> Response:
         row = parties.get_consumer(name)

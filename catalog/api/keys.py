@@ -1,6 +1,6 @@
 """REST of keys: personal tokens, and the keys of one's teams' producers and consumers."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,6 +28,8 @@ NEW_TOKEN: Final = Body(
 
 
 class Keys(ApiView):
+    sudo: ClassVar = {"POST"}
+
     @operation("The live keys you may end.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request) -> Response:
         rows = parties.visible_keys(api_actor(request))

@@ -1,6 +1,6 @@
 """REST of producers and their keys."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -101,6 +101,8 @@ class ProducerDetail(ApiView):
 
 
 class ProducerKeys(ApiView):
+    sudo: ClassVar = {"POST"}
+
     @operation("The live keys of a producer.", takes=parameters.LIST, gives=listed(render.KeyBody))
     def get(self, request: Request, name: str) -> Response:
         row = parties.get_producer(name)

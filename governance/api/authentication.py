@@ -11,6 +11,8 @@ from rest_framework.request import Request
 
 from governance.middleware import request_actor
 from governance.models import Key
+from governance.second_factor import SecondFactorError, is_missing
+from governance.seen import seen
 from governance.selectors.people import actor_of
 from governance.services.keys import credential_of, find_key
 from portal.kernel.actor import Actor, ActorKind
@@ -45,7 +47,11 @@ class PortalAuthentication(BaseAuthentication):
             return None
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             enforce_csrf(http)
-        return request_actor(http), None
+        seen(http)
+        actor = request_actor(http)
+        if is_missing(http, actor):
+            raise SecondFactorError
+        return actor, None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="event-portal"'

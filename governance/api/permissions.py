@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from governance.errors import PeopleOnlyError, RoleNeededError, ScopeNeededError
 from governance.middleware import asked_policy
 from governance.models import Key
+from governance.sudo import require_fresh
 from portal.http.policy import SAFE
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import UnauthenticatedError
@@ -41,6 +42,8 @@ class DeclaredPolicy(BasePermission):
             raise ScopeNeededError(scope)
         if policy.role is not None and not actor.has_role(policy.role):
             raise RoleNeededError("This is for admins.", policy.word)
+        if request.auth is None and method in getattr(view, "sudo", ()):
+            require_fresh(request._request)
         return True
 
 

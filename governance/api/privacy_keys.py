@@ -1,6 +1,6 @@
 """REST of the privacy keys: which versions there are, and wrapping all data keys anew."""
 
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -52,6 +52,8 @@ class PrivacyKeys(ApiView):
 
 
 class RotatePrivacyKeys(ApiView):
+    sudo: ClassVar = {"POST"}
+
     @operation("Wrap every data key under the current version; a job.", gives=JobBody, status=202)
     @idempotent
     def post(self, request: Request) -> Response:

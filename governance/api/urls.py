@@ -5,6 +5,7 @@ from django.urls import path
 from governance.api import (
     access,
     audit,
+    break_glass,
     delegations,
     grants,
     jobs,
@@ -29,6 +30,10 @@ urlpatterns = [
     path("delegations", delegations.Delegations.as_view()),
     path("delegations/<uuid:delegation_id>", delegations.DelegationDetail.as_view()),
     path("delegations/<uuid:delegation_id>/end", delegations.DelegationEnd.as_view()),
+    path("break-glass", break_glass.BreakGlasses.as_view()),
+    path("break-glass/<uuid:glass_id>", break_glass.BreakGlassDetail.as_view()),
+    path("break-glass/<uuid:glass_id>/end", break_glass.GiveBack.as_view()),
+    path("break-glass/<uuid:glass_id>/review", break_glass.Review.as_view()),
     path("jobs", jobs.Jobs.as_view()),
     path("jobs/<uuid:job_id>", jobs.JobDetail.as_view()),
     path("jobs/<uuid:job_id>/pause", jobs.Pause.as_view()),

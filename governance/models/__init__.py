@@ -7,6 +7,7 @@ from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
 from governance.models.policies import Policy, PolicyFinding, PolicyVersion, Waiver
 from governance.models.privacy import PrivacyKey, PrivacyToken
+from governance.models.sign_in import BreakGlass, PersonSession
 from governance.models.verification import AuditVerification
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "AuditAnchor",
     "AuditEntry",
     "AuditVerification",
+    "BreakGlass",
     "Delegation",
     "Job",
     "JobState",
@@ -23,6 +25,7 @@ __all__ = [
     "KeyMinute",
     "Membership",
     "Notice",
+    "PersonSession",
     "Policy",
     "PolicyFinding",
     "PolicyVersion",

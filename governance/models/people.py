@@ -68,11 +68,20 @@ class Team(models.Model):
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True, default="")
     group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="team")
+    # The group at the company's sign-in whose people are in it; empty: it is kept by hand.
+    sign_in_group = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sign_in_group"],
+                condition=~models.Q(sign_in_group=""),
+                name="team_sign_in_group_once",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

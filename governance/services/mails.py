@@ -26,7 +26,7 @@ from governance.models import Notice, User
 from governance.selectors.notices import visible_notices
 from governance.selectors.people import actor_of
 from governance.services.notices import is_mail_on
-from governance.types import MailState, MailWish
+from governance.types import LOUD, MailState, MailWish
 from portal.kernel import clock
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ def _deliver(batch: Sequence[Notice]) -> bool:
     """Send one mail and write down what became of it; whether one went out."""
     user = User.objects.get(pk=batch[0].user_id)
     wanted = set()
-    if user.is_active and user.notice_mail != MailWish.NONE:
-        ids = [row.pk for row in batch]
+    if user.is_active:
+        ids = [row.pk for row in batch if user.notice_mail != MailWish.NONE or row.kind in LOUD]
         known = visible_notices(actor_of(user)).filter(pk__in=ids, read_at=None)
         wanted = set(known.values_list("pk", flat=True))
     rows = [row for row in batch if row.pk in wanted]

@@ -17,7 +17,7 @@ from governance import audit
 from governance.errors import PeopleOnlyError
 from governance.models import Notice, User
 from governance.selectors.notices import visible_notices
-from governance.types import MailState, MailWish, NoticeKind, ResourceRef
+from governance.types import LOUD, MailState, MailWish, NoticeKind, ResourceRef
 from portal.kernel import clock, jobs
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -45,7 +45,8 @@ class News:
 def tell(people: Iterable[int], news: News, *, by: Actor, at: datetime | None = None) -> int:
     """Tell people something inside the present transaction; gives how many are told.
 
-    Who did it (`by`) is not told of it. Mail goes out after the commit, to who wants it.
+    Who did it (`by`) is not told of it. Mail goes out after the commit, to who wants it; of
+    what is `LOUD` to everybody told, at once.
     """
     wanted = set(people) - ({by.id} if by.is_person else set())
     if not wanted:
@@ -56,7 +57,7 @@ def tell(people: Iterable[int], news: News, *, by: Actor, at: datetime | None = 
             user_id=user_id, kind=news.kind, subject_kind=news.about.kind,
             subject_key=news.about.key, title=_one_line(news.title)[:200],
             sentence=news.sentence, url=news.url[:500], dedupe=news.dedupe[:200],
-            created_at=moment, **_mail(wish, moment),
+            created_at=moment, **_mail(news.kind, wish, moment),
         )
         for user_id, wish in User.objects.filter(pk__in=wanted, is_active=True)
         .order_by("pk")
@@ -74,10 +75,10 @@ def is_mail_on() -> bool:
     return bool(settings.MAIL_FROM)
 
 
-def _mail(wish: str, moment: datetime) -> dict[str, object]:
-    if not is_mail_on() or wish == MailWish.NONE:
+def _mail(kind: NoticeKind, wish: str, moment: datetime) -> dict[str, object]:
+    if not is_mail_on() or (wish == MailWish.NONE and kind not in LOUD):
         return {}
-    due = moment if wish == MailWish.EACH else next_digest(moment)
+    due = moment if wish == MailWish.EACH or kind in LOUD else next_digest(moment)
     return {"mail_state": MailState.DUE, "mail_due_at": due}
 
 
@@ -120,7 +121,9 @@ def choose_mail(wish: MailWish, *, actor: Actor) -> None:
         raise PeopleOnlyError("self")
     if not User.objects.filter(pk=actor.id).exclude(notice_mail=wish).update(notice_mail=wish):
         return
-    waiting = Notice.objects.filter(user_id=actor.id, mail_state=MailState.DUE, mail_batch=None)
+    waiting = Notice.objects.filter(
+        user_id=actor.id, mail_state=MailState.DUE, mail_batch=None
+    ).exclude(kind__in=LOUD)
     if wish == MailWish.NONE:
         waiting.update(mail_state=MailState.DROPPED, mail_due_at=None)
     else:

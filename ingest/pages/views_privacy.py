@@ -17,6 +17,7 @@ from governance.middleware import request_actor
 from governance.models.jobs import LIVE
 from governance.selectors import privacy_keys
 from governance.services.privacy_keys import rotate_keys
+from governance.sudo import sudo
 from governance.types import Permission
 from ingest.privacy.field_plan import STRICTNESS
 from ingest.selectors import privacy as selectors
@@ -146,6 +147,7 @@ def _how(word: str, options: Mapping[str, Any]) -> str:
 
 
 @require_POST
+@sudo
 def privacy_rotate(request: HttpRequest) -> HttpResponse:
     """Have all data keys wrapped under the current version."""
     actor = request_actor(request)

@@ -23,6 +23,7 @@ from portal.kernel.errors import (
     NotFoundError,
     NotPermittedError,
     PortalError,
+    RateLimitedError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
@@ -157,6 +158,17 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return respond(request, NotFoundError())
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """What allauth answers when one of its limits is reached; their windows are of a minute."""
+    return respond(
+        request,
+        RateLimitedError(
+            "Too many tries from here. Wait a minute, then try again.",
+            headers={"Retry-After": "60"},
+        ),
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

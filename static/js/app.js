@@ -8,3 +8,4 @@ import "./lists.js";
 import "./tree.js";
 import "./forms.js";
 import "./chart.js";
+import "./passkeys.js";

@@ -29,7 +29,17 @@ from experiments.services.experiments import (
     start_experiment,
 )
 from experiments.services.metrics import NewMetric, create_metric
-from governance.models import AccessRequest, Delegation, Job, Notice, Policy, Team, User, Waiver
+from governance.models import (
+    AccessRequest,
+    BreakGlass,
+    Delegation,
+    Job,
+    Notice,
+    Policy,
+    Team,
+    User,
+    Waiver,
+)
 from governance.selectors.people import actor_of
 from governance.selectors.requests import GrantRow
 from governance.services.anchoring import anchor_chain
@@ -72,6 +82,8 @@ SCHEMA: dict[str, Any] = {
 }
 ARGUMENTS = {
     "event_id": "e1",
+    "session_id": "0192f0a0-0000-7000-8000-00000000000d",
+    "glass_id": "0192f0a0-0000-7000-8000-00000000000e",
     "write_key": "nothing",
     "version": "1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
@@ -192,6 +204,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         until=clock.now() + timedelta(days=9),
     )  # fmt: skip
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
+    BreakGlass.objects.create(
+        pk=ARGUMENTS["glass_id"], user=reader, resource_kind="stream", resource_key=NAME,
+        owner_team=team, reason="The zebra burns.", ends_at=clock.now() + timedelta(hours=1),
+    )  # fmt: skip
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,

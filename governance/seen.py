@@ -1,0 +1,45 @@
+"""Notes that a signed-in browser is in use, at most once a minute and process."""
+
+import time
+from typing import Any, Final, cast
+
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from governance import browsers
+from governance.models import User
+from governance.services.sessions import note_session
+
+_EVERY_SECONDS: Final = 60
+_MOST: Final = 20_000
+_noted: dict[str, float] = {}
+
+
+def seen(request: HttpRequest, *, anew: bool = False) -> None:
+    """Keep when the session of a signed-in request was last used, from where and by what.
+
+    `anew` writes whatever is remembered: the session has just begun.
+    """
+    key = request.session.session_key
+    now = time.monotonic()
+    if not key or (not anew and now - _noted.get(key, -_EVERY_SECONDS) < _EVERY_SECONDS):
+        return
+    if len(_noted) >= _MOST:
+        _noted.clear()
+    _noted[key] = now
+    note_session(
+        key,
+        user_id=cast(User, request.user).pk,
+        browser=browsers.in_words(request.headers.get("User-Agent", "")),
+        address=address_of(request),
+    )
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Where a request comes from, by the same rule as the limits of sign-in; None where unknown."""
+    adapter: Any = get_adapter(request)
+    try:
+        return str(adapter.get_client_ip(request))
+    except PermissionDenied:
+        return None
