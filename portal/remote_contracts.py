@@ -156,10 +156,10 @@ class RemotePortal:
         cursor = ""
         while True:
             answer = self._get(f"/policies?limit=500{cursor}")
-            if answer.status_code == 404:
+            if answer.status == 404:
                 return []
-            if answer.status_code != 200:
-                raise RemoteError(f"{self.url} answered {answer.status_code}: {_detail(answer)}")
+            if answer.status != 200:
+                raise RemoteError(f"{self.url} answered {answer.status}: {_detail(answer)}")
             rows += answer.json()["items"]
             if not answer.json()["next"]:
                 break
