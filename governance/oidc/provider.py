@@ -1,7 +1,7 @@
 """The company's OpenID provider as a relying party meets it (OpenID Connect Core 1.0, PKCE by RFC 7636).
 
 1. Discovery is read at the issuer, must name that issuer, and is kept for ten minutes.
-2. A code is redeemed with its verifier; what comes is read to a bound, without following redirects.
+2. A code is redeemed with its verifier; requests leave by the one module that does (decision 0037).
 3. The ID token's signature is checked with a key of the provider, always, by asymmetric algorithms
    only, then issuer, audience, authorised party, times, and the nonce of this very sign-in.
 4. Addresses are https; plain http is taken from this machine alone.
@@ -12,22 +12,26 @@ No value of an answer goes into an error.
 import hmac
 import threading
 import time
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
-import httpx2
 import jwt
 import orjson
 from django.conf import settings
 
 from governance.oidc.errors import OidcError
+from portal.kernel.outbound.answers import Limits
+from portal.kernel.outbound.errors import BlockedError, FailedError
+from portal.kernel.outbound.rules import for_named_by_the_operator
+from portal.kernel.outbound.session import Session
 
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-TIMEOUT: Final = httpx2.Timeout(5.0, connect=2.0)
-MOST_BYTES: Final = 1_048_576
+LIMITS: Final = Limits(connect_seconds=2.0, total_seconds=5.0, answer_bytes=1_048_576)
 LEEWAY_SECONDS: Final = 60
 _KEPT_SECONDS: Final = 600
 _SCOPES: Final = "openid profile email"
@@ -81,16 +85,16 @@ def redeem(code: str, begun: Begun, *, callback: str) -> Claims:
         "redirect_uri": callback,
         "code_verifier": begun.verifier,
     }
-    auth = None
+    headers = {}
     methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
     if "client_secret_basic" in methods:
-        auth = httpx2.BasicAuth(settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
+        headers["authorization"] = _basic()
     else:
         body |= {
             "client_id": settings.OIDC_CLIENT_ID,
             "client_secret": settings.OIDC_CLIENT_SECRET,
         }
-    answer = _ask("POST", found["token_endpoint"], data=body, auth=auth)
+    answer = _ask("POST", found["token_endpoint"], form=body, headers=headers)
     token = answer.get("id_token")
     if not isinstance(token, str):
         raise OidcError("answer", "no id_token")
@@ -104,7 +108,7 @@ def _told(found: Claims, access_token: object, claims: Claims) -> Claims:
     address = found.get("userinfo_endpoint")
     if not lacks or not isinstance(address, str) or not isinstance(access_token, str):
         return {}
-    told = _ask("GET", address, headers={"Authorization": f"Bearer {access_token}"})
+    told = _ask("GET", address, headers={"authorization": f"Bearer {access_token}"})
     if told.get("sub") != claims["sub"]:
         raise OidcError("token", "userinfo is about somebody else")
     return {name: value for name, value in told.items() if name not in claims}
@@ -193,29 +197,42 @@ def forget() -> None:
         _kept.clear()
 
 
-def _ask(method: str, address: str, **options: Any) -> Claims:
+def _basic() -> str:
+    """The client's credentials as RFC 6749 §2.3.1 has them: each part form-encoded first."""
+    pair = f"{quote_plus(settings.OIDC_CLIENT_ID)}:{quote_plus(settings.OIDC_CLIENT_SECRET)}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+def _ask(
+    method: str,
+    address: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Claims:
     """A JSON object of the provider, of at most a megabyte. Raises OidcError."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
         raise OidcError("answer", "an address without https")
+    sent = {"accept": "application/json", **(headers or {})}
+    body = b""
+    if form is not None:
+        sent["content-type"] = "application/x-www-form-urlencoded"
+        body = urlencode(form).encode()
     try:
-        with (
-            httpx2.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=True) as client,
-            client.stream(method, address, **options) as answer,
-        ):
-            raw = b""
-            for part in answer.iter_bytes():
-                raw += part
-                if len(raw) > MOST_BYTES:
-                    raise OidcError("answer", "too large")
-    except httpx2.HTTPError as error:
-        raise OidcError("unreachable", type(error).__name__) from error
-    if answer.status_code >= 500:
-        raise OidcError("unreachable", f"status {answer.status_code}")
-    if answer.status_code != 200:
-        raise OidcError("refused", f"status {answer.status_code}")
+        with Session(for_named_by_the_operator(), limits=LIMITS) as session:
+            answer = session.send(method, address, content=body, headers=sent)
+    except BlockedError as error:
+        raise OidcError("unreachable", error.rule) from error
+    except FailedError as error:
+        kind = "answer" if error.code == "too_large" else "unreachable"
+        raise OidcError(kind, error.code) from error
+    if answer.status >= 500:
+        raise OidcError("unreachable", f"status {answer.status}")
+    if answer.status != 200:
+        raise OidcError("refused", f"status {answer.status}")
     try:
-        found = orjson.loads(raw)
+        found = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
         raise OidcError("answer", "not JSON") from error
     if not isinstance(found, dict):

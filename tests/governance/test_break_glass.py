@@ -18,8 +18,8 @@ from governance.selectors.people import actor_of
 from governance.selectors.requests import live_grants
 from governance.services import mails
 from governance.services.break_glass import TERM, break_glass, give_back, review_glass
-from governance.services.notices import choose_mail
 from governance.services.grants import grant_access
+from governance.services.notices import choose_mail
 from governance.types import BreakGlassVerdict, MailWish, Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM

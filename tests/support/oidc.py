@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -127,8 +127,9 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def right_client() -> str:
-        both = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-        return f"Basic {both}"
+        """Form-encoded before they are joined, as RFC 6749 §2.3.1 has it."""
+        both = f"{quote_plus(CLIENT_ID)}:{quote_plus(CLIENT_SECRET)}"
+        return f"Basic {base64.b64encode(both.encode()).decode()}"
 
     @staticmethod
     def fits(asked: dict[str, str], form: dict[str, str]) -> bool:
