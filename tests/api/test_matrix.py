@@ -62,6 +62,8 @@ ROLES: Final = {
 # Where a request of the matrix is judged instead, and why not here.
 ELSEWHERE: Final = {
     "registry/.+$": "there is nothing at any such address",
+    ".well-known/security.txt": "there is nothing until a contact is set",
+    "access/break-glass/": "the page says at the form who may",
     "replays/<uuid:repair_id>/": "only a repair on its way can be handled",
     "dead-letters/": "the page says in a message of which groups nothing was done",
     "streams/<str:name>/waiting/": "the page says in a message that nothing was done",
@@ -107,6 +109,10 @@ def bodies(secret: Secret) -> dict[str, Any]:
         "access/recertify/": {f"do-{secret.grant.id}": "keep"},
         "access/deputies/": {"deputy": make_person().email, "until": soon[:10]},
         "api/v1/delegations": {"deputy": make_person().email, "until": soon},
+        "api/v1/break-glass": {"stream": NAME, "reason": "The zebra burns."},
+        "api/v1/break-glass/<uuid:glass_id>/review": {
+            "verdict": "confirmed", "sentence": "The zebra burnt.",
+        },
         "api/v1/consumers": {"name": "newcomer"},
         "api/v1/producers": {"name": "newcomer"},
         "api/v1/consumers/<slug:name>/mappings": {"stream": NAME, "purpose": "To read it."},
@@ -273,7 +279,7 @@ def asked(secret: Secret, who: str, state: str) -> Iterator[tuple[Address, str, 
             assert policy is not None
             is_machine = one.path.startswith(MACHINES)
             is_elsewhere = one.route in ELSEWHERE and (
-                method not in SAFE or one.route.startswith("registry")
+                method not in SAFE or one.route.startswith(("registry", ".well-known"))
             )
             depends = policy.is_of_stream or policy.known_to is not None
             is_told_once = not depends and (state == "open" or who in NO_ROLE)
