@@ -312,6 +312,18 @@ def live_rows(actor: Actor, permission: Permission, thing: Governed) -> list[Any
     ]
 
 
+def grants_of(actor: Actor, permission: Permission, thing: Governed) -> QuerySet[Any]:
+    """The person's own grants of a permission on a thing itself, ended ones too."""
+    assert isinstance(thing, Model)
+    protected = _PROTECTED[type(thing)]
+    rows: QuerySet[Any] = protected.user_grants._default_manager.filter(
+        permission_id__in=_permission_ids(protected.kind, permission),
+        content_object=thing,
+        user_id=actor.id,
+    )
+    return rows
+
+
 def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
     """Whether it is theirs without a grant: by role, or because their team owns the thing."""
     assert isinstance(thing, Model)

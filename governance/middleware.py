@@ -7,13 +7,14 @@ permissions are asked for by selectors and services; the gate settles who may re
 from collections.abc import Callable
 from typing import Any, cast
 
+from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from governance.models import User
 from governance.second_factor import SET_UP_AT, is_missing
-from governance.seen import seen
+from governance.seen import is_over, seen
 from governance.selectors.people import actor_of
 from portal.http.policy import Policy, matrix
 from portal.http.problem import MethodNotAllowedError, respond, wants_document
@@ -44,6 +45,8 @@ class EnforcePolicy:
 
         Under machine addresses whoever is not signed in passes: views there ask for credentials.
         """
+        if is_over(request):
+            logout(request)
         if getattr(view, "cls", None) is not None:
             return None  # an API view: governance.api.permissions judges it after authentication
         policy = asked_policy(request)

@@ -1,9 +1,11 @@
-"""Notes that a signed-in browser is in use, at most once a minute and process."""
+"""Notes that a signed-in browser is in use, at most once a minute and process, and for how long."""
 
 import time
 from typing import Any, Final, cast
 
 from allauth.account.adapter import get_adapter
+from allauth.account.authentication import get_authentication_records
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
@@ -34,6 +36,14 @@ def seen(request: HttpRequest, *, anew: bool = False) -> None:
         browser=browsers.in_words(request.headers.get("User-Agent", "")),
         address=address_of(request),
     )
+
+
+def is_over(request: HttpRequest) -> bool:
+    """Whether a session began longer ago than sessions may last, however much it was used since."""
+    if not request.session.session_key or not request.user.is_authenticated:
+        return False
+    records = get_authentication_records(request, request.user)
+    return bool(records) and time.time() - records[0]["at"] > settings.SESSION_COOKIE_AGE
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import access
+from governance.explaining import why_not
 from governance.forms import AskForm, end_of_day
 from governance.middleware import request_actor
 from governance.selectors import requests as selectors
@@ -117,6 +118,7 @@ def ask(request: HttpRequest) -> HttpResponse:
             "ref": ref,
             "thing": thing,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
+            "why_not": why_not(actor, Permission.READ_PAYLOAD, thing),
             "renewed": renewed,
             "sights": sights(thing, wanted) if wanted is not None else offered,
         },

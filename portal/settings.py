@@ -276,6 +276,7 @@ OIDC_MAKE_DOMAINS = frozenset(env.words("PORTAL_OIDC_DOMAINS", ""))
 OIDC_MAKE_GROUPS = frozenset(env.words("PORTAL_OIDC_GROUPS", ""))
 OIDC_TRUST_EMAILS = env.flag("PORTAL_OIDC_TRUST_EMAILS", default=False)
 OIDC_ONLY = env.flag("PORTAL_OIDC_ONLY", default=False)
+OIDC_FORM_TARGETS = ["/".join(OIDC_ISSUER.split("/")[:3])] if OIDC_ISSUER else []
 if (OIDC_ISSUER or OIDC_ONLY) and not (OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
     raise ImproperlyConfigured(
         "Set PORTAL_OIDC_ISSUER, PORTAL_OIDC_CLIENT_ID and PORTAL_OIDC_CLIENT_SECRET, or none."
@@ -338,7 +339,8 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "img-src": [SELF, "data:"],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        # A form that asks again who it is leads on to the company's provider.
+        "form-action": [SELF, *OIDC_FORM_TARGETS],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "font-src": [NONE],

@@ -11,6 +11,7 @@ from governance.api.access import PATHS, RESOURCE, request_answer
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
+from governance.explaining import why_not
 from governance.models import Team, User
 from governance.selectors import requests as selectors
 from governance.services import grants as services
@@ -147,7 +148,8 @@ class Recertification(ApiView):
 
 class GrantExplain(ApiView):
     @operation(
-        "Why you hold, or do not hold, a permission on `resource`, spelled `stream:<name>`.",
+        "Why you hold a permission on `resource`, spelled `stream:<name>`, or what you lack and who "
+        "decides on it.",
         takes={
             "resource": parameters.text(300),
             "permission": parameters.choice(tuple(Permission)),
@@ -172,6 +174,7 @@ class GrantExplain(ApiView):
             "permission": permission,
             "held": bool(reasons),
             "reasons": [render.reason(reason) for reason in reasons],
+            "why_not": why_not(actor, permission, thing),
             "request_at": access.ask_url(thing.ref),
         }
         return Response(body)

@@ -144,6 +144,7 @@ class ExplainBody(TypedDict):
     permission: str
     held: bool
     reasons: list[ReasonBody]
+    why_not: list[str]
     request_at: str
 
 

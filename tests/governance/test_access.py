@@ -7,8 +7,10 @@ from django.db import connection
 
 from catalog.models import Stream, StreamUserPermission
 from governance import access
+from governance.explaining import why_not
 from governance.models import User
 from governance.selectors.people import actor_of
+from governance.services.requests import ask_for_access
 from governance.types import Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor, ActorKind
@@ -114,6 +116,31 @@ def test_every_reason_is_explained() -> None:
     reasons = access.explain(actor_of(person), Permission.READ_PAYLOAD, stream)
     assert {reason.by for reason in reasons} == {"role", "owner", "grant"}
     assert access.explain(make_actor(), Permission.READ_PAYLOAD, stream) == []
+
+
+def test_why_not_says_what_was_held_what_waits_and_who_decides() -> None:
+    stream = make_stream(team=make_team("Payments"))
+    ida = make_person()
+    actor = actor_of(ida)
+    (told,) = why_not(actor, Permission.READ_PAYLOAD, stream)
+    assert told.startswith("Neither a role")
+    assert "team Payments decides" in told
+    with clock.at(clock.now() - timedelta(days=40)):
+        make_grant(stream, ida, Permission.READ_PAYLOAD)
+    ask_for_access(
+        stream.ref, actor=actor, purpose="To test it once more.",
+        until=clock.now() + timedelta(days=5),
+    )  # fmt: skip
+    ended, waits, _ = why_not(actor, Permission.READ_PAYLOAD, stream)
+    assert ended.startswith("Your grant ended on ")
+    assert waits.endswith("waits for an answer.")
+    reading = actor_of(ida, scopes=frozenset({"write"}))
+    assert why_not(reading, Permission.READ_PAYLOAD, stream)[0] == (
+        "This token lacks the scope read."
+    )
+    make_grant(stream, ida, Permission.READ_PAYLOAD)
+    assert why_not(actor, Permission.READ_PAYLOAD, stream) == []
+    assert "whatever the role" in why_not(actor, Permission.READ_PERSONAL, stream)[-1]
 
 
 def test_lists_and_single_questions_agree() -> None:

@@ -1,5 +1,6 @@
 """Where people are signed in: seen, ended by them, by a new password, by an admin, by closing."""
 
+import time
 from typing import Any
 
 import pytest
@@ -133,6 +134,19 @@ def test_a_flag_in_the_database_alone_ends_sessions_of_a_closed_account() -> Non
     laptop = sign_in(ada)
     User.objects.filter(pk=ada.pk).update(is_active=False)
     assert not is_in(laptop)
+
+
+def test_a_session_ends_two_weeks_after_it_began_however_much_it_is_used() -> None:
+    ada = with_password()
+    laptop = sign_in(ada)
+    for days, stays in ((13, True), (15, False)):
+        session = laptop.session
+        records = session["account_authentication_methods"]
+        records[0]["at"] = time.time() - days * 86_400
+        session["account_authentication_methods"] = records
+        session.save()
+        assert is_in(laptop) == stays
+    assert laptop.get("/settings/")["Location"].startswith("/accounts/login/")
 
 
 def test_signing_out_takes_the_session_off_the_list() -> None:
