@@ -1,5 +1,6 @@
 """Second factors: real codes, recovery codes, who must have one, and how secrets are kept."""
 
+import logging
 import re
 from collections.abc import Iterator
 
@@ -79,6 +80,27 @@ def test_a_code_of_another_half_minute_is_refused() -> None:
     now = clock.now().timestamp()
     assert not enter(first_step(ada), totp(secret, at=now - 60))
     assert not enter(first_step(ada), totp(secret, at=now + 60))
+
+
+def test_a_sign_in_says_by_what_and_a_wrong_code_leaves_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="portal.security")
+    ada = with_password()
+    secret = set_up_app(sign_in(ada))
+    caplog.clear()
+    client = first_step(ada)
+    assert not enter(client, "000000")
+    assert enter(first_step(ada), totp(secret))
+    said = [
+        (record.message, record.__dict__["person"], record.__dict__["method"])
+        for record in caplog.records
+        if record.name == "portal.security"
+    ]
+    assert said == [
+        ("second factor refused", ada.pk, "mfa"),
+        ("signed in", ada.pk, "password+mfa"),
+    ]
 
 
 def test_recovery_codes_are_shown_once_and_work_once() -> None:
