@@ -74,6 +74,8 @@ class EnforcePolicy:
         methods = matrix().methods(route)
         if not methods:
             return respond(request, NotPermittedError("This route declares no policy."))
+        if request.method == "OPTIONS":
+            return None  # what a browser asks before another site's request; the view says
         refusal = respond(request, MethodNotAllowedError("The Allow header lists what is."))
         refusal["Allow"] = ", ".join(methods)
         return refusal

@@ -107,6 +107,7 @@ def _title(page: str) -> str:
 
 
 def _queries(client: Client) -> int:
+    client.get("/privacy/")  # which notes, once a minute, that the browser is in use
     with CaptureQueriesContext(
         connection,
     ) as seen:
