@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from governance import access
 from governance.types import Governed, Permission
+from portal.kernel import clock
 from portal.kernel.actor import Actor
 
 # How exactly it is told when a grant was last used.
@@ -79,9 +79,10 @@ def note_use(actor: Actor, thing: Governed) -> None:
     """Keep when somebody's grants to read were last used, to the hour."""
     if actor.is_system or not actor.is_person:
         return
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - _NOTED_EACH)
+    before = clock.now() - _NOTED_EACH
     for row in access.live_rows(actor, Permission.READ_PAYLOAD, thing):
-        type(row)._default_manager.filter(stale, pk=row.pk).update(last_used_at=Now())
+        if row.last_used_at is None or row.last_used_at < before:
+            type(row)._default_manager.filter(pk=row.pk).update(last_used_at=Now())
 
 
 def _is_personal(row: Any) -> bool:
