@@ -54,7 +54,7 @@ def review(request: HttpRequest, review_id: UUID) -> HttpResponse:
     actor = request_actor(request)
     row = selectors.get_review(actor, review_id)
     thing: Any = access.find_resource(row.about)
-    form = ReviewForm(request.POST or None)
+    form = ReviewForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         access.require(actor, Permission.APPROVE, thing)
         if form.is_valid():

@@ -116,7 +116,6 @@ class TrustFacts:
     last_event_at: datetime | None = None
     checks: dict[str, CheckFact] | None = None
 
-
     @property
     def is_review_overdue(self) -> bool:
         """Whether nobody looked again in time."""
@@ -231,7 +230,9 @@ def cleared(facts: TrustFacts) -> Part:
             "schema/",
         )
     if facts.is_personal and facts.is_review_overdue:
-        return Part("Cleared", State.CARE, "The review of its personal data is overdue.", "privacy/")
+        return Part(
+            "Cleared", State.CARE, "The review of its personal data is overdue.", "privacy/"
+        )
     said = (
         f"{words.plural(facts.personal_fields, 'personal field')} labelled and treated."
         if facts.personal_fields

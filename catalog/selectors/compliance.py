@@ -60,7 +60,7 @@ class Standing:
     owner: str
     review_id: UUID | None
     review_due_at: datetime | None
-    findings: tuple[PolicyFinding, ...]
+    findings: tuple[Any, ...]  # PolicyFinding, each with `waived`
     fields: tuple[SchemaField, ...]
     consumers: tuple[ConsumerMapping, ...]
     producers: tuple[str, ...]
@@ -91,9 +91,7 @@ def reported(actor: Actor, *, domain: str = "") -> QuerySet[Any]:
 def processing(actor: Actor, *, domain: str = "") -> QuerySet[Any]:
     """Of these and the retired ones, whose events may still be kept, what holds personal data."""
     rows = visible_streams(actor).filter(
-        Q(classification__in=PERSONAL)
-        | Q(subject_classification__in=PERSONAL)
-        | Exists(_LABELLED)
+        Q(classification__in=PERSONAL) | Q(subject_classification__in=PERSONAL) | Exists(_LABELLED)
     )
     if domain:
         rows = rows.filter(domain__slug=domain)
@@ -106,11 +104,10 @@ def domain_totals(actor: Actor) -> QuerySet[Any, dict[str, Any]]:
     """One row a domain with streams that the actor may know of, by slug: how many there are, and of
     how many the review is overdue, nobody is the owner, a policy finds something, a personal field
     has no treatment."""
-    breaking = visible_findings(actor).filter(subject_kind="stream", waived=False)
-    rows = reported(actor).annotate(
-        untreated_field=Exists(_LABELLED.filter(privacy="")),
-    )
-    return (
+    findings: QuerySet[Any] = visible_findings(actor)
+    breaking = findings.filter(subject_kind="stream", waived=False)
+    rows = reported(actor).annotate(untreated_field=Exists(_LABELLED.filter(privacy="")))
+    counted: QuerySet[Any, dict[str, Any]] = (
         rows.order_by()
         .values("domain__slug", "domain__name")
         .annotate(
@@ -122,6 +119,7 @@ def domain_totals(actor: Actor) -> QuerySet[Any, dict[str, Any]]:
         )
         .order_by("domain__slug")
     )
+    return counted
 
 
 def standings(actor: Actor, streams: Sequence[Any]) -> list[Standing]:

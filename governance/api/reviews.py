@@ -96,7 +96,8 @@ def points_of(row: Review) -> list[PointBody]:
     if not row.is_open:
         said = {one["point"]: one for one in row.points}
         return [
-            {"point": str(point), **row.snapshot[point], "outcome": said[point]["outcome"],
+            {"point": str(point), "says": row.snapshot[point]["says"],
+             "lines": row.snapshot[point]["lines"], "outcome": said[point]["outcome"],
              "note": said[point]["note"]}
             for point in ReviewPoint
         ]  # fmt: skip
@@ -166,7 +167,9 @@ class ReviewDetail(ApiView):
 
 class CompleteReview(ApiView):
     @operation(
-        "Confirm each of the six points, or say what was changed.", body=COMPLETION, gives=ReviewBody
+        "Confirm each of the six points, or say what was changed.",
+        body=COMPLETION,
+        gives=ReviewBody,
     )
     @idempotent
     def post(self, request: Request, review_id: UUID) -> Response:

@@ -142,7 +142,6 @@ class Secret:
     notice: Notice
     term: Term
     delegation: Delegation
-    review: Review
     waiver: Waiver
     review: Review
 

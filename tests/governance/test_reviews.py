@@ -229,7 +229,9 @@ def test_a_point_without_an_answer_or_a_change_without_a_note_is_refused_at_its_
     waiting: tuple[Stream, Review, Actor],
 ) -> None:
     _, row, ada = waiting
-    answers = {point: one for point, one in ALL.items() if point != ReviewPoint.ACCESS}
+    answers: dict[ReviewPoint, Answer] = {
+        point: one for point, one in ALL.items() if point != ReviewPoint.ACCESS
+    }
     answers[ReviewPoint.OWNER] = Answer(CHANGED, "short")
     answers[ReviewPoint.RETENTION] = Answer(CONFIRMED, "x" * 1001)
     with pytest.raises(InvalidError) as caught:
@@ -255,9 +257,7 @@ def test_the_database_keeps_one_open_review_a_thing_and_none_half_said(
 ) -> None:
     stream, row, _ = waiting
     with pytest.raises(IntegrityError), transaction.atomic():
-        Review.objects.create(
-            resource_kind="stream", resource_key=stream.name, due_at=clock.now()
-        )
+        Review.objects.create(resource_kind="stream", resource_key=stream.name, due_at=clock.now())
     with pytest.raises(IntegrityError), transaction.atomic():
         Review.objects.filter(pk=row.pk).update(completed_at=clock.now())
 
