@@ -51,7 +51,7 @@ class CatalogConfig(AppConfig):
                 due=review_facts.due_streams,
                 stands=review_facts.stands_of,
                 mark=reviews.mark_reviewed,
-                address="/streams/{key}/",
+                address=lambda key: f"/streams/{key}/",
             )
         )
         problem.shape_errors("/registry", registry_door.shape)

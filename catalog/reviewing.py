@@ -3,7 +3,7 @@ sooner. The clock starts when it is registered and again with each completed rev
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import (
     Case,
@@ -15,6 +15,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from catalog.classified import PERSONAL
@@ -39,7 +40,7 @@ def due_at(since: datetime, tier: str, *, is_personal: bool) -> datetime:
     return since + term_of(tier, is_personal=is_personal)
 
 
-def due_expression() -> ExpressionWrapper[Any]:
+def due_expression() -> Combinable:
     """`due_at` of a row of streams, for the database to compute."""
     terms = [
         When(condition, then=Value(timedelta(days=TERMS[tier][is_personal])))

@@ -28,14 +28,14 @@ class Stand:
 class Reviewed:
     """A kind of thing that is reviewed. `due` gives the things whose review is due by a moment, as
     rows of the protected model with `review_due_at`; `stands` what is known of each point; `mark`
-    keeps that one was reviewed at a moment. `address` holds `{key}`."""
+    keeps that one was reviewed at a moment. `key` is the column that names it, `address` its page."""
 
     kind: str
     key: str
     due: Callable[[datetime], QuerySet[Any, Any]]
     stands: Callable[[Any], Mapping[ReviewPoint, Stand]]
     mark: Callable[[Any, datetime], None]
-    address: str
+    address: Callable[[str], str]
 
 
 _kinds: dict[str, Reviewed] = {}

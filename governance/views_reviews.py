@@ -74,7 +74,7 @@ def review(request: HttpRequest, review_id: UUID) -> HttpResponse:
         "points": _points(row, thing, form),
         "form": form,
         "may_answer": may_answer,
-        "url": kind_of(row.about).address.format(key=row.resource_key),
+        "url": kind_of(row.about).address(row.resource_key),
         "history": selectors.history_of(row.about).exclude(pk=row.pk)[:_HISTORY],
         "patience": services.PATIENCE.days,
     }

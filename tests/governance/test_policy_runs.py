@@ -68,7 +68,10 @@ def test_a_run_judges_everything_and_opens_and_closes_findings(dot: Actor) -> No
     assert again.judged_at > since
 
 
-def test_a_run_keeps_how_many_were_in_order_and_what_was_not_measured(dot: Actor) -> None:
+def test_a_run_keeps_how_many_were_in_order_and_what_was_not_measured(
+    dot: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(facts.subject_of("stream").measured, "stream.review_overdue_days")
     names = bare_streams(3)
     waive(
         Policy.objects.get(slug="described"), names[0], actor=dot, reason="Soon.",
