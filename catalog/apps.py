@@ -35,13 +35,25 @@ class CatalogConfig(AppConfig):
 
         from catalog import policy_subjects  # noqa: PLC0415
         from catalog.api import registry_door  # noqa: PLC0415
-        from catalog.services import changes, reports  # noqa: PLC0415
-        from governance import job_kinds  # noqa: PLC0415
+        from catalog.selectors import reviews as review_facts  # noqa: PLC0415
+        from catalog.services import changes, reports, reviews  # noqa: PLC0415
+        from governance import job_kinds, reviewed  # noqa: PLC0415
         from governance.policies import facts as policy_kinds  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
 
         for subject in policy_subjects.subjects():
             policy_kinds.register(subject)
+        policy_kinds.measure("stream", "stream.review_overdue_days", review_facts.overdue_days)
+        reviewed.register(
+            reviewed.Reviewed(
+                kind="stream",
+                key="name",
+                due=review_facts.due_streams,
+                stands=review_facts.stands_of,
+                mark=reviews.mark_reviewed,
+                address=lambda key: f"/streams/{key}/",
+            )
+        )
         problem.shape_errors("/registry", registry_door.shape)
         job_kinds.register(
             changes.REPORT,

@@ -5,6 +5,7 @@ from django.urls import path
 from catalog import (
     views,
     views_changes,
+    views_compliance,
     views_drafts,
     views_endings,
     views_glossary,
@@ -39,6 +40,14 @@ urlpatterns = [
     path("glossary/<slug:slug>/", views_glossary.term, name="term"),
     path("glossary/<slug:slug>/edit/", views_glossary.term_edit, name="term_edit"),
     path("glossary/<slug:slug>/delete/", views_glossary.term_delete, name="term_delete"),
+    path("policies/compliance/", views_compliance.compliance, name="compliance"),
+    path("policies/compliance/export/", views_compliance.compliance_table, name="compliance_table"),
+    path("policies/compliance/processing/", views_compliance.processing, name="processing"),
+    path(
+        "policies/compliance/processing/export/",
+        views_compliance.processing_table,
+        name="processing_table",
+    ),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

@@ -10,6 +10,7 @@ from governance.services.key_uses import forget_old_uses
 from governance.services.mails import send_due_mails
 from governance.services.notices import forget_old_notices
 from governance.services.policy_runs import run_nightly
+from governance.services.reviews import keep_reviews
 from governance.services.verification import verify_chain
 
 
@@ -56,3 +57,8 @@ def forget_key_uses() -> None:
 @shared_task(name="governance.run_policies")
 def run_policies() -> None:
     run_nightly()
+
+
+@shared_task(name="governance.keep_reviews")
+def review() -> None:
+    keep_reviews()

@@ -45,10 +45,29 @@ class NoticeKind(TextChoices):
     ALARM_ENDED = "alarm_ended", "Alarm over"
     BREAK_GLASS = "break_glass", "Break-glass"
     SIGN_IN = "sign_in", "Your account"
+    REVIEW_DUE = "review_due", "Review due"
 
 
 # What everybody it concerns is mailed at once, whatever mail they wish for.
 LOUD: Final = frozenset({NoticeKind.BREAK_GLASS})
+
+
+class ReviewPoint(TextChoices):
+    """What an owner confirms of a thing in a review, in the order of the form."""
+
+    OWNER = "owner", "Owner"
+    DESCRIPTION = "description", "Description"
+    CLASSIFICATION = "classification", "Classification"
+    CONSUMERS = "consumers", "Consumers"
+    RETENTION = "retention", "Retention"
+    ACCESS = "access", "Access"
+
+
+class ReviewOutcome(TextChoices):
+    """What is said of a point: it is so, or it had to be changed (and was, or will be)."""
+
+    CONFIRMED = "confirmed", "Confirmed"
+    CHANGED = "changed", "Changed"
 
 
 class BreakGlassVerdict(TextChoices):

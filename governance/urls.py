@@ -12,6 +12,7 @@ from governance import (
     views_notices,
     views_people,
     views_policies,
+    views_reviews,
     views_sign_in,
 )
 
@@ -55,6 +56,8 @@ urlpatterns = [
     path("policies/<slug:slug>/edit/", views_policies.edit, name="policy_edit"),
     path("policies/<slug:slug>/switch/", views_policies.switch, name="policy_switch"),
     path("policies/<slug:slug>/waive/", views_policies.waive, name="policy_waive"),
+    path("reviews/", views_reviews.overview, name="reviews"),
+    path("reviews/<uuid:review_id>/", views_reviews.review, name="review"),
     path("teams/", views_people.teams, name="teams"),
     path("teams/<slug:slug>/", views_people.team, name="team"),
     path("teams/<slug:slug>/group/", views_accounts.team_group, name="team_group"),

@@ -225,6 +225,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "reviews": {"task": "governance.keep_reviews", "schedule": 900.0, "options": {"expires": 600}},
     "unanswered-requests": {"task": "governance.escalate_requests", "schedule": 900.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

@@ -104,6 +104,7 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
             Place("access", "Access", "key", "a", "requests"),
             Place("privacy", "Privacy", "privacy", "p"),
             Place("policies", "Policies", "policy", "o"),
+            Place("reviews", "Reviews", "check"),
             Place("teams", "People and teams", "people"),
             Place("audit", "Audit", "chain", "u"),
         ),

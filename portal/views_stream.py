@@ -14,6 +14,7 @@ from analytics.selectors import volume
 from catalog.drawing import Node, lineage
 from catalog.models import ConsumerMapping, Follow, Producer, SchemaField, Stream
 from catalog.personal import BY_NAME
+from catalog.reviewing import due_at
 from catalog.selectors import parties
 from catalog.selectors.glossary import terms_of_fields
 from catalog.selectors.streams import (
@@ -27,6 +28,7 @@ from governance import access
 from governance.middleware import request_actor
 from governance.models import AuditEntry
 from governance.selectors.policies import findings_on
+from governance.selectors.reviews import open_review
 from governance.types import Permission
 from ingest.selectors import events, health
 from ingest.selectors.repairs import waiting_of_stream
@@ -121,6 +123,12 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             "waiting": waiting_of_stream(stream)[0] if frame["may_edit"] else 0,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
             "policy_findings": findings_on(actor, stream.ref),
+            "review": open_review(stream.ref),
+            "review_due_at": due_at(
+                stream.reviewed_at or stream.created_at,
+                stream.tier,
+                is_personal=stream.is_personal,
+            ),
         }
         | flow_context(stream),
     )

@@ -5,23 +5,24 @@ no score, so one failing part is never averaged away. The rules are those of the
 
 | part | care | failing | unknown |
 | --- | --- | --- | --- |
-| Owned | review overdue | no owner team, or nobody in it | |
+| Owned | review overdue (`catalog.reviewing`) | no owner team, or nobody in it | |
 | Stable | deprecated, or a breaking change proposed | past its sunset | no version yet |
 | Fresh | freshness check at level 1 | at level 2 | no verdict |
 | Clean | a check in suspect | an alarm open | no check gave a verdict |
-| Cleared | an open privacy suggestion | a personal field without treatment | no field known |
+| Cleared | an open privacy suggestion, or personal and its review overdue | a personal field without \
+treatment | no field known |
 
 Word: all fine is Trusted; any failing is Not ready; else any care is Use with care; else Unproven.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from catalog import reviewing
+from catalog.types import Tier
 from portal.http import words
-
-REVIEW_TERM: Final = timedelta(days=365)
 
 
 class State(StrEnum):
@@ -100,7 +101,9 @@ class TrustFacts:
     now: datetime
     owner: str = ""
     owner_people: int = 0
-    reviewed_at: datetime | None = None
+    reviewed_at: datetime | None = None  # or registered, where it never was
+    tier: str = Tier.T3
+    is_personal: bool = False  # its data or its subject
     lifecycle: str = "active"
     versions: int = 0
     first_version_at: datetime | None = None
@@ -113,6 +116,14 @@ class TrustFacts:
     last_event_at: datetime | None = None
     checks: dict[str, CheckFact] | None = None
 
+    @property
+    def is_review_overdue(self) -> bool:
+        """Whether nobody looked again in time."""
+        if self.reviewed_at is None:
+            return True
+        due_at = reviewing.due_at(self.reviewed_at, self.tier, is_personal=self.is_personal)
+        return self.now > due_at
+
 
 def trust_of_facts(facts: TrustFacts) -> Trust:
     """The five signals of a stream from its facts."""
@@ -120,7 +131,7 @@ def trust_of_facts(facts: TrustFacts) -> Trust:
 
 
 def owned(facts: TrustFacts) -> Part:
-    """Owned: failing without people in an owner team, care when not reviewed for a year."""
+    """Owned: failing without people in an owner team, care when its review is overdue."""
     state, said = (
         State.FINE,
         f"Team {facts.owner}, {words.plural(facts.owner_people, 'person', 'people')}.",
@@ -129,9 +140,9 @@ def owned(facts: TrustFacts) -> Part:
         state, said = State.FAILING, "No team owns it."
     elif not facts.owner_people:
         state, said = State.FAILING, f"Nobody is in team {facts.owner}."
-    elif facts.reviewed_at is None or facts.now - facts.reviewed_at > REVIEW_TERM:
+    elif facts.is_review_overdue:
         when = words.day(facts.reviewed_at, facts.now) if facts.reviewed_at else "never"
-        state, said = State.CARE, f"Team {facts.owner} owns it; last reviewed {when}."
+        state, said = State.CARE, f"Team {facts.owner} owns it; review overdue, last {when}."
     return Part("Owned", state, said, "#about")
 
 
@@ -200,8 +211,8 @@ def clean(facts: TrustFacts) -> Part:
 
 
 def cleared(facts: TrustFacts) -> Part:
-    """Cleared: failing with an untreated personal field, care with an open suggestion; unknown
-    while no field is known."""
+    """Cleared: failing with an untreated personal field, care with an open suggestion or when a
+    personal stream's review is overdue; unknown while no field is known."""
     if not facts.fields and not facts.privacy_suggestions:
         return Part("Cleared", State.UNKNOWN, "No field is known yet.", "schema/")
     if facts.untreated_fields:
@@ -217,6 +228,10 @@ def cleared(facts: TrustFacts) -> Part:
             State.CARE,
             f"{words.plural(facts.privacy_suggestions, 'field')} may be personal and not labelled.",
             "schema/",
+        )
+    if facts.is_personal and facts.is_review_overdue:
+        return Part(
+            "Cleared", State.CARE, "The review of its personal data is overdue.", "privacy/"
         )
     said = (
         f"{words.plural(facts.personal_fields, 'personal field')} labelled and treated."

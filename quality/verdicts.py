@@ -43,7 +43,7 @@ NEEDS_CARE: Final[Mapping[str, str]] = {
     "Stable": "it is deprecated",
     "Fresh": "it is later than usual",
     "Clean": "a check is in doubt",
-    "Cleared": "fields may be personal",
+    "Cleared": "its personal data needs a look",
 }
 UNKNOWN: Final[Mapping[str, str]] = {
     "Owned": "its owner is not known",

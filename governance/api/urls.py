@@ -13,6 +13,7 @@ from governance.api import (
     policies,
     policy_findings,
     privacy_keys,
+    reviews,
 )
 
 urlpatterns = [
@@ -53,6 +54,9 @@ urlpatterns = [
     path("policies/<slug:slug>/switch-on", policies.SwitchOn.as_view()),
     path("policies/<slug:slug>/versions", policies.PolicyVersions.as_view()),
     path("policies/<slug:slug>/waivers", policy_findings.PolicyWaivers.as_view()),
+    path("reviews", reviews.Reviews.as_view()),
+    path("reviews/<uuid:review_id>", reviews.ReviewDetail.as_view()),
+    path("reviews/<uuid:review_id>/complete", reviews.CompleteReview.as_view()),
     path("privacy-keys", privacy_keys.PrivacyKeys.as_view()),
     path("privacy-keys/rotate", privacy_keys.RotatePrivacyKeys.as_view()),
     path("notifications", notices.Notifications.as_view()),

@@ -7,6 +7,7 @@ from governance.models.notices import Notice
 from governance.models.people import Membership, Team, User
 from governance.models.policies import Policy, PolicyFinding, PolicyVersion, Waiver
 from governance.models.privacy import PrivacyKey, PrivacyToken
+from governance.models.reviews import Review
 from governance.models.sign_in import BreakGlass, PersonSession
 from governance.models.verification import AuditVerification
 
@@ -32,6 +33,7 @@ __all__ = [
     "PrivacyKey",
     "PrivacyToken",
     "RefusalTotal",
+    "Review",
     "Team",
     "TermedPermission",
     "User",

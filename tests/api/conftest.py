@@ -36,6 +36,7 @@ from governance.models import (
     Job,
     Notice,
     Policy,
+    Review,
     Team,
     User,
     Waiver,
@@ -105,7 +106,7 @@ ABSENT = {
     "alarm_id": "999999999", "user_id": "999999999",
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
-         "notice_id", "job_id", "delegation_id"), _NOBODYS,
+         "notice_id", "job_id", "delegation_id", "review_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -142,6 +143,7 @@ class Secret:
     term: Term
     delegation: Delegation
     waiver: Waiver
+    review: Review
 
 
 @pytest.fixture
@@ -203,6 +205,9 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         Policy.objects.get(slug=POLICY), NAME, actor=SYSTEM, reason="The zebra has until Monday.",
         until=clock.now() + timedelta(days=9),
     )  # fmt: skip
+    review = Review.objects.create(
+        resource_kind="stream", resource_key=NAME, due_at=clock.now() - timedelta(days=1)
+    )
     notice = Notice.objects.filter(user=owner, subject_key=NAME).latest("created_at")
     BreakGlass.objects.create(
         pk=ARGUMENTS["glass_id"], user=reader, resource_kind="stream", resource_key=NAME,
@@ -211,7 +216,7 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     anchor_chain()
     return Secret(
         team, owner, stream, producer, consumer, request, grant, _alarm(stream), experiment, metric,
-        change, draft, notice, term, delegation, waiver,
+        change, draft, notice, term, delegation, waiver, review,
     )  # fmt: skip
 
 
@@ -346,6 +351,7 @@ def addresses(secret: Secret) -> Iterator[Address]:
             "job_id": str(job.pk),
             "delegation_id": str(secret.delegation.pk),
             "waiver_id": str(secret.waiver.pk),
+            "review_id": str(secret.review.pk),
         }
         yield Address(
             route,

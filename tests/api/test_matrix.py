@@ -24,7 +24,7 @@ from governance.models import User
 from governance.selectors.requests import live_grants
 from governance.services.grants import end_grant
 from governance.services.keys import create_key
-from governance.types import Permission, Role
+from governance.types import Permission, ReviewPoint, Role
 from ingest.models import PrivacySuggestion
 from portal.checks import the_matrix_names_every_route_and_method
 from portal.http.policy import SAFE, Policy, matrix, read
@@ -112,6 +112,9 @@ def bodies(secret: Secret) -> dict[str, Any]:
         "api/v1/break-glass": {"stream": NAME, "reason": "The zebra burns."},
         "api/v1/break-glass/<uuid:glass_id>/review": {
             "verdict": "confirmed", "sentence": "The zebra burnt.",
+        },
+        "api/v1/reviews/<uuid:review_id>/complete": {
+            "points": {point: {"outcome": "confirmed"} for point in ReviewPoint.values}
         },
         "api/v1/consumers": {"name": "newcomer"},
         "api/v1/producers": {"name": "newcomer"},

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "key": "nothing",
     "write_key": "nothing",
     "waiver_id": "0192f0a0-0000-7000-8000-00000000000c",
+    "review_id": "0192f0a0-0000-7000-8000-00000000000f",
     "uidb36": "1",
     "snapshot": 1,
     "number": 1,

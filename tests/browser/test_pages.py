@@ -38,6 +38,9 @@ PAGES = [
     "/fields/?classification=personal&ordering=name",
     "/drafts/", "/jobs/",
     "/policies/", "/policies/?show=off", "/policies/?show=acting",
+    "/reviews/", "/reviews/?show=open", "/reviews/?show=overdue", "/reviews/?show=done",
+    "/policies/compliance/", "/policies/compliance/?domain=checkout",
+    "/policies/compliance/processing/", "/policies/compliance/processing/?domain=checkout",
     "/policies/owner-present/", "/policies/t1-streams-read/",
     "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
 ]  # fmt: skip

@@ -68,7 +68,10 @@ def test_a_run_judges_everything_and_opens_and_closes_findings(dot: Actor) -> No
     assert again.judged_at > since
 
 
-def test_a_run_keeps_how_many_were_in_order_and_what_was_not_measured(dot: Actor) -> None:
+def test_a_run_keeps_how_many_were_in_order_and_what_was_not_measured(
+    dot: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(facts.subject_of("stream").measured, "stream.review_overdue_days")
     names = bare_streams(3)
     waive(
         Policy.objects.get(slug="described"), names[0], actor=dot, reason="Soon.",
@@ -155,8 +158,11 @@ def test_trying_shows_what_a_policy_would_hit_and_keeps_nothing(dot: Actor) -> N
     assert (PolicyFinding.objects.count(), Policy.objects.count()) == before
 
 
-def test_trying_says_which_fact_is_not_measured(dot: Actor) -> None:
+def test_trying_says_which_fact_is_not_measured(
+    dot: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare_streams(2)
+    monkeypatch.delitem(facts.subject_of("stream").measured, "stream.review_overdue_days")
     found = try_policy("stream", "stream.review_overdue_days < 1", actor=dot)
     assert (found["not_measured"], found["lacks"]) == (2, ["stream.review_overdue_days"])
 
@@ -183,12 +189,13 @@ def test_only_admins_run_and_try(dot: Actor) -> None:
 def test_a_fact_that_an_app_above_measures_is_judged(dot: Actor) -> None:
     names = bare_streams(2)
     stream = facts.subject_of("stream")
+    kept = dict(stream.measured)
     facts.measure("stream", "stream.review_overdue_days", lambda keys: dict.fromkeys(keys[:1], 9))
     try:
         run_policies(actor=dot)
         run_due_jobs()
     finally:
-        stream.measured.clear()
+        stream.measured.update(kept)
     assert found_by("review-not-overdue") == {names[0]}
     assert Policy.objects.get(slug="review-not-overdue").tally["not_measured"] == 1
 
