@@ -9,6 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from governance.privacy import keyring
 from portal.kernel.outbound import rules
+from portal.kernel.outbound.errors import RuleBrokenError
+from portal.kernel.outbound.syslog import read_syslog
+from portal.kernel.outbound.targets import read_target
+from portal.kernel.standard_webhooks import read_secret
+from portal.production import is_this_machine
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -80,6 +85,38 @@ def openings(name: str) -> list[str]:
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
     return found
+
+
+def syslog(name: str) -> str:
+    """The address of a syslog receiver, empty by default. Raises ImproperlyConfigured."""
+    found = text(name, "")
+    try:
+        if found:
+            read_syslog(found)
+    except RuleBrokenError as error:
+        raise ImproperlyConfigured(
+            f"{name}: write udp://host:port, tcp://host:port or tls://host:port."
+        ) from error
+    return found
+
+
+def signed_endpoint(name: str, secret_name: str) -> tuple[str, str]:
+    """An https address (http on this machine) with the secret that what is sent there is signed
+    with; both are set or neither. Raises ImproperlyConfigured, in which the secret is not."""
+    found, secret = text(name, ""), text(secret_name, "")
+    if not found:
+        return "", ""
+    try:
+        target = read_target(found)
+    except RuleBrokenError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    if target.scheme != "https" and not is_this_machine(target.host):
+        raise ImproperlyConfigured(f"{name} must be an https:// address.")
+    try:
+        read_secret(secret)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{secret_name}: {error}.") from error
+    return found, secret
 
 
 def contacts(name: str) -> list[str]:
