@@ -100,23 +100,31 @@ def syslog(name: str) -> str:
     return found
 
 
-def signed_endpoint(name: str, secret_name: str) -> tuple[str, str]:
-    """An https address (http on this machine) with the secret that what is sent there is signed
-    with; both are set or neither. Raises ImproperlyConfigured, in which the secret is not."""
-    found, secret = text(name, ""), text(secret_name, "")
+def endpoint(name: str) -> str:
+    """An https address (http on this machine), empty by default. Raises ImproperlyConfigured."""
+    found = text(name, "")
     if not found:
-        return "", ""
+        return ""
     try:
         target = read_target(found)
     except RuleBrokenError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
     if target.scheme != "https" and not is_this_machine(target.host):
         raise ImproperlyConfigured(f"{name} must be an https:// address.")
+    return found
+
+
+def signing_secret(name: str, *, needed: bool) -> str:
+    """A secret to sign messages with. Raises ImproperlyConfigured, in which it is not, for an odd one,
+    and for none where it is needed."""
+    found = text(name, "")
+    if not found and not needed:
+        return ""
     try:
-        read_secret(secret)
+        read_secret(found)
     except ValueError as error:
-        raise ImproperlyConfigured(f"{secret_name}: {error}.") from error
-    return found, secret
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
+    return found
 
 
 def contacts(name: str) -> list[str]:

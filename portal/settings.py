@@ -26,7 +26,8 @@ REQUEST_DAYS = env.integer("PORTAL_REQUEST_DAYS", 3, minimum=1, maximum=90)
 AUDIT_ANCHORS = Path(env.text("PORTAL_AUDIT_ANCHORS", str(DATA_DIR / "audit" / "anchors.jsonl")))
 # Where the audit log is sent as it grows: docs/audit.md.
 AUDIT_SYSLOG = env.syslog("PORTAL_AUDIT_SYSLOG")
-AUDIT_HTTP, AUDIT_HTTP_SECRET = env.signed_endpoint("PORTAL_AUDIT_HTTP", "PORTAL_AUDIT_HTTP_SECRET")
+AUDIT_HTTP = env.endpoint("PORTAL_AUDIT_HTTP")
+AUDIT_HTTP_SECRET = env.signing_secret("PORTAL_AUDIT_HTTP_SECRET", needed=bool(AUDIT_HTTP))
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"

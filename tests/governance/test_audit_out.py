@@ -516,20 +516,27 @@ def test_addresses_that_could_never_take_rows_stop_the_start(
             env.syslog("PORTAL_AUDIT_SYSLOG")
     monkeypatch.setenv("PORTAL_AUDIT_SYSLOG", "tls://[::1]:6514")
     assert env.syslog("PORTAL_AUDIT_SYSLOG") == "tls://[::1]:6514"
-    names = ("PORTAL_AUDIT_HTTP", "PORTAL_AUDIT_HTTP_SECRET")
-    for url, secret in (
-        ("https://a.example/", ""), ("https://a.example/", "whsec_short"),
-        ("http://a.example/", SECRET), ("https://u:p@a.example/", SECRET), ("nowhere", SECRET),
-    ):  # fmt: skip
-        monkeypatch.setenv(names[0], url)
-        monkeypatch.setenv(names[1], secret)
+    for url in ("http://a.example/", "https://u:p@a.example/", "nowhere", "https://127.1/"):
+        monkeypatch.setenv("PORTAL_AUDIT_HTTP", url)
+        with pytest.raises(ImproperlyConfigured):
+            env.endpoint("PORTAL_AUDIT_HTTP")
+    for url in ("https://a.example/log", "http://127.0.0.1:8080/", ""):
+        monkeypatch.setenv("PORTAL_AUDIT_HTTP", url)
+        assert env.endpoint("PORTAL_AUDIT_HTTP") == url
+
+
+def test_a_secret_is_needed_with_the_address_and_no_error_repeats_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "PORTAL_AUDIT_HTTP_SECRET"
+    assert env.signing_secret(name, needed=False) == ""
+    for secret in ("", "whsec_c2hvcnQ=", SECRET[6:], SECRET + "!"):
+        monkeypatch.setenv(name, secret)
         with pytest.raises(ImproperlyConfigured) as caught:
-            env.signed_endpoint(*names)
+            env.signing_secret(name, needed=True)
         assert not secret or secret not in str(caught.value)
-    for url in ("https://a.example/log", "http://127.0.0.1:8080/"):
-        monkeypatch.setenv(names[0], url)
-        monkeypatch.setenv(names[1], SECRET)
-        assert env.signed_endpoint(*names) == (url, SECRET)
+    monkeypatch.setenv(name, SECRET)
+    assert env.signing_secret(name, needed=True) == SECRET
 
 
 def test_syslog_leaves_for_inner_hosts_but_never_for_a_clouds_own_services() -> None:
