@@ -6,7 +6,7 @@ class GovernanceConfig(AppConfig):
     name = "governance"
 
     def ready(self) -> None:
-        from governance import factor_log, job_kinds, sign_ins  # noqa: PLC0415
+        from governance import audit_questions, factor_log, job_kinds, sign_ins, view_kinds  # noqa: PLC0415
         from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
         from governance.services import policies, policy_runs, privacy_keys  # noqa: PLC0415
 
@@ -16,6 +16,7 @@ class GovernanceConfig(AppConfig):
         job_kinds.register(
             policy_runs.KIND, policy_runs.run_step, face=job_kinds.Face("Policies", "/policies/")
         )
+        view_kinds.register(audit_questions.KIND, audit_questions.AUDIT)
         post_migrate.connect(
             policies.after_migration, sender=self, dispatch_uid="governance.built_in_policies"
         )

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from governance.services.anchoring import anchor_or_say_why
 from governance.services.answers import forget_old_answers
+from governance.services.audit_out import send_audit_out
 from governance.services.escalation import escalate_requests
 from governance.services.jobs import run_due_jobs
 from governance.services.key_uses import forget_old_uses
@@ -22,6 +23,11 @@ def verify_audit() -> None:
 @shared_task(name="governance.anchor_audit")
 def anchor_audit() -> None:
     anchor_or_say_why()
+
+
+@shared_task(name="governance.send_audit_out")
+def send_audit() -> None:
+    send_audit_out()
 
 
 @shared_task(name="governance.escalate_requests")

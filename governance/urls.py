@@ -36,6 +36,12 @@ urlpatterns = [
     path("audit/", views_audit.log, name="audit"),
     path("audit/verify/", views_audit.verify, name="audit_verify"),
     path("audit/export/", views_audit.export, name="audit_export"),
+    path("audit/questions/", views_audit.save_question, name="audit_question_save"),
+    path(
+        "audit/questions/<uuid:view_id>/delete/",
+        views_audit.delete_question,
+        name="audit_question_delete",
+    ),
     path("audit/<int:seq>/", views_audit.entry, name="audit_entry"),
     path("audit/<int:seq>/proof/", views_audit.proof, name="audit_proof"),
     path("jobs/", views_jobs.overview, name="jobs"),

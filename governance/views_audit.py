@@ -1,30 +1,35 @@
 """The audit log as a sentence, its chain and its verification."""
 
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from governance import audit_questions
+from governance.middleware import request_actor
 from governance.models import AuditEntry
 from governance.selectors import audit_exports, audit_log
 from governance.selectors.audit_anchors import anchor_of
+from governance.selectors.audit_out import outlet_states
 from governance.selectors.audit_proofs import proof_of
+from governance.selectors.views import visible_views
 from governance.services.verification import verify_chain
-from portal.http import parameters
+from governance.services.views import LONGEST_NAME, delete_view, save_view
+from governance.view_kinds import address_of
+from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.rendering import dump
-from portal.kernel.errors import InvalidStateError, NotFoundError
+from portal.kernel.actor import Actor
+from portal.kernel.errors import InvalidError, InvalidStateError, NotFoundError
 
-QUESTION = {
-    "verb": parameters.choice(audit_log.VERBS),
-    "object": parameters.text(200),
-    "actor": parameters.text(254),
-    "period": parameters.choice(audit_log.PERIODS),
-    **parameters.LIST,
-}
+QUESTION = {**audit_questions.SENTENCE, **parameters.LIST}
+SHOWN_QUESTIONS = 50
 
 # Who takes a file from a page takes it for the truth; who looks into what happened uses the API.
 HELD = (
@@ -41,7 +46,10 @@ FORMS = {
 def log(request: HttpRequest) -> HttpResponse:
     """What the sentence finds, the newest first, behind how the chain stood at its last walk."""
     asked = parameters.read(request.GET, QUESTION)
+    actor = request_actor(request)
     period = asked.get("period", "30 days")
+    sentence = {name: asked[name] for name in audit_questions.SENTENCE if name in asked}
+    questions = _questions(actor, sentence)
     page = paginate(
         _entries(asked), order=("-seq",), limit=asked.get("limit"), cursor=asked.get("cursor")
     )
@@ -56,8 +64,58 @@ def log(request: HttpRequest) -> HttpResponse:
             "periods": list(audit_log.PERIODS),
             "verification": audit_log.newest_verification(),
             "held": HELD,
+            "outlets": outlet_states(),
+            "questions": questions[:SHOWN_QUESTIONS],
+            "has_more_questions": len(questions) > SHOWN_QUESTIONS,
+            "sentence": sentence,
+            "longest_name": LONGEST_NAME,
         },
     )
+
+
+def _questions(actor: Actor, sentence: dict[str, str]) -> list[dict[str, Any]]:
+    """The kept questions as links, one more than is shown, and which of them is asked just now."""
+    rows = visible_views(actor, kind=audit_questions.KIND)[: SHOWN_QUESTIONS + 1]
+    return [
+        {
+            "row": row,
+            "url": address_of(row.kind, row.asked),
+            "mine": row.owner_id == actor.id,
+            "here": row.asked == sentence,
+        }
+        for row in rows
+    ]
+
+
+@require_POST
+def save_question(request: HttpRequest) -> HttpResponse:
+    """Keep the question that the page shows; what is wrong with it is said above the same page."""
+    asked = {
+        name: text for name in audit_questions.SENTENCE if (text := request.POST.get(name, ""))
+    }
+    try:
+        row = save_view(
+            audit_questions.KIND, request.POST.get("name", ""), asked,
+            actor=request_actor(request), is_shared="shared" in request.POST,
+        )  # fmt: skip
+    except InvalidError as error:
+        faults = [
+            f"{words.capitalized(fault.pointer[1:])}: {fault.detail}" for fault in error.errors
+        ]
+        messages.error(request, " ".join(faults))
+        is_odd = any(
+            fault.pointer == "/asked" for fault in error.errors
+        )  # the page would refuse it
+        return redirect("audit" if is_odd else f"{reverse('audit')}?{urlencode(asked)}")
+    messages.success(request, f"Kept “{row.name}”.")
+    return redirect(address_of(row.kind, row.asked))
+
+
+@require_POST
+def delete_question(request: HttpRequest, view_id: UUID) -> HttpResponse:
+    row = delete_view(view_id, actor=request_actor(request))
+    messages.success(request, f"Deleted “{row.name}”.")
+    return redirect("audit")
 
 
 def _entries(asked: dict[str, Any]) -> QuerySet[AuditEntry]:

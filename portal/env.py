@@ -9,6 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from governance.privacy import keyring
 from portal.kernel.outbound import rules
+from portal.kernel.outbound.errors import RuleBrokenError
+from portal.kernel.outbound.syslog import read_syslog
+from portal.kernel.outbound.targets import read_target
+from portal.kernel.standard_webhooks import read_secret
+from portal.production import is_this_machine
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -79,6 +84,46 @@ def openings(name: str) -> list[str]:
         rules.openings_of(tuple(found))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
+    return found
+
+
+def syslog(name: str) -> str:
+    """The address of a syslog receiver, empty by default. Raises ImproperlyConfigured."""
+    found = text(name, "")
+    try:
+        if found:
+            read_syslog(found)
+    except RuleBrokenError as error:
+        raise ImproperlyConfigured(
+            f"{name}: write udp://host:port, tcp://host:port or tls://host:port."
+        ) from error
+    return found
+
+
+def endpoint(name: str) -> str:
+    """An https address (http on this machine), empty by default. Raises ImproperlyConfigured."""
+    found = text(name, "")
+    if not found:
+        return ""
+    try:
+        target = read_target(found)
+    except RuleBrokenError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+    if target.scheme != "https" and not is_this_machine(target.host):
+        raise ImproperlyConfigured(f"{name} must be an https:// address.")
+    return found
+
+
+def signing_secret(name: str, *, needed: bool) -> str:
+    """A secret to sign messages with. Raises ImproperlyConfigured, in which it is not, for an odd one,
+    and for none where it is needed."""
+    found = text(name, "")
+    if not found and not needed:
+        return ""
+    try:
+        read_secret(found)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
     return found
 
 

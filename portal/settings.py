@@ -24,6 +24,10 @@ AUDIT_KEY = env.text("PORTAL_AUDIT_KEY", "")
 # After how many days a request for access that nobody answered goes to the admins as well.
 REQUEST_DAYS = env.integer("PORTAL_REQUEST_DAYS", 3, minimum=1, maximum=90)
 AUDIT_ANCHORS = Path(env.text("PORTAL_AUDIT_ANCHORS", str(DATA_DIR / "audit" / "anchors.jsonl")))
+# Where the audit log is sent as it grows: docs/audit.md.
+AUDIT_SYSLOG = env.syslog("PORTAL_AUDIT_SYSLOG")
+AUDIT_HTTP = env.endpoint("PORTAL_AUDIT_HTTP")
+AUDIT_HTTP_SECRET = env.signing_secret("PORTAL_AUDIT_HTTP_SECRET", needed=bool(AUDIT_HTTP))
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("PORTAL_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "portal.urls"
@@ -172,6 +176,7 @@ CELERY_TASK_ROUTES = {
     "ingest.thin_latencies": {"queue": "bulk"},
     "governance.run_jobs": {"queue": "bulk"},
     "governance.send_mails": {"queue": "bulk"},
+    "governance.send_audit_out": {"queue": "bulk"},
 }
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -226,6 +231,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 60},
     },
     "reviews": {"task": "governance.keep_reviews", "schedule": 900.0, "options": {"expires": 600}},
+    "audit-out": {
+        "task": "governance.send_audit_out",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "unanswered-requests": {"task": "governance.escalate_requests", "schedule": 900.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

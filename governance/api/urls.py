@@ -14,6 +14,7 @@ from governance.api import (
     policy_findings,
     privacy_keys,
     reviews,
+    views,
 )
 
 urlpatterns = [
@@ -63,6 +64,8 @@ urlpatterns = [
     path("notifications/read", notices.ReadAll.as_view()),
     path("notifications/wish", notices.MailWishDetail.as_view()),
     path("notifications/<uuid:notice_id>/read", notices.ReadOne.as_view()),
+    path("views", views.Views.as_view()),
+    path("views/<uuid:view_id>", views.ViewDetail.as_view()),
     path("audit", audit.Audit.as_view()),
     path("audit/verify", audit.AuditVerify.as_view()),
     path("audit/export", audit.AuditExport.as_view()),

@@ -4,17 +4,20 @@ from governance.models.audit import AuditAnchor, AuditEntry
 from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
+from governance.models.outlets import AuditOutlet
 from governance.models.people import Membership, Team, User
 from governance.models.policies import Policy, PolicyFinding, PolicyVersion, Waiver
 from governance.models.privacy import PrivacyKey, PrivacyToken
 from governance.models.reviews import Review
 from governance.models.sign_in import BreakGlass, PersonSession
 from governance.models.verification import AuditVerification
+from governance.models.views import SavedView
 
 __all__ = [
     "AccessRequest",
     "AuditAnchor",
     "AuditEntry",
+    "AuditOutlet",
     "AuditVerification",
     "BreakGlass",
     "Delegation",
@@ -34,6 +37,7 @@ __all__ = [
     "PrivacyToken",
     "RefusalTotal",
     "Review",
+    "SavedView",
     "Team",
     "TermedPermission",
     "User",

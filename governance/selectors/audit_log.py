@@ -118,3 +118,8 @@ def as_dict(entry: AuditEntry) -> dict[str, Any]:
         "hash": bytes(entry.hash).hex(),
         "format": entry.format,
     }
+
+
+def as_line(entry: AuditEntry) -> bytes:
+    """The same as JSON on one line, without its end."""
+    return orjson.dumps(as_dict(entry) | {"at": rfc3339.spell(entry.at)})

@@ -23,6 +23,7 @@ CHECKS: Final = (
     Check("redis persistence", redis_server.persistence, asks="redis"),
     Check("workers", running.workers, asks="redis", runs=True),
     Check("beat", running.beat, asks="migrations", runs=True),
+    Check("audit out", running.audit_out, asks="migrations", runs=True),
     Check("first accounts", database.first_people, asks="migrations"),
     Check("secret files", machine.secret_files),
     Check("privacy keys", database.privacy_keys, asks="migrations"),

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 NAMES: Final = frozenset(
     {
+        "audit.after_send",
         "ingest.before_ledger",
         "ingest.after_ledger",
         "ingest.before_copy",

@@ -37,6 +37,7 @@ from governance.models import (
     Notice,
     Policy,
     Review,
+    SavedView,
     Team,
     User,
     Waiver,
@@ -85,6 +86,7 @@ ARGUMENTS = {
     "event_id": "e1",
     "session_id": "0192f0a0-0000-7000-8000-00000000000d",
     "glass_id": "0192f0a0-0000-7000-8000-00000000000e",
+    "view_id": "0192f0a0-0000-7000-8000-00000000000f",
     "write_key": "nothing",
     "version": "1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
@@ -106,7 +108,7 @@ ABSENT = {
     "alarm_id": "999999999", "user_id": "999999999",
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
-         "notice_id", "job_id", "delegation_id", "review_id"), _NOBODYS,
+         "notice_id", "job_id", "delegation_id", "review_id", "view_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -212,6 +214,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     BreakGlass.objects.create(
         pk=ARGUMENTS["glass_id"], user=reader, resource_kind="stream", resource_key=NAME,
         owner_team=team, reason="The zebra burns.", ends_at=clock.now() + timedelta(hours=1),
+    )  # fmt: skip
+    SavedView.objects.create(
+        pk=ARGUMENTS["view_id"], owner=owner, kind="audit", name="Who touched the zebra",
+        asked={"object": NAME},
     )  # fmt: skip
     anchor_chain()
     return Secret(

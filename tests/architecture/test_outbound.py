@@ -17,6 +17,7 @@ HTTP = {
 RAW = {"socket", "asyncio.open_connection", "smtplib"}
 OUTBOUND = {
     "portal/kernel/outbound/dialling.py": "the module itself: connects to judged addresses",
+    "portal/kernel/outbound/syslog.py": "the module itself: syslog to judged addresses that a setting names",
     "portal/kernel/outbound/rules.py": "the module itself: asks the resolver",
     "portal/kernel/outbound/client.py": "the module itself: the client",
     "portal/kernel/outbound/session.py": "names a type of the client",

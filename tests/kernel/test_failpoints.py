@@ -143,7 +143,7 @@ def arm_by_file(place: Path, spec: str) -> None:
 def test_every_failpoint_in_the_code_is_known_and_documented() -> None:
     used = {
         name
-        for place in ("ingest", "portal")
+        for place in ("governance", "ingest", "portal")
         for path in (ROOT / place).rglob("*.py")
         for name in re.findall(r'failpoint\("([^"]+)"\)', path.read_text())
     }
