@@ -7,14 +7,15 @@ class IngestConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now; the catalog, below, learns here how stored events are replayed
         # against a candidate, who keeps events that nobody registered and takes them up once
-        # somebody does, and who still sends what is deprecated.
+        # somebody does, who still sends what is deprecated, and how far ahead events reach.
         from catalog import impact  # noqa: PLC0415
         from catalog.samples import offer_discovered  # noqa: PLC0415
         from catalog.services.streams import follow_registrations  # noqa: PLC0415
+        from catalog.services.tracks import ask_for_newest  # noqa: PLC0415
         from governance import job_kinds  # noqa: PLC0415
         from ingest.doors import door_segment  # noqa: PLC0415
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
-        from ingest.selectors import deprecated_uses, discovered  # noqa: PLC0415
+        from ingest.selectors import deprecated_uses, discovered, own_times  # noqa: PLC0415
         from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415
         from ingest.selectors.synthetic_runs import RUN  # noqa: PLC0415
         from ingest.services import archives  # noqa: PLC0415
@@ -34,6 +35,7 @@ class IngestConfig(AppConfig):
         impact.register_sampler(replay_sample)
         impact.register_old_uses(deprecated_uses.uses_of_producer)
         follow_registrations(replay_registered)
+        ask_for_newest(own_times.latest_after)
         offer_discovered(discovered.samples_of, discovered.types_for)
         names = {DRY_RUN: "Dry run of a repair", REPLAY: "Replay of dead letters"}
         for kind, step in STEPS.items():

@@ -29,6 +29,9 @@ _WITHIN: Final = timedelta(days=60)
 _NAMED_FIELDS: Final = 2
 _SHORT: Final = 24
 _ALARMS: Final = 2
+_SIDES: Final = {
+    "stream.promoted": " to production.", "stream.demoted": " back to the experimental track.",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ def _edited(known: QuerySet[Stream], since: datetime, limit: int) -> list[Change
     rows = AuditEntry.objects.filter(
         actor_kind="person",
         object_kind="stream",
-        action__in=("stream.changed", "stream.promoted"),
+        action__in=("stream.changed", *_SIDES),
         at__gte=since,
         object_key__in=known.order_by().values("name"),
     ).order_by("-seq")[:limit]
@@ -181,11 +184,9 @@ def _edited(known: QuerySet[Stream], since: datetime, limit: int) -> list[Change
             at=row.at,
             who=row.actor,
             is_team=False,
-            did="moved"
-            if row.action == "stream.promoted"
-            else f"changed the {_edited_facts(row)} of",
+            did="moved" if row.action in _SIDES else f"changed the {_edited_facts(row)} of",
             stream=row.object_key,
-            rest=" to production." if row.action == "stream.promoted" else _from_to(row),
+            rest=_SIDES.get(row.action) or _from_to(row),
         )
         for row in rows
     ]

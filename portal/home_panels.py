@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet
 
 from analytics.selectors import volume
 from catalog.models import ConsumerMapping, Draft, Follow, Producer, Stream
+from catalog.selectors import promotions
 from catalog.selectors.drafts import visible_drafts
 from catalog.selectors.streams import visible_streams
 from experiments import pages as experiment_pages
@@ -94,6 +95,18 @@ def waiting_items(actor: Actor) -> Items:
             decides=True,
         )
         for request in requests_to_decide(actor).order_by("created_at")[: 2 * SHOWN]
+    ]
+    decisions += [
+        Item(
+            icon="up",
+            title=f"{row.stream.name} waits for your approval",
+            text=f"{row.opened_by} asked to move it to the {row.to_track} track. {row.reason}".strip(),
+            url=f"/streams/{row.stream.name}/promote/",
+            action="Decide",
+            about=row.stream.name,
+            decides=True,
+        )
+        for row in promotions.waiting_for(actor)[:SHOWN]
     ]
     first = [*decisions, *alarms] if actor.is_admin else [*alarms, *decisions]
     return Items([*first, *_retiring(actor), *_ending(actor)])

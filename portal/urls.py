@@ -16,6 +16,7 @@ from portal import (
     views_home,
     views_ingest,
     views_lineage,
+    views_promote,
     views_stream,
 )
 
@@ -32,6 +33,8 @@ stream_pages = [
     path("lineage/", views_lineage.stream_lineage, name="stream_lineage"),
     path("samples/", views_stream.samples, name="stream_samples"),
     path("activity/", views_stream.activity, name="stream_activity"),
+    path("promote/", views_promote.promote, name="stream_promote"),
+    path("promote/decide/", views_promote.decide, name="stream_promote_decide"),
     path("follow/", views_stream.follow, name="stream_follow"),
 ]
 urlpatterns = [

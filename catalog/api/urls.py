@@ -17,6 +17,7 @@ from catalog.api import (
     groups,
     keys,
     producers,
+    promotions,
     streams,
 )
 
@@ -30,6 +31,10 @@ urlpatterns = [
     path("streams/<name:name>/deprecate", endings.DeprecateStream.as_view()),
     path("streams/<name:name>/reactivate", endings.ReactivateStream.as_view()),
     path("streams/<name:name>/retire", endings.RetireStream.as_view()),
+    path("streams/<name:name>/promote", promotions.PromoteStream.as_view()),
+    path("streams/<name:name>/promote/approve", promotions.ApprovePromotion.as_view()),
+    path("streams/<name:name>/promote/reject", promotions.RejectPromotion.as_view()),
+    path("streams/<name:name>/promote/withdraw", promotions.WithdrawPromotion.as_view()),
     path("streams/<name:name>/schemas", streams.Schemas.as_view()),
     path("streams/<name:name>/schemas/check", differences.CheckCandidate.as_view()),
     path(

@@ -10,6 +10,7 @@ from catalog.models.producers import (
     ProducerSource,
     ProducerStream,
 )
+from catalog.models.promotions import Promotion, PromotionApproval, PromotionState
 from catalog.models.registry import (
     RegistryMode,
     RegistryReference,
@@ -47,6 +48,9 @@ __all__ = [
     "Producer",
     "ProducerSource",
     "ProducerStream",
+    "Promotion",
+    "PromotionApproval",
+    "PromotionState",
     "RegistryMode",
     "RegistryReference",
     "RegistrySchema",

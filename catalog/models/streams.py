@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -47,6 +48,9 @@ class Stream(models.Model):
     lifecycle = models.CharField(max_length=12, choices=Lifecycle.choices, default=Lifecycle.DRAFT)
     track = models.CharField(max_length=12, choices=Track.choices, default=Track.EXPERIMENTAL)
     production_since = models.DateTimeField(null=True, blank=True)
+    # When it moved from one track to the other, the oldest first: `catalog.tracks`. The database
+    # keeps them ascending, and `production_since` the last of them.
+    track_moments = ArrayField(models.DateTimeField(), default=list, db_default=[], blank=True)
     tier = models.CharField(max_length=2, choices=Tier.choices, default=Tier.T3)
     classification = models.CharField(
         max_length=10, choices=Classification.choices, default=Classification.INTERNAL

@@ -11,14 +11,15 @@ from catalog.exchange.portal_keys import FACTS, foreign
 from catalog.models import Stream
 from catalog.services import import_parties as parties
 from catalog.services.import_taking import Taking, slug_of
+from catalog.services.promotions import ask_to_move, is_asked
 from catalog.services.streams import (
     MAX_DESCRIPTION,
     MAX_TAGS,
     add_alias,
     change_stream,
     faults_of,
-    promote_stream,
 )
+from catalog.services.tracks import promote_stream
 from catalog.types import Classification, Track
 from governance.models import Team
 from portal.kernel.errors import PortalError
@@ -99,15 +100,35 @@ def set_facts(taking: Taking, stream: Stream, wanted: Mapping[str, Any]) -> None
 
 
 def promote(taking: Taking, stream: Stream) -> None:
-    """Move the stream to the production track where the file says so."""
+    """Move the stream to the production track where the portal's own file says so."""
+    if not taking.actor.is_system or not _is_to_move(taking, stream):
+        return
+    taking.changes.append(FieldChange("track", stream.track, Track.PRODUCTION))
+    promote_stream(stream, actor=taking.actor, is_new=taking.is_new)
+
+
+def ask_for_track(taking: Taking, stream: Stream) -> None:
+    """Ask to move the stream to production where a person's file says so: others approve. It is
+    the last of the facts, because what production asks for is judged by all of them."""
+    if taking.actor.is_system or not _is_to_move(taking, stream) or is_asked(stream):
+        return
+    try:
+        with transaction.atomic():
+            ask_to_move(stream, Track.PRODUCTION, actor=taking.actor, reason="Said by a file.")
+    except PortalError as error:
+        taking.leave_out(f"It stays on the experimental track: {error.detail}", error)
+    else:
+        taking.changes.append(FieldChange("track", stream.track, "production, once approved"))
+
+
+def _is_to_move(taking: Taking, stream: Stream) -> bool:
     wanted = taking.outside.track
     if not wanted or wanted == stream.track:
-        return
+        return False
     if wanted != Track.PRODUCTION:
-        taking.leave_out("A stream does not go back from the production track.")
-        return
-    taking.changes.append(FieldChange("track", stream.track, wanted))
-    promote_stream(stream, actor=taking.actor)
+        taking.leave_out("A stream goes back from the production track on its own page.")
+        return False
+    return True
 
 
 def keep_aliases(taking: Taking, stream: Stream) -> None:

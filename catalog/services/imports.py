@@ -86,6 +86,7 @@ def _take(taking: Taking, domain: str) -> Imported:
     facts.set_facts(taking, stream, facts.stated_facts(taking, stream, owner))
     facts.keep_aliases(taking, stream)
     facts.tie_parties(taking, stream)
+    facts.ask_for_track(taking, stream)
     added = sum(one.step is Step.ADD for one in taking.versions)
     if taking.is_new or added:
         keep_stream_in_order(stream)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, IntegerField, Value, When
+from django.db.models import F
 
 from catalog import naming
 from catalog.classified import SENSITIVITY, sensitivity_of
@@ -37,7 +37,6 @@ from portal.kernel.errors import (
     ConflictError,
     FieldError,
     InvalidError,
-    InvalidStateError,
     PreconditionFailedError,
 )
 from portal.kernel.once import only_once
@@ -46,9 +45,7 @@ from portal.kernel.slugs import check_slug
 MAX_DESCRIPTION: Final = 4_000
 MAX_TAGS: Final = 20
 MAX_EXTENSIONS_BYTES: Final = 256 * 1024
-PRODUCTION_RETENTION_DAYS: Final = 400
 MAX_EVENTS_PER_SECOND: Final = 10_000_000
-EXPERIMENTAL_RETENTION_DAYS: Final = 30
 _STATE_KEY: Final = re.compile(r"(/([^~/\0]|~[01])*)+")
 CHANGEABLE: Final = frozenset(
     {
@@ -307,13 +304,6 @@ _CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "compatibility_mode": frozenset(CompatibilityMode.values),
     "compatibility_policy": frozenset(CompatibilityPolicy.values),
 }
-# In production a candidate is compared with every active version: checking the last one only lets
-# a field be removed and added again with another type in two harmless steps.
-_TRANSITIVE: Final[Mapping[str, str]] = {
-    CompatibilityMode.BACKWARD: CompatibilityMode.BACKWARD_TRANSITIVE,
-    CompatibilityMode.FORWARD: CompatibilityMode.FORWARD_TRANSITIVE,
-    CompatibilityMode.FULL: CompatibilityMode.FULL_TRANSITIVE,
-}
 _TEXTS: Final = {"title": 200, "description": MAX_DESCRIPTION, "subject_meaning": 1_000}
 _NUMBERS: Final = {
     "cadence_seconds": (1, 366 * 86_400),
@@ -401,33 +391,3 @@ def _plain(value: object) -> object:
 def _require_person(actor: Actor) -> None:
     if not actor.is_person:
         raise PeopleOnlyError("stream.follow")
-
-
-@transaction.atomic
-def promote_stream(stream: Stream, *, actor: Actor) -> Stream:
-    """Move a stream to the production track: events whose own time is later go there.
-
-    Its compatibility mode becomes transitive; it may be set back by hand. Who left its retention at
-    the experimental default gets production's; a life that somebody chose stays.
-
-    Raises InvalidStateError when it is there already, PolicyError where a policy stops it.
-    """
-    access.require(actor, Permission.APPROVE, stream)
-    moved = Stream.objects.filter(pk=stream.pk, track=Track.EXPERIMENTAL).update(
-        track=Track.PRODUCTION,
-        production_since=clock.now(),
-        retention_days=Case(
-            When(retention_days=EXPERIMENTAL_RETENTION_DAYS, then=Value(PRODUCTION_RETENTION_DAYS)),
-            default=F("retention_days"),
-            output_field=IntegerField(),
-        ),
-        compatibility_mode=_TRANSITIVE.get(stream.compatibility_mode, stream.compatibility_mode),
-        revision=F("revision") + 1,
-        updated_at=clock.now(),
-    )
-    if moved != 1:
-        raise InvalidStateError("The stream is on the production track already.")
-    stream.refresh_from_db()
-    keep_stream_in_order(stream)
-    audit.record(actor, "stream.promoted", stream.ref, summary=f"moved {stream.name} to production")
-    return stream

@@ -5,14 +5,21 @@ of the change and before its audit row, which holds the head of the chain.
 """
 
 from datetime import datetime
+from typing import Final
 
-from catalog.models import Change, Follow, SchemaVersion, Stream, Vote
+from catalog.models import Change, Follow, Promotion, SchemaVersion, Stream, Vote
+from catalog.types import Track
 from governance import access
 from governance.models import Membership
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission
 from portal.http import words
 from portal.kernel.actor import Actor
+
+_SIDES: Final = {
+    Track.PRODUCTION.value: "the production track",
+    Track.EXPERIMENTAL.value: "the experimental track",
+}
 
 
 def audience(stream: Stream) -> set[int]:
@@ -108,6 +115,72 @@ def tell_of_activation(stream: Stream, version: SchemaVersion, *, by: Actor) -> 
         url=f"/streams/{stream.name}/schema/?v={version.version}",
         dedupe=f"active:{version.pk}",
     )
+
+
+def tell_of_move_asked(promotion: Promotion, *, by: Actor) -> None:
+    """Tell of a request to move a stream; who may approve it is told that it waits for them."""
+    stream = promotion.stream
+    told = f"{by.label} asked: {promotion.reason or 'No reason was given.'}"
+    url = _moved_at(promotion)
+    deciders = access.holders(Permission.APPROVE, stream)
+    tell(
+        deciders,
+        News(
+            NoticeKind.VOTE_WANTED,
+            stream.ref,
+            f"{stream.name} waits for your approval to move to {_SIDES[promotion.to_track]}",
+            told,
+            url,
+            f"move:{promotion.pk}",
+        ),
+        by=by,
+    )
+    tell(
+        audience(stream) - deciders,
+        News(
+            NoticeKind.PROPOSED,
+            stream.ref,
+            f"{stream.name} is to move to {_SIDES[promotion.to_track]}",
+            told,
+            url,
+            f"move-asked:{promotion.pk}",
+        ),
+        by=by,
+    )
+
+
+def tell_asker_of_move(promotion: Promotion, sentence: str, comment: str, *, by: Actor) -> None:
+    """Tell who asked to move a stream what somebody decided on it."""
+    if promotion.asked_by_id is None:
+        return
+    stream = promotion.stream
+    news = News(
+        NoticeKind.DECIDED,
+        stream.ref,
+        f"A decision on moving {stream.name}",
+        f"{sentence} {comment.strip()}".strip(),
+        _moved_at(promotion),
+    )
+    tell([promotion.asked_by_id], news, by=by)
+
+
+def tell_of_move(promotion: Promotion, *, by: Actor) -> None:
+    """Tell from which own time on events of a stream lie on the other track."""
+    moment = promotion.moves_at
+    since = f"Events whose own time is later than {moment:%Y-%m-%d %H:%M} UTC" if moment else "All"
+    tell_of_stream(
+        promotion.stream,
+        NoticeKind.CHANGED,
+        f"{promotion.stream.name} moves to {_SIDES[promotion.to_track]}",
+        f"{since} are stored there. Nothing changes for who sends or reads it.",
+        by=by,
+        url=_moved_at(promotion),
+        dedupe=f"moved:{promotion.pk}",
+    )
+
+
+def _moved_at(promotion: Promotion) -> str:
+    return f"/streams/{promotion.stream.name}/promote/"
 
 
 def tell_of_deprecation(

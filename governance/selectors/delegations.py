@@ -27,3 +27,12 @@ def get_delegation(actor: Actor, delegation_id: UUID) -> Delegation:
     if found is None:
         raise NotFoundError
     return found
+
+
+def is_deputy_of(actor: Actor, person_id: int) -> bool:
+    """Whether the actor decides in this person's place now."""
+    now = clock.now()
+    live = Delegation.objects.filter(
+        person_id=person_id, deputy_id=actor.id, since__lte=now, until__gt=now, ended_at=None
+    )
+    return actor.is_person and live.exists()

@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 
 from governance import access, audit
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
-from governance.models import AccessRequest, Delegation
+from governance.models import AccessRequest
 from governance.models.access import RequestState
+from governance.selectors.delegations import is_deputy_of
 from governance.selectors.requests import find_grant, get_request, grant_row
 from governance.services.grants import Terms, add_grant, check_fields, check_terms
 from governance.services.notices import News, tell
@@ -272,19 +273,11 @@ def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
     if request.requester_id == actor.id and actor.is_person:
         raise NotOwnRequestError("Somebody else must decide on your own request.")
-    if actor.is_person and _is_deputy(actor, request.requester_id):
+    if is_deputy_of(actor, request.requester_id):
         raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request
-
-
-def _is_deputy(actor: Actor, person_id: int) -> bool:
-    now = clock.now()
-    live = Delegation.objects.filter(
-        person_id=person_id, deputy_id=actor.id, since__lte=now, until__gt=now, ended_at=None
-    )
-    return live.exists()
 
 
 def _settle(

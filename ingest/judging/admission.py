@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 CHANNEL: Final = "portal_catalog"
 LIFETIME_SECONDS: Final = 5.0
+NEVER: Final = -(1 << 62)  # before every time, in microseconds
 MAX_SEEN_SOURCES: Final = 500
 _MAX_ENTRIES: Final = 20_000
 _MAX_REFERENCES: Final = 1_000
@@ -99,8 +100,7 @@ class StreamEntry:
     id: int
     name: str
     names: frozenset[str]
-    is_production: bool
-    production_since_us: int | None
+    track: int  # 0 (production) or 1: where events later than all moments lie
     enforcement: str
     sets_aside: bool  # or, when it minimises, takes out
     late_us: int
@@ -119,11 +119,16 @@ class StreamEntry:
     subject_privacy: str = ""
     minimises: bool = False
     retention_us: int | None = None
+    # When it moved between the tracks, the newest first, and the newest alone: `catalog.tracks`.
+    moments_us: tuple[int, ...] = ()
+    moved_us: int = NEVER
 
     def track_of(self, occurred_us: int) -> int:
-        """0 (production) or 1: events older than a promotion stay where they were."""
-        since = self.production_since_us
-        return 0 if self.is_production and (since is None or occurred_us > since) else 1
+        """0 (production) or 1, by the event's own time alone: what is older than a move stays."""
+        if occurred_us > self.moved_us:
+            return self.track
+        later = sum(moment >= occurred_us for moment in self.moments_us)
+        return self.track ^ (later & 1)
 
     def has_ended(self, now_us: int) -> bool:
         """Retired, or deprecated and past its sunset."""
@@ -485,14 +490,13 @@ def _stream_entry(
     corrected_by: dict[int, int],
     extended_us: dict[str, int],
 ) -> StreamEntry:
-    since = stream.production_since
+    moments = tuple(us_of(moment) for moment in reversed(stream.track_moments))
     sunset = stream.sunset_at if stream.lifecycle == Lifecycle.DEPRECATED else None
     return StreamEntry(
         id=stream.pk,
         name=stream.name,
         names=frozenset({stream.name, *(alias.alias for alias in stream.aliases.all())}),
-        is_production=stream.track == Track.PRODUCTION,
-        production_since_us=us_of(since) if since is not None else None,
+        track=0 if stream.track == Track.PRODUCTION else 1,
         enforcement=stream.enforcement,
         sets_aside=stream.compatibility_policy == CompatibilityPolicy.READER_WRITER
         or stream.minimise,
@@ -514,6 +518,8 @@ def _stream_entry(
         ),
         minimises=stream.minimise,
         retention_us=stream.retention_days * 86_400 * 1_000_000,
+        moments_us=moments,
+        moved_us=moments[0] if moments else NEVER,
     )
 
 

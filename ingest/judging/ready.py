@@ -31,7 +31,7 @@ class Ready(msgspec.Struct, frozen=True, eq=False):
     latest_us: int
     is_valid: Callable[[Any], bool]
     drift: DriftPlan | None
-    ids: tuple[int, int] | None
+    ids: tuple[int, int] | None  # stream and track; None where the track depends on the time
     middle: bytes
     source_cell: bytes
     cells: bytes
@@ -84,13 +84,15 @@ def ready_for(route: Route, producer_id: int, received_us: int) -> Ready:
     """A route for what came from a producer at a moment, in microseconds."""
     hasher = keys.content_hasher()
     hasher.update(route.identity_before)
+    stream = route.stream
+    earliest_us = received_us - stream.late_us
     return Ready(
-        route.stream,
-        received_us - route.stream.late_us,
-        received_us + route.stream.ahead_us,
+        stream,
+        earliest_us,
+        received_us + stream.ahead_us,
         route.contract.is_valid,
         route.contract.drift,
-        route.ids,
+        (stream.id, stream.track) if earliest_us > stream.moved_us else None,
         rows.middle_cells(received_us, producer_id, route.contract.version),
         route.source_cell,
         route.source_cell + route.attributes_cell,

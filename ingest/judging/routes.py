@@ -25,7 +25,6 @@ class Route(msgspec.Struct, frozen=True, eq=False):
 
     stream: StreamEntry
     contract: Contract
-    ids: tuple[int, int] | None  # stream and track; None while the track depends on the time
     source_cell: bytes
     attributes_cell: bytes
     identity_before: bytes
@@ -48,13 +47,11 @@ def route_of(
     )
     if not is_steady or not (publisher.sources or head.source in publisher.seen_sources):
         return None
-    depends = stream.is_production and stream.production_since_us is not None
     plain = envelope_of(head)
     before, after = rows.identity_around_subject(plain)
     return Route(
         stream,
         contract,
-        None if depends else (stream.id, stream.track_of(0)),
         rows.text_cell(head.source),
         rows.jsonb_cell(rows.dump(rows.attributes_of(plain))),
         before,

@@ -13,7 +13,7 @@ from hashlib import sha1
 from typing import Final
 
 from catalog.models import Stream
-from catalog.services.streams import EXPERIMENTAL_RETENTION_DAYS, PRODUCTION_RETENTION_DAYS
+from catalog.tracks import EXPERIMENTAL_RETENTION_DAYS, PRODUCTION_RETENTION_DAYS, track_at
 from catalog.types import Track
 from ingest.log import partitions
 from ingest.log.connection import Connection
@@ -62,18 +62,17 @@ class Life:
     name: str
     days: int
     is_production: bool
-    since: datetime | None
+    moments: tuple[datetime, ...] = ()  # at which it moved from one track to the other
     archive: bool = False
 
     def may_lie_in(self, track: int, day: date) -> bool:
-        """Whether events of a day may be on a track; both, on the day of a promotion."""
-        if not self.is_production:
-            return track == EXPERIMENTAL
-        if self.since is None:
-            return track == PRODUCTION
-        if track == PRODUCTION:
-            return self.since < start_of(day) + ONE_DAY
-        return self.since >= start_of(day)
+        """Whether events of a day may be on a track; both, on the day of a move."""
+        start = start_of(day)
+        if any(start <= moment < start + ONE_DAY for moment in self.moments):
+            return True
+        now = Track.PRODUCTION if self.is_production else Track.EXPERIMENTAL
+        is_production = track_at(now, self.moments, start) == Track.PRODUCTION
+        return is_production == (track == PRODUCTION)
 
     def is_over(self, day: date, now: datetime) -> bool:
         """Whether all events of a day have lived their time, the grace included."""
@@ -88,18 +87,18 @@ def over_at(day: date, days: int) -> datetime:
 def lives() -> dict[int, Life]:
     """The life of every registered stream."""
     rows = Stream.objects.values_list(
-        "pk", "name", "retention_days", "track", "production_since", "archive"
+        "pk", "name", "retention_days", "track", "track_moments", "archive"
     )
     return {
-        pk: Life(pk, name, days, track == Track.PRODUCTION, since, archive)
-        for pk, name, days, track, since, archive in rows
+        pk: Life(pk, name, days, track == Track.PRODUCTION, tuple(moments), archive)
+        for pk, name, days, track, moments, archive in rows
     }
 
 
 def life_in(known: Mapping[int, Life], stream_id: int, track: int) -> Life:
     """A stream's life; of one that is not known, its track's default."""
     found = known.get(stream_id)
-    return found or Life(stream_id, "", DEFAULT_DAYS[track], track == PRODUCTION, None)
+    return found or Life(stream_id, "", DEFAULT_DAYS[track], track == PRODUCTION)
 
 
 def keepers(known: Iterable[Life], track: int, day: date, now: datetime) -> int:

@@ -17,9 +17,9 @@ from catalog.services.producers import create_producer
 from catalog.services.streams import (
     NewStream,
     follow,
-    promote_stream,
     register_stream,
 )
+from catalog.services.tracks import promote_stream
 from governance.models import AccessRequest, Membership, Team, User
 from governance.selectors.people import actor_of
 from governance.services.requests import Wanted, approve_request, ask_for_access

@@ -8,6 +8,7 @@ A view declares its body once; the same declaration refuses and is described in 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from portal.http.described import Described, Schema, schema_of
 from portal.kernel import rfc3339
@@ -112,6 +113,15 @@ def _moment(value: Any) -> Any:
     return rfc3339.parse(value)
 
 
+def _uuid(value: Any) -> UUID:
+    if not isinstance(value, str):
+        raise TypeError("must be a text with a UUID")
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise ValueError("must be a UUID") from error
+
+
 def integer(least: int, most: int) -> Reader:
     """A whole number from `least` to `most`, both included; a boolean is none."""
 
@@ -167,4 +177,5 @@ def nullable(reader: Reader) -> Reader:
 
 boolean: Reader = Described(_boolean, {"type": "boolean"})
 moment: Reader = Described(_moment, {"type": "string", "format": "date-time"})
+uuid: Reader = Described(_uuid, {"type": "string", "format": "uuid"})
 document: Reader = Described(_document, {"type": "object"})

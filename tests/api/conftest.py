@@ -13,7 +13,16 @@ import pytest
 from django.db import connection
 
 from analytics.models import StreamCount
-from catalog.models import Change, Consumer, Draft, DraftKind, Producer, Stream, Term
+from catalog.models import (
+    Change,
+    Consumer,
+    Draft,
+    DraftKind,
+    Producer,
+    Promotion,
+    Stream,
+    Term,
+)
 from catalog.selectors.search import vocabulary
 from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer, map_consumer
@@ -74,6 +83,7 @@ POLICY = "personal-subject-planned"  # which the secret's stream breaks
 PERSONAL = b"ada@zebra.example"
 LETTER = UUID("0192f0a0-0000-7000-8000-00000000000a")
 REPAIR = UUID("0192f0a0-0000-7000-8000-00000000000b")
+PROMOTION = UUID("0192f0a0-0000-7000-8000-000000000010")
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -218,6 +228,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     SavedView.objects.create(
         pk=ARGUMENTS["view_id"], owner=owner, kind="audit", name="Who touched the zebra",
         asked={"object": NAME},
+    )  # fmt: skip
+    Promotion.objects.create(
+        pk=PROMOTION, stream=stream, to_track="production", needed_approvals=2,
+        opened_by="owner@test.example", reason="The zebra is ready.",
     )  # fmt: skip
     anchor_chain()
     return Secret(

@@ -33,6 +33,7 @@ from portal.kernel.actor import SYSTEM
 from tests.api.conftest import (
     ARGUMENTS,
     NAME,
+    PROMOTION,
     SECRET,
     Address,
     Secret,
@@ -150,6 +151,9 @@ def bodies(secret: Secret) -> dict[str, Any]:
             "treatment": "tokenize"
         },
         "api/v1/streams/<name:name>/privacy-suggestions/<int:number>/dismiss": {"reason": "No."},
+        "api/v1/streams/<name:name>/promote/approve": {"request": str(PROMOTION)},
+        "api/v1/streams/<name:name>/promote/reject": {"request": str(PROMOTION), "reason": "No."},
+        "api/v1/streams/<name:name>/promote/withdraw": {"request": str(PROMOTION)},
         "api/v1/changes/<uuid:change_id>/comments": {"text": "Why?"},
         "api/v1/changes/<uuid:change_id>/remedy": {"remedies": []},
         "api/v1/synthetic-runs": {"stream": NAME, "events": 10},

@@ -43,6 +43,7 @@ PAGES = [
     "/policies/compliance/processing/", "/policies/compliance/processing/?domain=checkout",
     "/policies/owner-present/", "/policies/t1-streams-read/",
     "/jobs/?show=live", "/streams/checkout.order_placed/end/", "/streams/search.query_v1/end/",
+    "/streams/checkout.order_placed/promote/", "/streams/search.query_v1/promote/",
 ]  # fmt: skip
 # Pages of things whose address only a list knows: the list, and the link to follow.
 LINKED = {

@@ -19,7 +19,8 @@ from catalog.services.changes import (
     reject_change,
     vote_on_change,
 )
-from catalog.services.streams import change_stream, promote_stream
+from catalog.services.streams import change_stream
+from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry, Job
 from governance.types import Role
 from portal.kernel import clock

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from catalog.models import Change, Stream
-from catalog.services.streams import promote_stream
+from catalog.services.tracks import promote_stream
 from governance.models import Job, Team
 from governance.services.jobs import run_due_jobs
 from governance.types import Role

@@ -11,7 +11,8 @@ from catalog.services.candidates import check_candidate
 from catalog.services.changes import Proposal, activate_change, propose_change, publish_schema
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.imports import import_stream
-from catalog.services.streams import change_stream, promote_stream
+from catalog.services.streams import change_stream
+from catalog.services.tracks import promote_stream
 from governance.errors import PolicyError
 from governance.models import Policy, PolicyFinding, Team
 from governance.services.jobs import run_due_jobs

@@ -20,7 +20,7 @@ from catalog.services.changes import (
     vote_on_change,
 )
 from catalog.services.remedies import apply_remedies
-from catalog.services.streams import promote_stream
+from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry, Job
 from governance.selectors.people import actor_of
 from governance.services.jobs import run_due_jobs

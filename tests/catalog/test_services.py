@@ -12,9 +12,9 @@ from catalog.services.producers import create_producer, create_producer_key
 from catalog.services.streams import (
     NewStream,
     change_stream,
-    promote_stream,
     register_stream,
 )
+from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry
 from governance.types import Role
 from portal.kernel import clock

@@ -8,7 +8,8 @@ import pytest
 from catalog.models import Change, Stream, Vote
 from catalog.services import changes, lifecycle
 from catalog.services.endings import deprecate_stream
-from catalog.services.streams import change_stream, follow, promote_stream
+from catalog.services.streams import change_stream, follow
+from catalog.services.tracks import promote_stream
 from governance.models import Notice, User
 from governance.selectors.people import actor_of
 from governance.services.requests import approve_request, ask_for_access

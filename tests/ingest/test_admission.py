@@ -25,7 +25,7 @@ def entry(
 ) -> StreamEntry:
     return StreamEntry(
         id=1, name="shop.order", names=frozenset({"shop.order", "Order Placed"}),
-        is_production=False, production_since_us=None, enforcement="enforce", sets_aside=True,
+        track=1, enforcement="enforce", sets_aside=True,
         late_us=30 * DAY_US, ahead_us=DAY_US, is_retired=is_retired, is_restricted=False,
         owner_team_id=None, default_version=default,
         versions={found.version: found for found in versions},

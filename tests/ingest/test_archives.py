@@ -51,7 +51,7 @@ def folder(world: World, settings: Any, tmp_path: Path) -> Iterator[Path]:
 
 
 def life(stream: Stream) -> Life:
-    return Life(stream.pk, stream.name, stream.retention_days, False, None, archive=True)
+    return Life(stream.pk, stream.name, stream.retention_days, False, archive=True)
 
 
 def awkward(stream: Stream, day: date = DAY) -> None:

@@ -96,7 +96,7 @@ def test_archives_and_exports_hold_what_the_treatments_made(
     assert send(key, sent).json["accepted"] == 1
     wrong = event(stream, broken, context=..., data=broken.data | {"order": 7, "note": PLAIN})
     assert send(key, [wrong], MANY).json["dead_lettered"] == 1
-    life = Life(stream.pk, stream.name, 90, False, None, archive=True)
+    life = Life(stream.pk, stream.name, 90, False, archive=True)
     assert archive_day(life, 1, at.date()) == 1
     archived = []
     for file in tmp_path.rglob("*"):

@@ -117,7 +117,8 @@ def test_a_time_is_read_alike_both_ways(text: str) -> None:
 def world() -> tuple[Publisher, Directory]:
     stream = StreamEntry(
         id=7, name="shop.order_placed", names=frozenset({"shop.order_placed"}),
-        is_production=True, production_since_us=NOW_US - 600_000_000, enforcement="enforce",
+        track=0, enforcement="enforce",
+        moments_us=(NOW_US - 600_000_000,), moved_us=NOW_US - 600_000_000,
         sets_aside=True, late_us=3_600_000_000, ahead_us=60_000_000, is_retired=False,
         is_restricted=False, owner_team_id=None, default_version=1,
         versions={1: VersionEntry(1, "active", "", "", None)},

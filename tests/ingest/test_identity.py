@@ -171,7 +171,10 @@ def test_the_promotion_to_production_changes_no_identity(world: World, key: str)
     mine = world.stream()
     timed, untimed = event(mine), event(mine, time=...)
     assert send(key, timed, untimed) == ["accepted"] * 2
-    Stream.objects.filter(pk=mine.pk).update(track="production", production_since=clock.now())
+    now = clock.now()
+    Stream.objects.filter(pk=mine.pk).update(
+        track="production", production_since=now, track_moments=[now]
+    )
     admission.directory.forget_all()
     fresh = event(mine)
     assert send(key, timed, untimed, fresh) == ["duplicate", "duplicate", "accepted"]

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from catalog.models import Stream
-from catalog.services.streams import promote_stream
+from catalog.services.tracks import promote_stream
 from ingest.log import lives, partitions
 from ingest.log.connection import Connection, connect
 from ingest.log.partitions import start_of
@@ -326,5 +326,5 @@ def test_a_promoted_stream_lies_on_both_tracks_on_that_day_alone(
     track: int, day: int, *, expected: bool
 ) -> None:
     promoted = start_of(TODAY) + 5 * HOUR
-    life = lives.Life(1, "a.b", 30, is_production=True, since=promoted)
+    life = lives.Life(1, "a.b", 30, is_production=True, moments=(promoted,))
     assert life.may_lie_in(track, TODAY + timedelta(days=day)) is expected

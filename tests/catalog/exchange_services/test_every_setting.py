@@ -46,7 +46,7 @@ VALUES: Final[dict[str, Any]] = {
 }
 # What other steps write (promotion, lifecycle, reviews), or what is the stream's own history.
 NOT_SETTINGS: Final = {
-    "id", "name", "domain", "lifecycle", "track", "production_since", "default_version",
+    "id", "name", "domain", "lifecycle", "track", "production_since", "track_moments", "default_version",
     "deprecated_at", "sunset_at", "successor", "migration_note", "retired_at", "reviewed_at",
     "last_event_at", "search", "created_at", "created_by", "updated_at", "revision",
 }  # fmt: skip

@@ -11,7 +11,8 @@ from catalog.models import Change, Consumer, Producer, SchemaVersion, Stream
 from catalog.services.exchange import import_streams
 from catalog.services.import_taking import slug_of
 from catalog.services.imports import import_stream
-from catalog.services.streams import change_stream, promote_stream
+from catalog.services.streams import change_stream
+from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry
 from governance.services.verification import walk_chain
 from governance.types import Role

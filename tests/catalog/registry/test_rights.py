@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from catalog.models import Change, ProducerStream, Stream
-from catalog.services.streams import promote_stream
+from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry, Team
 from governance.services.keys import create_key
 from governance.types import Permission, Role
