@@ -1,6 +1,7 @@
 from governance.models.access import AccessRequest, Delegation, TermedPermission
 from governance.models.answers import KeptAnswer
 from governance.models.audit import AuditAnchor, AuditEntry
+from governance.models.erasures import Erasure, ErasureBasis, ErasureState, Tombstone
 from governance.models.jobs import Job, JobState
 from governance.models.keys import Key, KeyKind, KeyMinute, RefusalTotal
 from governance.models.notices import Notice
@@ -21,6 +22,9 @@ __all__ = [
     "AuditVerification",
     "BreakGlass",
     "Delegation",
+    "Erasure",
+    "ErasureBasis",
+    "ErasureState",
     "Job",
     "JobState",
     "KeptAnswer",
@@ -40,6 +44,7 @@ __all__ = [
     "SavedView",
     "Team",
     "TermedPermission",
+    "Tombstone",
     "User",
     "Waiver",
 ]
