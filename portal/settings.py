@@ -134,6 +134,9 @@ DATABASES = {
     }
 }
 
+# By whom `audit hand-over` gives the tables their owners; the portal itself never connects so.
+OWNER_DATABASE_URL = env.text("PORTAL_OWNER_DATABASE_URL", "")
+
 # --- Redis, cache, Celery ---------------------------------------------------------------------
 
 REDIS_URL = env.text("REDIS_URL")

@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import check_password
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from governance.chain import ownership
 from governance.models import AuditAnchor, AuditEntry, AuditVerification, User
 from governance.services.privacy_keys import missing_versions
 from portal import health
@@ -62,6 +63,28 @@ def role() -> Finding:
             "NOBYPASSRLS.",
         )
     return ok("no superuser")
+
+
+def audit_owner() -> Finding:
+    """Whether the role that the portal works with could change the audit chain."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT bool_or(pg_has_role(current_user, owner, 'MEMBER')) FROM (
+                SELECT relowner FROM pg_class
+                WHERE relname = ANY(%s) AND relnamespace = 'public'::regnamespace
+                UNION ALL SELECT datdba FROM pg_database WHERE datname = current_database()
+            ) AS owners (owner)
+            """,
+            [list(ownership.CHAIN)],
+        )
+        (is_ours,) = cursor.fetchone()
+    if is_ours:
+        return warn(
+            "the portal's role owns the audit tables, or the database they lie in",
+            "Give them an owner of their own: docs/runbooks/audit.md.",
+        )
+    return ok("the audit tables belong to another role")
 
 
 def migrations() -> Finding:

@@ -10,6 +10,7 @@ CHECKS: Final = (
     Check("database", database.reachable),
     Check("database version", database.version, asks="database"),
     Check("database role", database.role, asks="database"),
+    Check("audit owner", database.audit_owner, asks="database"),
     Check("migrations", database.migrations, asks="database"),
     Check("clocks", database.clocks, asks="database"),
     Check("durability", database.durability, asks="database"),

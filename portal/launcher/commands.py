@@ -69,7 +69,11 @@ def _run(argv: list[str]) -> int:
         )
     if _is_told(data):
         return _django(line, {})
-    with servers_for_a_command(data or default_data(), _prepare) as environment:
+    with servers_for_a_command(data or default_data(), _prepare) as (instance, environment):
+        if command == "migrate" and instance.owner_url:
+            code = _django(line, environment | {"DATABASE_URL": instance.owner_url})
+            instance.hand_over()
+            return code
         return _django(line, environment)
 
 

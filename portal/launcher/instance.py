@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from governance.chain import ownership
 from governance.privacy import keyring
 from portal.kernel.files import write_private
 from portal.launcher import postgres, redis
@@ -125,11 +126,24 @@ class Instance:
         told = {name: os.environ.get(name) for name in SERVERS}
         if not all(told.values()):
             told = self._announced() | {name: url for name, url in told.items() if url}
-        values["DATABASE_URL"] = told.get("DATABASE_URL") or self._postgres().url()
+        values["DATABASE_URL"] = told.get("DATABASE_URL") or self._portal_url()
         values["REDIS_URL"] = told.get("REDIS_URL") or self._redis().url
         if told.get("PORTAL_URL"):
             values["PORTAL_URL"] = os.environ.get("PORTAL_URL") or str(told["PORTAL_URL"])
         return {**os.environ, **values}
+
+    @property
+    def owner_url(self) -> str | None:
+        """By whom the embedded database is migrated; None where DATABASE_URL names another."""
+        return None if os.environ.get("DATABASE_URL") else self._postgres().url()
+
+    def _portal_url(self) -> str:
+        return self._postgres().portal_url(self.secret("postgres_portal_password"))
+
+    def hand_over(self) -> None:
+        """Give each table of the embedded database its owner: migrations have made new ones."""
+        if self.owner_url:
+            ownership.hand_over(self.owner_url, self._portal_url())
 
     def start_servers(self, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Start what is embedded; what DATABASE_URL or REDIS_URL replace must answer."""
@@ -147,6 +161,8 @@ class Instance:
             child.start()
             self.children.append(child)
             postgres.wait_ready(server, child, is_stopping=is_stopping)
+            if not is_stopping():
+                ownership.make_roles(server.url(), self._portal_url())
         if not outside["REDIS_URL"]:
             store = self._redis()
             child = redis.child(store, self.logs / "redis.log", self.pid_file("redis"))
@@ -262,8 +278,8 @@ class Instance:
 @contextmanager
 def servers_for_a_command(
     data: Path, prepare: Callable[[Instance, dict[str, str]], None]
-) -> Iterator[dict[str, str]]:
-    """The environment for one command: the running portal's servers, or ours while it lasts.
+) -> Iterator[tuple[Instance, dict[str, str]]]:
+    """The place and the environment for one command: the running portal's servers, or ours while it lasts.
 
     A portal that is just starting, or another command, is waited for. `prepare` is called with
     servers that this command started, before it runs.
@@ -285,7 +301,7 @@ def servers_for_a_command(
             instance.start_servers()
             prepare(instance, instance.environment())
             break
-        yield instance.environment()
+        yield instance, instance.environment()
 
 
 def port_is_free(port: int) -> bool:

@@ -22,6 +22,7 @@ from portal.launcher.errors import LauncherError
 from portal.launcher.processes import Child, pid_runs_in
 
 USER: Final = "portal"
+PORTAL: Final = "portal_app"
 DATABASE: Final = "portal"
 NOBODY: Final = 65_534
 OLDEST: Final = 16
@@ -78,7 +79,12 @@ class Server:
     unsafe: bool = False  # for tests only: a crash of the machine may lose data
 
     def url(self, database: str = DATABASE) -> str:
+        """By whom it was made, who may do anything."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def portal_url(self, password: str) -> str:
+        """By the role that the portal works with (governance.chain.ownership)."""
+        return f"postgresql://{PORTAL}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
 
 def find_binaries() -> Path:

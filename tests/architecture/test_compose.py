@@ -132,9 +132,20 @@ def test_a_server_gets_its_tables_partitions_people_and_static_files(
     services: dict[str, Any],
 ) -> None:
     script = services["migrate"]["command"][2]
-    steps = [shlex.split(step)[3] for step in script.split(" && ")]
-    assert steps == ["migrate", "first_run", "collectstatic"]
+    by_owner, *lines = [shlex.split(step) for step in script.split(" && ")]
+    assert by_owner.pop(0) == "DATABASE_URL=$$PORTAL_OWNER_DATABASE_URL"
+    steps = [line[3] for line in (by_owner, *lines)]
+    assert steps == ["migrate", "audit", "first_run", "collectstatic"]
     assert set(steps) <= set(get_commands())
+
+
+def test_only_who_migrates_is_told_of_the_databases_owner(services: dict[str, Any]) -> None:
+    told = {
+        name: {text for text in service["environment"].values() if "POSTGRES_PASSWORD" in str(text)}
+        for name, service in services.items()
+        if service.get("image") == OURS
+    }
+    assert {name for name, texts in told.items() if texts} == {"migrate"}
 
 
 def test_an_extra_that_is_asked_for_at_build_time_comes_from_its_own_lock(

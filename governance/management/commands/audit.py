@@ -1,4 +1,4 @@
-"""`manage.py audit verify|anchor|prove|public-key`: the audit chain and what vouches for it."""
+"""`manage.py audit verify|anchor|prove|public-key|hand-over`: the audit chain and what vouches for it."""
 
 import json
 import sys
@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from psycopg.conninfo import make_conninfo
 
-from governance.chain import anchors, second_place, signing, walking
+from governance.chain import anchors, ownership, second_place, signing, walking
 from governance.chain.anchors import Anchor, AnchorError
 from governance.chain.signing import AuditKeyError
 from governance.models import AuditVerification
@@ -20,7 +22,7 @@ from portal.http.rendering import dump
 from portal.kernel import rfc3339
 from portal.kernel.command import PortalCommand
 
-STEPS: Final = ("verify", "anchor", "prove", "public-key")
+STEPS: Final = ("verify", "anchor", "prove", "public-key", "hand-over")
 _MAX_PROOF_BYTES: Final = 1024 * 1024
 
 
@@ -38,7 +40,8 @@ class Command(PortalCommand):
             choices=STEPS,
             help="verify: recompute every hash; anchor: sign what is not signed yet; prove: the "
             "proof of one row, for who has nothing else; public-key: what anchors and proofs are "
-            "checked with elsewhere",
+            "checked with elsewhere; hand-over: make the chain another role's than the portal's, by "
+            "PORTAL_OWNER_DATABASE_URL",
         )
         parser.add_argument(
             "what", nargs="?", metavar="FILE|ROW",
@@ -62,6 +65,8 @@ class Command(PortalCommand):
                 self._anchor(is_json=options["json"])
             elif step == "prove":
                 self._prove(options["what"])
+            elif step == "hand-over":
+                self._hand_over()
             else:
                 self._public_key(is_json=options["json"])
         except (AuditKeyError, AnchorError, BrokenChainError) as error:
@@ -120,6 +125,22 @@ class Command(PortalCommand):
         if number is None or not number.isdecimal() or len(number) > 18:
             raise CommandError("Say which row: audit prove NUMBER.")
         self.stdout.write(dump(proof_of(int(number))).decode())
+
+    def _hand_over(self) -> None:
+        owner_url = settings.OWNER_DATABASE_URL
+        if not owner_url:
+            raise CommandError(
+                "PORTAL_OWNER_DATABASE_URL must name the role that owns the database "
+                "(docs/runbooks/audit.md)."
+            )
+        ours = settings.DATABASES["default"]
+        portal_url = make_conninfo(user=ours["USER"], password=ours["PASSWORD"])
+        try:
+            ownership.make_roles(owner_url, portal_url)
+            changed = ownership.hand_over(owner_url, portal_url)
+        except ownership.OwnershipError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{changed} tables and functions handed over.")
 
     def _public_key(self, *, is_json: bool) -> None:
         keys = {name: signing.spell_key(raw) for name, raw in signing.known_keys().items()}

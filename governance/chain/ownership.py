@@ -1,0 +1,126 @@
+"""Whose the tables are: the audit chain belongs to nobody who can sign in, the rest to the portal.
+
+Triggers refuse changes of the chain, but who owns a table may take its triggers away. So the chain's
+tables and functions belong to `portal_audit`, a role without a sign-in, and the role that the portal
+works with may read them, add anchors, and call the one function that appends (decision 0046).
+
+Plain SQL over a connection of its own: it runs before there is a portal.
+"""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier, Literal
+
+OWNER: Final = "portal_audit"
+CHAIN: Final = ("governance_audit", "governance_audit_head", "governance_audit_anchor")
+FUNCTIONS: Final = ("governance_audit_append", "governance_audit_refuse")
+
+# Each with what ALTER calls it, and whose it is to be; what belongs to an extension or to another
+# table follows those.
+_STRAYED: Final = """
+SELECT kind, spelt, heir FROM (
+    SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
+                          WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS kind,
+           c.oid::regclass::text AS spelt, c.relowner AS has,
+           CASE WHEN c.relname = ANY(%(chain)s) THEN %(owner)s ELSE %(role)s END AS heir
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm')
+      AND NOT EXISTS (
+          SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND (d.deptype = 'e' OR (d.deptype IN ('a', 'i') AND c.relkind = 'S')))
+    UNION ALL
+    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner,
+           CASE WHEN p.proname = ANY(%(functions)s) THEN %(owner)s ELSE %(role)s END
+    FROM pg_proc AS p
+    WHERE p.pronamespace = 'public'::regnamespace
+      AND NOT EXISTS (
+          SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+) AS found
+WHERE has <> heir::regrole
+"""
+
+
+class OwnershipError(Exception):
+    """The tables cannot be handed over; the message is a sentence without anything secret."""
+
+
+def make_roles(owner_url: str, portal_url: str) -> None:
+    """Make the two roles where they are missing, and let the portal's into the database.
+
+    It gets the password that its URL says. By `owner_url`: a superuser, or who owns what is there and
+    may make roles. Raises OwnershipError, psycopg.Error.
+    """
+    told = conninfo_to_dict(portal_url)
+    role, password = _role_of(owner_url, portal_url), told.get("password")
+    with psycopg.connect(owner_url, connect_timeout=5) as db:
+        _make_role(db, OWNER, "NOLOGIN")
+        _make_role(db, role, "LOGIN")
+        if password:
+            db.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(password)))
+        _let_in(db, role)
+
+
+def hand_over(owner_url: str, portal_url: str) -> int:
+    """Hand the chain to `portal_audit` and all else to the role of `portal_url`.
+
+    Done again it hands over what migrations made since; gives how many things changed hands. The
+    roles are there (`make_roles`). Raises OwnershipError, psycopg.Error.
+    """
+    role = _role_of(owner_url, portal_url)
+    named = {"role": role, "owner": OWNER, "chain": list(CHAIN), "functions": list(FUNCTIONS)}
+    with psycopg.connect(owner_url, connect_timeout=5) as db:
+        strayed = db.execute(_STRAYED, named).fetchall()
+        for kind, spelt, heir in strayed:  # spelt by the server
+            text = SQL("ALTER {} {} OWNER TO {}")
+            db.execute(text.format(SQL(kind), SQL(spelt), Identifier(heir)))
+        _grant_chain(db, role)
+        return len(strayed)
+
+
+def _role_of(owner_url: str, portal_url: str) -> str:
+    role = str(conninfo_to_dict(portal_url).get("user") or "")
+    if not role or role in {OWNER, conninfo_to_dict(owner_url).get("user")}:
+        raise OwnershipError("DATABASE_URL must name another role than the owner of the tables.")
+    return role
+
+
+def _make_role(db: psycopg.Connection[Any], role: str, may: str) -> None:
+    there = db.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    if there is None:
+        text = "CREATE ROLE {} " + may + " NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+        db.execute(SQL(text).format(Identifier(role)))
+    elif there[0]:
+        raise OwnershipError(f"The role {role} is a superuser, for whom no table is another's.")
+    mine = db.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    if mine == (False,):
+        db.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(role)))  # to give it anything
+
+
+def _let_in(db: psycopg.Connection[Any], role: str) -> None:
+    """What the portal needs besides its own tables: days of the log are tables that it makes."""
+    owns = "SELECT datdba = %s::regrole FROM pg_database WHERE datname = current_database()"
+    if db.execute(owns, (role,)).fetchone() == (True,):
+        raise OwnershipError(
+            f"The role {role} owns the database, and so may drop what is another's in it."
+        )
+    names = Identifier(db.info.dbname), Identifier(role)
+    db.execute(SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(*names))
+    for who in (role, OWNER):
+        db.execute(SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(Identifier(who)))
+    # How long other sessions hold back readers, and how the server is set.
+    db.execute(SQL("GRANT pg_monitor TO {}").format(Identifier(role)))
+
+
+def _grant_chain(db: psycopg.Connection[Any], role: str) -> None:
+    there = "SELECT count(*) FROM pg_class WHERE relname = ANY(%s)"
+    if db.execute(there, (list(CHAIN),)).fetchone() != (len(CHAIN),):
+        raise OwnershipError("The tables of the audit chain are not there. Migrate first.")
+    for table in CHAIN:
+        rights = "SELECT, INSERT" if table == "governance_audit_anchor" else "SELECT"
+        names = Identifier(table), Identifier(role)
+        db.execute(SQL("REVOKE ALL ON {} FROM PUBLIC, {}").format(*names))
+        db.execute(SQL("GRANT {} ON {} TO {}").format(SQL(rights), *names))
