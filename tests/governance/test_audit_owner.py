@@ -46,8 +46,8 @@ APPEND = (
 
 def _urls(user: str = "", password: str = "") -> tuple[str, str]:
     """By the owner of the tests' database, and by the role that a portal would have on it."""
-    ours = settings.DATABASES["default"]
-    place = {"host": ours["HOST"], "port": ours["PORT"], "dbname": ours["NAME"]}
+    ours: dict[str, Any] = settings.DATABASES["default"]
+    place: dict[str, Any] = {"host": ours["HOST"], "port": ours["PORT"], "dbname": ours["NAME"]}
     owner = make_conninfo(user=ours["USER"], password=ours["PASSWORD"], **place)
     return owner, make_conninfo(user=user or ROLE, password=password or "of-the-tests", **place)
 

@@ -133,7 +133,7 @@ class Command(PortalCommand):
                 "PORTAL_OWNER_DATABASE_URL must name the role that owns the database "
                 "(docs/runbooks/audit.md)."
             )
-        ours = settings.DATABASES["default"]
+        ours: dict[str, Any] = settings.DATABASES["default"]
         portal_url = make_conninfo(user=ours["USER"], password=ours["PASSWORD"])
         try:
             ownership.make_roles(owner_url, portal_url)
