@@ -7,7 +7,6 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from governance.models import User
 from governance.types import Role
 from portal.checks import routes, served_methods
 from portal.http.policy import matrix
@@ -87,32 +86,6 @@ def test_without_credentials_nothing_is_told(path: str, method: str, policy: str
     else:
         assert answer.status_code == 302
         assert answer["Location"].startswith("/accounts/login/")
-
-
-@pytest.fixture
-def outsider() -> User:
-    make_stream(
-        "shop.order_paid", team=make_team(), extra={"restricted": True}, description="Secret."
-    )
-    return make_person(Role.ANALYST)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("path", "method", "policy"), CASES, ids=str)
-def test_an_outsider_learns_nothing_of_a_restricted_stream(
-    path: str, method: str, policy: str, outsider: User
-) -> None:
-    client = Client()
-    client.force_login(outsider)
-    answer = client.generic(method, path, b"{}", content_type="application/json")
-    assert answer.status_code < 500
-    assert b"Secret." not in answer.content
-    if "shop.order_paid" in path and policy not in ("public", "producer"):
-        assert answer.status_code in (403, 404), answer.content[:300]
-        if method == "GET":
-            assert answer.status_code == 404
-    if policy in ("admin", "audit.read", "storage.read"):
-        assert answer.status_code == 403
 
 
 QUERIES = (
