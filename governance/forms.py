@@ -1,5 +1,6 @@
 """Forms of governance: they only parse; rules live in the services."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -15,7 +16,12 @@ DEFAULT_TERM: Final = timedelta(days=30)
 
 
 class AskForm(forms.Form):
-    """What for, until when, and whether personal fields are needed."""
+    """What for, until when, and whether personal fields are needed.
+
+    Which fields are asked for is no field of the form; `faults_of_fields` says what is wrong with them.
+    """
+
+    faults_of_fields: Sequence[str] = ()
 
     purpose = forms.CharField(
         max_length=1000,

@@ -8,7 +8,7 @@ from governance import access
 from governance.models import AccessRequest
 from governance.services.requests import Wanted
 from governance.types import ResourceRef
-from portal.kernel.errors import NotFoundError
+from portal.kernel.errors import FieldError, InvalidError, NotFoundError
 
 PERSONAL: Final = frozenset({"personal", "sensitive"})
 
@@ -54,10 +54,13 @@ def sights_of(request: AccessRequest) -> list[Sight]:
 def chosen(posted: Mapping[str, Sequence[str]], offered: Sequence[Sight]) -> Wanted | None:
     """What a form gives back: boxes `field`, and `clear` of the personal ones. None where the form
     showed no fields. All of what was offered is said as none by name, so that it holds for fields
-    that come later as well."""
+    that come later as well. Raises InvalidError where none is left."""
     if "sights" not in posted:
         return None
     shown = tuple(sight.path for sight in offered if sight.path in posted.get("field", ()))
+    if offered and not shown:
+        fault = FieldError("/fields", "required", "leave at least one ticked")
+        raise InvalidError("None of the fields is left.", errors=[fault])
     clear = tuple(
         sight.path
         for sight in offered

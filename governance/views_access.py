@@ -1,5 +1,6 @@
 """Pages of access: who asks, who decides, and the overview of both."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -19,13 +20,13 @@ from governance.selectors.delegations import delegations_of
 from governance.selectors.requests import GrantRow
 from governance.services import requests as services
 from governance.services.requests import Wanted
-from governance.sights import chosen, sights, sights_of
+from governance.sights import Sight, chosen, sights, sights_of
 from governance.types import Permission, ResourceRef
 from portal.http import words
 from portal.http.pagination import paginate
 from portal.kernel import clock
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotFoundError, PortalError
+from portal.kernel.errors import InvalidError, NotFoundError, PortalError
 
 SOON: Final = timedelta(days=30)
 _SHOWN_REQUESTS: Final = 10
@@ -92,8 +93,8 @@ def ask(request: HttpRequest) -> HttpResponse:
     asked = Wanted(tuple(renewed.fields)) if renewed is not None else Wanted()
     form = AskForm(request.POST or None, renewed=renewed)
     offered = sights(thing, asked)
-    wanted = chosen({name: request.POST.getlist(name) for name in request.POST}, offered)
-    if request.method == "POST" and form.is_valid():
+    wanted = _wanted(request, form, offered)
+    if request.method == "POST" and form.is_valid() and not form.faults_of_fields:
         try:
             services.ask_for_access(
                 ref,
@@ -122,7 +123,7 @@ def ask(request: HttpRequest) -> HttpResponse:
             "renewed": renewed,
             "sights": sights(thing, wanted) if wanted is not None else offered,
         },
-        status=422 if form.errors else 200,
+        status=422 if form.errors or form.faults_of_fields else 200,
     )
 
 
@@ -145,14 +146,28 @@ def _renewed(request: HttpRequest, actor: Actor, ref: ResourceRef) -> GrantRow |
     return found
 
 
+def _wanted(request: HttpRequest, form: AskForm, offered: Sequence[Sight]) -> Wanted | None:
+    """Which fields are ticked; None where the page shows none, or what is wrong stands at them."""
+    try:
+        return chosen({name: request.POST.getlist(name) for name in request.POST}, offered)
+    except InvalidError as error:
+        _show(form, error)
+        return None
+
+
 def _show(form: AskForm, error: PortalError) -> None:
     """Put a refusal at its fields; the rest above the form."""
     placed = False
     for fault in error.errors:
-        name = fault.pointer.strip("/")
-        if name in form.fields:
+        name, _, rest = fault.pointer.lstrip("/").partition("/")
+        if name in form.fields and not rest:
             form.add_error(name, fault.detail)
-            placed = True
+        elif name in {"fields", "clear"}:
+            said = f"{rest or 'The fields'}: {fault.detail}."
+            form.faults_of_fields = [*form.faults_of_fields, said]
+        else:
+            continue
+        placed = True
     if not placed:
         form.add_error(None, error.detail)
 

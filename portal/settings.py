@@ -140,13 +140,15 @@ OWNER_DATABASE_URL = env.text("PORTAL_OWNER_DATABASE_URL", "")
 # --- Redis, cache, Celery ---------------------------------------------------------------------
 
 REDIS_URL = env.text("REDIS_URL")
+_CACHE = {
+    "LOCATION": REDIS_URL,
+    "KEY_PREFIX": "portal",
+    "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+}
+# Tries of signing in are counted in the one; the other holds what can be computed again.
 CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "portal",
-        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
-    }
+    "default": {"BACKEND": "portal.kernel.counting_cache.CountingCache", **_CACHE},
+    "soft": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_CACHE},
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True

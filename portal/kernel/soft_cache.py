@@ -6,7 +6,7 @@ Only what can be computed again belongs here.
 import logging
 from typing import Any
 
-from django.core.cache import cache
+from django.core.cache import caches
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def get(key: str) -> Any:
     """The kept value; None when there is none or the cache is away."""
     try:
-        return cache.get(key)
+        return caches["soft"].get(key)
     except RedisError:
         logger.warning("the cache is away; computing %s again", key.split(":", maxsplit=1)[0])
         return None
@@ -24,6 +24,6 @@ def get(key: str) -> Any:
 def put(key: str, value: Any, seconds: int) -> None:
     """Keep a value for a while."""
     try:
-        cache.set(key, value, seconds)
+        caches["soft"].set(key, value, seconds)
     except RedisError:
         logger.warning("the cache is away; %s is not kept", key.split(":", maxsplit=1)[0])

@@ -199,3 +199,33 @@ def test_over_rest_a_part_is_granted_and_a_stranger_prolongs_nothing(stream: Str
     assert send(lead, f"grants/{held.id}/renew", {"until": until}).status_code == 403
     assert send(ida, f"grants/{held.id}/renew", {"until": until}).status_code == 201
     assert access.may(actor_of(ida), Permission.READ_PAYLOAD, stream)
+
+
+def _ticked(client: Client, address: str, **said: Any) -> Any:
+    return client.post(address, {"sights": "1", "purpose": PURPOSE, **said})
+
+
+def test_no_field_ticked_is_no_request_for_all_of_them(stream: Stream) -> None:
+    client = Client()
+    client.force_login(make_person(Role.ANALYST))
+    until = soon().date().isoformat()
+    answer = _ticked(client, f"/access/new/?stream={stream.name}", until=until)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert 'aria-describedby="faults-of-fields"' in page
+    assert "leave at least one ticked" in page
+    assert not AccessRequest.objects.exists()
+
+
+def test_approving_with_no_field_ticked_grants_nothing(stream: Stream) -> None:
+    request = asked(stream, make_person(Role.ANALYST), Wanted(("order_id", "amount")))
+    client = Client()
+    client.force_login(make_person(Role.ENGINEER, team=stream.owner_team))
+    address = f"/access/requests/{request.pk}/decide/"
+    _ticked(client, address, decision="approve")
+    request.refresh_from_db()
+    assert request.state == "open"
+    _ticked(client, address, decision="approve", field="amount")
+    request.refresh_from_db()
+    assert (request.state, request.granted_fields) == ("approved", ["amount"])
+    assert "only <code>amount</code>" in client.get("/access/requests/").content.decode()

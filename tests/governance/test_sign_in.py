@@ -4,11 +4,14 @@ import re
 import statistics
 import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from allauth.core.internal import ratelimit
 from django.test import Client
 
 from governance.models import User
+from portal.kernel.counting_cache import CountingCache
 from tests.support.factories import make_person
 from tests.support.signing_in import PASSWORD, browser, sign_in, with_password
 
@@ -37,6 +40,23 @@ def test_too_many_tries_from_one_place_are_answered_in_our_look() -> None:
     assert "Too many tries from here" in page
     assert 'href="/static/css/app.css"' in page
     assert last["Cache-Control"] == "no-store"
+
+
+@pytest.fixture
+def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counting cache as a process meets it whose Redis is gone."""
+    away = CountingCache("redis://127.0.0.1:1/0", {"KEY_PREFIX": uuid4().hex})
+    monkeypatch.setattr(ratelimit, "cache", away)
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_signing_in_works_without_redis_and_guesses_stay_bounded() -> None:
+    ada = with_password()
+    sign_in(ada)
+    guesser = browser()
+    answers = [attempt(guesser, f"guess{n}@test.example") for n in range(31)]
+    assert {answer.status_code for answer in answers[:30]} == {200}
+    assert answers[30].status_code == 429
 
 
 def test_a_machine_is_told_so_as_a_problem() -> None:

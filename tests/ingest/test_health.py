@@ -16,7 +16,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_kept_figures(settings: object) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}  # type: ignore[attr-defined]  # pytest-django's fixture
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    settings.CACHES = {"default": dummy, "soft": dummy}  # type: ignore[attr-defined]  # pytest-django's fixture
 
 
 def test_a_strip_is_the_last_24_hours_and_each_bar_one_of_them() -> None:

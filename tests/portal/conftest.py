@@ -24,7 +24,8 @@ Account = Callable[..., None]
 @pytest.fixture(autouse=True)
 def _no_kept_figures(settings: object) -> None:
     """Figures that pages keep for a while must not pass from one test to the next."""
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}  # type: ignore[attr-defined]  # pytest-django's fixture
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    settings.CACHES = {"default": dummy, "soft": dummy}  # type: ignore[attr-defined]  # pytest-django's fixture
 
 
 def signed_in(user: User) -> Client:
