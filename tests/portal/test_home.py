@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from catalog.models import ConsumerMapping, Stream
 from catalog.services.consumers import create_consumer
 from catalog.services.streams import follow
+from governance.models import AuditVerification
 from governance.selectors.people import actor_of
 from governance.services.requests import ask_for_access
 from governance.types import Permission, Role
@@ -237,3 +238,15 @@ def test_the_number_of_queries_does_not_grow_with_what_is_shown() -> None:
 def _panel(actor: Any, name: str) -> Any:
     page = home_page(actor)
     return next(panel.data for panel in (*page.main, *page.side) if panel.name == name)
+
+
+def test_a_broken_audit_chain_is_not_calm_for_admins_on_any_page() -> None:
+    make_stream()
+    AuditVerification.objects.create(
+        rows=9, first_bad=4, head_hash="", seconds=0.1, fault="is gone"
+    )
+    said = "Audit chain broken"
+    assert said in client_of(Role.ADMIN).get("/teams/").content.decode()
+    assert said not in client_of(Role.ANALYST).get("/teams/").content.decode()
+    AuditVerification.objects.create(rows=9, head_hash="", seconds=0.1)
+    assert said not in client_of(Role.ADMIN).get("/teams/").content.decode()
