@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from catalog.models import Producer, Stream
+from governance.privacy import vault
 from ingest.doors import express
 from ingest.doors.gate import gate, parse_load
-from ingest.judging.admission import directory
+from ingest.judging.admission import CHANNEL, directory
 from portal.kernel import clock
 from tests.ingest.conftest import World
 from tests.support.live import wait_until
@@ -90,10 +92,10 @@ def open_desk(world: World) -> Iterator[Desk]:
 
 def wait_for_notices() -> None:
     """What was changed just now has been told to the directory, which forgets at that."""
-    seen = -1
-    while seen != directory._generation:
-        seen = directory._generation
-        time.sleep(1)
+    before = vault._generation
+    with connection.cursor() as cursor:  # the last of them, as notices come in their order
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, vault.NOTICE])
+    wait_until(lambda: vault._generation != before, "the last notice")
 
 
 def in_hand() -> int:

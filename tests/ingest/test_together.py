@@ -1,7 +1,9 @@
 """Single events that come together are one batch, and each is answered as if it had come alone."""
 
+import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -66,11 +68,27 @@ def at_once(desk: Desk, requests: Sequence[bytes]) -> list[Said]:
     with several_lines(desk, len(requests)) as lines:
         make_known(lines)
         desk.refresh()
-        loop.call_soon_threadsafe(time.sleep, 0.3)
-        time.sleep(0.05)
-        for line, request in zip(lines, requests, strict=True):
-            line.sendall(request)
+        with held(loop):
+            for line, request in zip(lines, requests, strict=True):
+                line.sendall(request)
         return [read(line) for line in lines]
+
+
+@contextmanager
+def held(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """The loop does nothing inside, so that its next round finds all that was sent."""
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        may_go_on.wait(60)
+
+    loop.call_soon_threadsafe(hold)
+    try:
+        assert is_held.wait(60)
+        yield
+    finally:
+        may_go_on.set()
 
 
 def make_known(lines: Sequence[socket.socket]) -> None:
@@ -281,9 +299,8 @@ class Crowd:
     def send_in_one_round(self, *places: int) -> None:
         """They send, and are answered."""
         wait_for_in_hand(0)
-        self._loop.call_soon_threadsafe(time.sleep, 0.3)
-        time.sleep(0.05)
-        self.send(*places)
+        with held(self._loop):
+            self.send(*places)
         self.read(*places)
 
 
