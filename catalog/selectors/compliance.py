@@ -88,6 +88,11 @@ def reported(actor: Actor, *, domain: str = "") -> QuerySet[Any]:
     )
 
 
+def overdue_count(actor: Actor) -> int:
+    """Of how many of these the review is overdue, over all domains."""
+    return reported(actor).filter(review_due_at__lt=clock.now()).count()
+
+
 def processing(actor: Actor, *, domain: str = "") -> QuerySet[Any]:
     """Of these and the retired ones, whose events may still be kept, what holds personal data."""
     rows = visible_streams(actor).filter(
