@@ -56,7 +56,7 @@ def test_no_other_process_judges_while_a_history_is_taken_in() -> None:
         assert run_checks(NOON + timedelta(minutes=5)) == 0, "while another holds it"
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_shops_owners_look_at_their_streams_again_but_for_one_who_is_late() -> None:
     now = clock.now()
     workspace.build(now)
