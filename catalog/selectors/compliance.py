@@ -27,7 +27,7 @@ from catalog.models import (
 )
 from catalog.reviewing import due_expression
 from catalog.selectors.streams import visible_streams
-from catalog.types import Lifecycle
+from catalog.types import Lifecycle, SubjectPrivacy
 from governance import access
 from governance.models import PolicyFinding, Review
 from governance.selectors.policies import visible_findings
@@ -71,6 +71,11 @@ class Standing:
     @property
     def is_overdue(self) -> bool:
         return self.review_due_at is not None and self.review_due_at < clock.now()
+
+    @property
+    def subject_treatment(self) -> str:
+        """What becomes of the stream's subject, in words."""
+        return SubjectPrivacy(self.stream.subject_privacy).said
 
     @property
     def untreated(self) -> int:
