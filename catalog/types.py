@@ -55,6 +55,11 @@ class SubjectPrivacy(models.TextChoices):
     TOKENIZE = "tokenize"
     DROP = "drop"
 
+    @property
+    def said(self) -> str:
+        """What becomes of it, in a sentence: kept as sent."""
+        return {"none": "kept as sent", "tokenize": "tokenized", "drop": "dropped"}[self.value]
+
 
 class Enforcement(models.TextChoices):
     """A stream's rung: breaches are counted, told to the producer, or dead letters."""

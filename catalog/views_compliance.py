@@ -32,7 +32,7 @@ def compliance(request: HttpRequest) -> HttpResponse:
         limit=asked.get("limit", _ROWS),
         cursor=asked.get("cursor"),
     )
-    overdue = sum(row["overdue"] for row in page.items)
+    overdue = selectors.overdue_count(actor)
     said = words.capitalized(words.counted(overdue, "review"))
     title = f"{said} {'is' if overdue in (0, 1) else 'are'} overdue."
     context = {"title": title, "rows": page.items, "next": page.next, "now": clock.now()}

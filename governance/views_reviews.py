@@ -21,6 +21,14 @@ from portal.http.pagination import paginate
 from portal.kernel.errors import InvalidError, InvalidStateError
 
 _HISTORY = 10
+_ICONS = {
+    ReviewPoint.OWNER: "people",
+    ReviewPoint.DESCRIPTION: "catalog",
+    ReviewPoint.CLASSIFICATION: "privacy",
+    ReviewPoint.CONSUMERS: "dn",
+    ReviewPoint.RETENTION: "clock",
+    ReviewPoint.ACCESS: "key",
+}
 
 
 @require_GET
@@ -38,7 +46,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         cursor=asked.get("cursor"),
     )
     mine = selectors.shown(actor, "mine").count()
-    verb = "waits" if mine == 1 else "wait"
+    verb = "waits" if mine in (0, 1) else "wait"
     title = f"{words.capitalized(words.counted(mine, 'review'))} {verb} for you."
     return render(
         request,
@@ -88,6 +96,7 @@ def _points(row: Review, thing: Any, form: ReviewForm) -> list[dict[str, Any]]:
         return [
             {
                 "point": point,
+                "icon": _ICONS[point],
                 "says": stands[point].says,
                 "lines": stands[point].lines,
                 "url": stands[point].url,
@@ -97,4 +106,7 @@ def _points(row: Review, thing: Any, form: ReviewForm) -> list[dict[str, Any]]:
             for point in ReviewPoint
         ]
     said = {one["point"]: one for one in row.points}
-    return [{"point": point, **row.snapshot[point], "said": said[point]} for point in ReviewPoint]
+    return [
+        {"point": point, "icon": _ICONS[point], **row.snapshot[point], "said": said[point]}
+        for point in ReviewPoint
+    ]

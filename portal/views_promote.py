@@ -90,9 +90,10 @@ def _approved(promotion: Promotion) -> str:
 def _page(request: HttpRequest, name: str, error: PortalError | None = None) -> HttpResponse:
     actor, stream, frame = stream_frame(request, name, "promote")
     faults = {fault.pointer.strip("/"): fault.detail for fault in error.errors} if error else {}
+    wrong = faults.get("reason") or faults.get("comment") or ""  # each form has one text
     context = frame | _move(actor, stream) | {
-        "problem": error.detail if error and not {"reason", "comment"} & faults.keys() else "",
-        "wrong": faults,
+        "problem": error.detail if error and not wrong else "",
+        "wrong": wrong,
         "said": {key: request.POST.get(key, "") for key in ("reason", "text")},
     }  # fmt: skip
     status = error.status if error else 200

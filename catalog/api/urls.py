@@ -5,6 +5,7 @@ from django.urls import path
 from catalog.api import (
     changes,
     compatibility,
+    compliance,
     consumers,
     contracts,
     differences,
@@ -69,6 +70,7 @@ urlpatterns = [
     path("schemas/compatibility", compatibility.Compatibility.as_view()),
     path("schemas/infer", contracts.Infer.as_view()),
     path("schemas/lint", contracts.Lint.as_view()),
+    path("reviews/compliance", compliance.Compliance.as_view()),
     path("domains", groups.Domains.as_view()),
     path("domains/<slug:slug>", groups.DomainDetail.as_view()),
     path("domains/<slug:slug>/asyncapi.json", exchange.DomainAsyncApi.as_view()),

@@ -27,7 +27,7 @@ from catalog.models import (
 )
 from catalog.reviewing import due_expression
 from catalog.selectors.streams import visible_streams
-from catalog.types import Lifecycle
+from catalog.types import Lifecycle, SubjectPrivacy
 from governance import access
 from governance.models import PolicyFinding, Review
 from governance.selectors.policies import visible_findings
@@ -73,6 +73,11 @@ class Standing:
         return self.review_due_at is not None and self.review_due_at < clock.now()
 
     @property
+    def subject_treatment(self) -> str:
+        """What becomes of the stream's subject, in words."""
+        return SubjectPrivacy(self.stream.subject_privacy).said
+
+    @property
     def untreated(self) -> int:
         """Personal fields that are kept as sent."""
         return sum(not field.privacy for field in self.fields)
@@ -86,6 +91,11 @@ def reported(actor: Actor, *, domain: str = "") -> QuerySet[Any]:
     return rows.select_related("domain__owner_team", "owner_team").annotate(
         review_due_at=due_expression()
     )
+
+
+def overdue_count(actor: Actor) -> int:
+    """Of how many of these the review is overdue, over all domains."""
+    return reported(actor).filter(review_due_at__lt=clock.now()).count()
 
 
 def processing(actor: Actor, *, domain: str = "") -> QuerySet[Any]:

@@ -18,7 +18,7 @@ from catalog.models import (
     StreamUserPermission,
 )
 from catalog.reviewing import due_expression
-from catalog.types import Lifecycle
+from catalog.types import Lifecycle, SubjectPrivacy
 from governance.models import Key, Membership
 from governance.reviewed import Stand
 from governance.types import ReviewPoint
@@ -85,14 +85,9 @@ def _classification(stream: Stream, page: str) -> Stand:
         f"{field.path}: {field.classification}, {field.privacy or 'without treatment'}"
         for field in labelled
     )
-    subject = f"subject {stream.subject_classification}, {_subject(stream)}"
-    return Stand(f"{stream.classification}; {subject}.", lines, f"{page}privacy/")
-
-
-def _subject(stream: Stream) -> str:
-    return {"none": "kept as sent", "tokenize": "tokenized", "drop": "dropped"}[
-        stream.subject_privacy
-    ]
+    treatment = SubjectPrivacy(stream.subject_privacy).said
+    subject = f"subject {stream.subject_classification}, {treatment}"
+    return Stand(f"{stream.classification.capitalize()}; {subject}.", lines, f"{page}privacy/")
 
 
 def _consumers(stream: Stream, page: str) -> Stand:

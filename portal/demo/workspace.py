@@ -28,6 +28,7 @@ from governance.types import ResourceRef
 from portal.demo.fields import document
 from portal.demo.glossary import build_follows, build_glossary
 from portal.demo.policies import build_policies
+from portal.demo.reviews import build_reviews
 from portal.demo.shop import (
     CONSUMERS,
     ENGINEER_TEAMS,
@@ -60,6 +61,7 @@ def build(now: datetime) -> None:
     build_glossary(now)
     build_follows()
     _wishes(now)
+    build_reviews(now)
     build_policies()
 
 

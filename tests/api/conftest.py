@@ -330,6 +330,13 @@ def credential(kind: str, holder_id: int, **fields: Any) -> str:
     return text
 
 
+def content_of(answer: Any) -> bytes:
+    """The body of an answer, whether it came whole or in parts."""
+    if answer.streaming and not answer.is_async:
+        return b"".join(answer.streaming_content)
+    return bytes(answer.content)
+
+
 @dataclass(frozen=True)
 class Address:
     """A route with arguments that lead to the secret, another with those of nothing that there is,

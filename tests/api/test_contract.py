@@ -11,6 +11,7 @@ from django.test import Client
 
 from catalog.models import Domain
 from catalog.services.producers import create_producer_key
+from governance.models import SavedView
 from governance.types import Permission, Role
 from ingest.protocols.segment import WORDS
 from portal.http.operations import operation_of
@@ -189,6 +190,7 @@ def test_an_unknown_route_is_a_404_problem(path: str, method: str) -> None:
 def test_every_resource_has_an_etag_and_every_time_is_spelled_one_way(secret: Secret) -> None:
     person = make_person(Role.ADMIN, team=secret.team)
     make_grant(secret.stream, person, Permission.READ_PERSONAL)
+    SavedView.objects.filter(pk=ARGUMENTS["view_id"]).update(owner=person)
     client = Client(headers={"Authorization": f"Bearer {token_of(person)}"})
     times = 0
     for path in (one.path for one in addresses(secret) if "GET" in one.methods):
@@ -279,6 +281,7 @@ CHANGES_OF: dict[str, dict[str, Any]] = {
     "/api/v1/glossary/{slug}": {"definition": "Changed."},
     "/api/v1/policies/{slug}": {"sentence": "Changed."},
     "/api/v1/streams/{name}/enforcement": {"days": 9},
+    "/api/v1/views/{view_id}": {"name": "Changed.", "shared": True},
 }
 
 
@@ -292,6 +295,9 @@ def _existing(one: Served, client: Client) -> str:
     if noun == "drafts":
         draft = {"kind": "registration", "content": {}}
         return str(client.post("/api/v1/drafts", draft, content_type=JSON)["Location"])
+    if noun == "views":
+        view = {"kind": "audit", "name": "What was said", "asked": {"period": "7 days"}}
+        return str(client.post("/api/v1/views", view, content_type=JSON)["Location"])
     if not one.places:
         return one.path
     name = {

@@ -9,9 +9,10 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from governance.models import SavedView
 from governance.types import Permission, Role
 from portal.openapi import document
-from tests.api.conftest import LETTER, NAME, Secret, addresses
+from tests.api.conftest import ARGUMENTS, LETTER, NAME, Secret, addresses
 from tests.api.test_walk import CASES
 from tests.support.factories import make_grant, make_person, token_of
 
@@ -67,6 +68,7 @@ def test_it_names_every_route_and_method_that_machines_may_call() -> None:
 def test_every_answer_has_the_shape_that_is_described(secret: Secret) -> None:
     person = make_person(Role.ADMIN, team=secret.team)
     make_grant(secret.stream, person, Permission.READ_PERSONAL)
+    SavedView.objects.filter(pk=ARGUMENTS["view_id"]).update(owner=person)
     client = Client(headers={"Authorization": f"Bearer {token_of(person)}"})
     described = document()
     templates = {_plain(path): path for path in described["paths"]}

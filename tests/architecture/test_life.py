@@ -22,6 +22,7 @@ KEEPERS = {
     "expire_many": "the sweep",
     "find_events": "by id alone, over streams; the finder asks `ingest.log.alive` for each hit",
     "has_events_of_day": "the sweep",
+    "latest_occurred": "how far ahead own times reach: a moment to come, which lives anyway",
     "list_superseded": "compaction",
     "read_for_archive": "the archive",
     "read_for_field_expiry": "the sweep of fields",

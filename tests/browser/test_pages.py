@@ -52,6 +52,8 @@ LINKED = {
     "a new policy": ("/policies/", "main a[href='/policies/new/']"),
     "a policy that is edited": ("/policies/fields-described/", "main a[href$='/edit/']"),
     "a job": ("/jobs/", "main .rows .ttl a"),
+    "a review that waits": ("/reviews/?show=open", "main a[href^='/reviews/0']"),
+    "a review that was answered": ("/reviews/?show=done", "main a[href^='/reviews/0']"),
     "an event": ("/streams/checkout.order_placed/samples/", "main .rows .ttl a"),
 }
 

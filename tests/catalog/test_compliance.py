@@ -18,7 +18,14 @@ from governance.selectors.people import actor_of
 from governance.types import Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
-from tests.support.factories import make_actor, make_grant, make_person, make_stream, make_team
+from tests.support.factories import (
+    make_actor,
+    make_grant,
+    make_person,
+    make_stream,
+    make_team,
+    token_of,
+)
 
 pytestmark = pytest.mark.django_db
 PLAIN: dict[str, Any] = {"type": "object", "properties": {"code": {"type": "string"}}}
@@ -58,6 +65,42 @@ def test_a_domain_is_counted_by_what_is_not_in_order(ada: Actor) -> None:
     Domain.objects.filter(slug="shop").update(owner_team=make_team())
     (row,) = [one for one in domain_totals(ada) if one["domain__slug"] == "shop"]
     assert row["ownerless"] == 0
+
+
+def test_programs_read_the_numbers_of_each_domain_page_by_page(ada: Actor) -> None:
+    late = make_stream("shop.paid", schema=BARE, classification="personal")
+    make_stream("shop.zebra_seen", schema=BARE, team=make_team(), extra={"restricted": True})
+    keepers = make_team()
+    make_person(Role.ENGINEER, team=keepers)
+    told = {"type": "object", "properties": {"code": {"type": "string", "description": "Which."}}}
+    make_stream("yard.swept", team=keepers, schema=told, description="The yard was swept.")
+    Stream.objects.filter(pk=late.pk).update(reviewed_at=clock.now() - timedelta(days=200))
+    token = token_of(User.objects.get(pk=ada.id))
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    first = client.get("/api/v1/reviews/compliance?limit=1").json()
+    assert first["items"] == [
+        {
+            "domain": "shop", "name": "Shop", "streams": 1, "reviews_overdue": 1,
+            "without_owner": 1, "with_findings": 1, "with_untreated_fields": 1,
+        }
+    ]  # fmt: skip
+    second = client.get(f"/api/v1/reviews/compliance?limit=1&cursor={first['next']}").json()
+    assert second["next"] is None
+    assert second["items"] == [
+        {
+            "domain": "yard", "name": "Yard", "streams": 1, "reviews_overdue": 0,
+            "without_owner": 0, "with_findings": 0, "with_untreated_fields": 0,
+        }
+    ]  # fmt: skip
+    assert Client().get("/api/v1/reviews/compliance").status_code == 401
+
+
+def test_the_head_counts_the_reviews_of_all_domains_not_of_the_page(ada: Actor) -> None:
+    for name in ("shop.paid", "yard.swept"):
+        late = make_stream(name)
+        Stream.objects.filter(pk=late.pk).update(reviewed_at=clock.now() - timedelta(days=500))
+    page = signed_in(ada).get("/policies/compliance/?limit=1").content.decode()
+    assert "<h1>Two reviews are overdue.</h1>" in page
 
 
 def test_what_may_not_be_known_of_is_in_no_count_page_or_file(ada: Actor) -> None:

@@ -15,6 +15,7 @@ from catalog.services.streams import change_stream
 from catalog.services.tracks import promote_stream
 from governance.errors import PolicyError
 from governance.models import Policy, PolicyFinding, Team
+from governance.policies import facts
 from governance.services.jobs import run_due_jobs
 from governance.services.policies import change_policy, create_policy
 from governance.services.waivers import waive
@@ -141,7 +142,10 @@ def test_going_to_production_is_judged(team: Team) -> None:
     assert stream.track == "experimental"
 
 
-def test_t1_fields_that_somebody_reads_are_deprecated_first(team: Team, ada: Actor) -> None:
+def test_t1_fields_that_somebody_reads_are_deprecated_first(
+    team: Team, ada: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(facts.subject_of("stream").measured, "stream.review_overdue_days")
     stream = make_stream(team=team, tier="T1")
     billing = create_consumer("billing", actor=SYSTEM)
     map_consumer(billing, stream, actor=SYSTEM, fields=["amount_minor"])

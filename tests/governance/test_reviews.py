@@ -323,7 +323,9 @@ def test_the_page_shows_the_points_takes_the_answers_and_says_faults_at_the_fiel
 ) -> None:
     stream, row, ada = waiting
     client = signed_in(ada)
-    assert stream.name in client.get("/reviews/").content.decode().replace("<wbr>", "")
+    listed = client.get("/reviews/").content.decode().replace("<wbr>", "")
+    assert stream.name in listed
+    assert "<h1>One review waits for you.</h1>" in listed
     page = client.get(f"/reviews/{row.pk}/").content.decode()
     assert "Something happened." in page
     assert "Complete the review" in page
@@ -339,6 +341,7 @@ def test_the_page_shows_the_points_takes_the_answers_and_says_faults_at_the_fiel
     assert "Complete the review" not in kept
     assert client.post(f"/reviews/{row.pk}/", said).status_code in (302, 422)
     assert client.get("/reviews/?show=done").content.decode().count(f"/reviews/{row.pk}/") == 1
+    assert "<h1>No review waits for you.</h1>" in client.get("/reviews/").content.decode()
 
 
 def test_the_page_lets_others_read_and_not_answer(waiting: tuple[Stream, Review, Actor]) -> None:

@@ -7,8 +7,12 @@ import psycopg
 import pytest
 from django.db import connection
 
+from catalog.selectors.reviews import due_streams
+from governance.models import Review
+from governance.selectors.reviews import OPEN
 from ingest.models import IngestMinute
-from portal.demo import loader, traffic
+from portal.demo import loader, reviews, traffic, workspace
+from portal.kernel import clock
 from quality.services.evaluation import run_checks, sole_judge
 from tests.support.factories import make_stream
 
@@ -50,3 +54,19 @@ def test_no_other_process_judges_while_a_history_is_taken_in() -> None:
         row = other.execute("SELECT pg_try_advisory_xact_lock(%s)", key).fetchone()
         assert row == (True,), "given back"
         assert run_checks(NOON + timedelta(minutes=5)) == 0, "while another holds it"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_shops_owners_look_at_their_streams_again_but_for_one_who_is_late() -> None:
+    now = clock.now()
+    workspace.build(now)
+    workspace.build(now)  # a run that was cut goes on
+    assert {row.resource_key: row.is_overdue for row in Review.objects.filter(OPEN)} == {
+        reviews.LATE: True, reviews.WAITING: False,
+    }  # fmt: skip
+    (answered,) = Review.objects.exclude(completed_at=None)
+    assert (answered.resource_key, answered.completed_label) == (
+        reviews.ANSWERED, "mara@shop.example",
+    )  # fmt: skip
+    late = [one.name for one in due_streams(now)]
+    assert late == [reviews.LATE]

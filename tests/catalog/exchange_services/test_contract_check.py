@@ -18,6 +18,7 @@ from catalog.models import SchemaVersion, Stream
 from catalog.services.consumers import create_consumer, map_consumer
 from catalog.services.contract_checks import check_contract
 from governance.models import AuditEntry, Policy
+from governance.policies import facts
 from governance.services.policies import change_policy
 from governance.services.waivers import waive
 from governance.types import Role
@@ -205,8 +206,12 @@ def block(slug: str) -> None:
 
 
 def test_a_policy_that_blocks_fails_the_check_and_names_the_field(
-    stream: Stream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stream: Stream,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delitem(facts.subject_of("stream").measured, "stream.review_overdue_days")
     path = write(tmp_path / f"{NAME}.json", {**FIRST, **schema(phone=PHONE)})
     assert run(path) == 0
     assert "policy warn: Personal fields have a privacy plan (phone)." in capsys.readouterr().out
