@@ -359,7 +359,7 @@ def test_it_waits_for_transactions_that_were_open_when_it_was_approved(
 def test_it_waits_until_what_was_received_before_is_stored(ada: Actor, ben: Actor) -> None:
     row = approved(ada, ben)
     run_due_jobs()
-    job = Job.objects.get(pk=row.job_id)
+    job = Job.objects.get(kind="erasure", object_key=str(row.pk))
     assert (job.state, job.cursor["phase"]) == ("waiting", "settle")
     assert list(erasure_ledger.lines()) == []
 
@@ -431,7 +431,8 @@ def test_a_receipt_verifies_and_a_changed_one_does_not(
         receipts.check(changed, keys)
     with pytest.raises(ReceiptError, match="not trusted"):
         receipts.check(document, {})
-    for odd in (None, [], {}, {"receipt": 1, "signature": {"key_id": "", "value": "ü"}}):
+    odds: list[Any] = [None, [], {}, {"receipt": 1, "signature": {"key_id": "", "value": "ü"}}]
+    for odd in odds:
         with pytest.raises(ReceiptError, match="no receipt"):
             receipts.check(odd, keys)
     with pytest.raises(NotFoundError):

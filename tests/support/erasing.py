@@ -78,6 +78,8 @@ def guestbook() -> Iterator[Guestbook]:
 def run_to_the_end(row: Erasure) -> Job:
     """Run the job of an erasure as a worker does, when the time to settle is over."""
     assert row.at is not None
+    assert row.job_id is not None
+    said = ""
     with clock.at(row.at + SETTLE):
         for _ in range(50):
             Job.objects.filter(pk=row.job_id).update(due_at=None)
@@ -85,4 +87,5 @@ def run_to_the_end(row: Erasure) -> Job:
             job = Job.objects.get(pk=row.job_id)
             if not job.is_live:
                 return job
-    raise AssertionError(f"it still runs: {job.said}")
+            said = job.said
+    raise AssertionError(f"it still runs: {said}")
