@@ -23,7 +23,7 @@ from governance.job_kinds import Step
 from governance.models import Erasure, ErasureState, Job
 from governance.privacy import whom
 from governance.privacy.whom import SETTLE
-from governance.services.erasures import PAGE
+from governance.services.erasures import page_of
 from governance.services.notices import News, tell
 from governance.types import NoticeKind
 from portal.kernel import clock, rfc3339, sql
@@ -199,7 +199,7 @@ def _finish(job: Job, row: Erasure) -> Step:
     if row.requested_by_user:
         news = News(
             NoticeKind.ERASURE, row.about, "An erasure that you asked for is done",
-            "Its receipt is at hand.", PAGE.format(row.pk), f"erasure:{row.pk}:done",
+            "Its receipt is at hand.", page_of(row), f"erasure:{row.pk}:done",
         )  # fmt: skip
         tell([row.requested_by_user], news, by=SYSTEM)
     return Step(
