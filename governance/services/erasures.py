@@ -88,7 +88,7 @@ def approve_erasure(
     row = _decided(erasure_id, ErasureState.RUNNING, actor, note, revision, at=clock.now())
     assert row.at is not None
     known = whom.opened(row.sealed, row.pk)
-    found = known.with_tokens(whom.subject_tokens(known.identifiers))
+    found = known.with_others(whom.subject_tokens(known.identifiers))
     tombstones.put(found.marks, row.pk, row.at)
     job = start_job(
         KIND, row.about, actor=actor, title="Erase a person",
