@@ -15,7 +15,8 @@ from django.conf import settings
 
 from catalog.compatibility import budget, engine
 from catalog.services import candidates
-from governance.privacy import vault
+from governance import tombstones
+from governance.privacy import aside, vault
 from portal import metrics
 from tests.support.database import empty_raw_tables, flush_by_deleting
 
@@ -71,8 +72,11 @@ def pytest_collection_finish() -> None:
 def _raw_tables_are_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test that commits; whatever runs next may count rows."""
     marker = request.node.get_closest_marker("django_db")
+    tombstones.forget()
+    if marker is None and not {"db", "transactional_db"} & set(request.fixturenames):
+        tombstones.hold_for_good({})  # a test without a database is not asked to connect to one
     yield
-    vault.close()  # a database that somebody is connected to cannot be dropped
+    aside.close()  # a database that somebody is connected to cannot be dropped
     if marker and marker.kwargs.get("transaction"):
         empty_raw_tables()
         vault.forget()  # what its caches hold was in tables that are empty now

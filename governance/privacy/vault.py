@@ -10,18 +10,15 @@
 Everything here blocks on the database except the `cached_*` functions.
 """
 
-import os
 import secrets
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.db import connections
 
 from governance.privacy import keys
+from governance.privacy.aside import run as _run
 from governance.privacy.ciphers import DataKey, Place, key_id_of
 from portal.kernel import sql
 from portal.kernel.errors import UnavailableError
@@ -210,48 +207,3 @@ def keys_by_id(ids: Iterable[int]) -> dict[int, DataKey]:
 
 def _data_key(key_id: int, ref: Ref, wrapped: bytes, version: int) -> DataKey:
     return DataKey(key_id, AESGCM(keys.unwrap(ref, version, wrapped)))
-
-
-# --- The connection of its own -----------------------------------------------------------------
-
-_lock: Final = threading.Lock()
-_open: dict[int, psycopg.Connection[Any]] = {}
-
-
-def _run(statement: sql.Statement, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement and commit. A connection that died while idle gets one more try."""
-    with _lock:
-        for is_last in (False, True):
-            try:
-                connection = _connected()
-                return connection.execute(statement, dict(params)).fetchall()
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                _drop()
-                if is_last:
-                    raise UnavailableError(
-                        "The database does not answer just now. Try again.", retry_after_seconds=1
-                    ) from error
-    raise AssertionError("unreachable")
-
-
-def _connected() -> psycopg.Connection[Any]:
-    found = _open.get(os.getpid())
-    if found is None or found.closed:
-        params = connections["default"].get_connection_params()
-        params.pop("cursor_factory", None)
-        params.pop("context", None)
-        params.pop("pool", None)
-        found = _open[os.getpid()] = psycopg.connect(**params, autocommit=True)
-    return found
-
-
-def _drop() -> None:
-    found = _open.pop(os.getpid(), None)
-    if found is not None:
-        found.close()
-
-
-def close() -> None:
-    """End this process's connection; the next use opens another."""
-    with _lock:
-        _drop()

@@ -41,6 +41,7 @@ from catalog.types import (
     Track,
     VersionState,
 )
+from governance import tombstones
 from governance.models import Key, KeyKind
 from governance.privacy import vault
 from governance.services.keys import find_key
@@ -50,7 +51,7 @@ from ingest.log.connection import connect
 from ingest.times import us_of
 from ingest.types import Envelope, Reason
 from portal.kernel import clock
-from portal.kernel.errors import FieldError, InvalidError
+from portal.kernel.errors import FieldError, InvalidError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -626,7 +627,7 @@ class Listener:
         while not self._closed.is_set():
             try:
                 self._listen()
-            except psycopg.Error:
+            except (psycopg.Error, UnavailableError):
                 self._directory.forget()
                 self._closed.wait(1.0)
 
@@ -635,11 +636,14 @@ class Listener:
             connection.execute("SET statement_timeout = 0")
             connection.execute(f"LISTEN {CHANNEL}")
             self._directory.forget()  # what changed before we listened
+            tombstones.listen()
             while not self._closed.is_set():
                 for notice in connection.notifies(timeout=0.5):
                     self._directory.forget()
                     if notice.payload == vault.NOTICE:
                         vault.forget()
+                    elif notice.payload == tombstones.NOTICE:
+                        tombstones.load()
 
     def close(self) -> None:
         self._closed.set()
@@ -665,6 +669,7 @@ def stop_listening() -> None:
         found = _listeners.pop(os.getpid(), None)
     if found is not None:
         found.close()
+        tombstones.forget()
 
 
 def release_connection() -> None:

@@ -16,7 +16,7 @@ from django.db import connection
 
 from catalog.models import Domain, Producer, ProducerSource, ProducerStream, SchemaVersion, Stream
 from governance.models import Key
-from governance.privacy import vault
+from governance.privacy import aside, vault
 from governance.services.keys import create_key
 from ingest.doors import asgi, settling
 from ingest.doors.gate import START_LIMIT, gate
@@ -278,5 +278,5 @@ def world(transactional_db: None) -> Iterator[World]:
         ):
             cursor.execute(f"DELETE FROM {table}")
     vault.forget()
-    vault.close()
+    aside.close()
     admission.directory.forget_all()
