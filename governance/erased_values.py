@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -18,6 +19,8 @@ from governance.erasing import Sought
 _MOST_REMEMBERED: Final = 100_000
 _SURE_DIGITS: Final = 18  # a whole number of so many is the same in every reader
 _WHOLE: Final = re.compile(r"-?[0-9]+")
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+_BROADLY: Final = re.compile(r"[\s\"'<>(){}\[\],;&=]+")
 _BETWEEN: Final = re.compile(r"[^\w.@+%-]+")
 # What is asked of a value and of its pointer: whether it has to go.
 IsMeant = Callable[[Any, str], bool]
@@ -116,53 +119,76 @@ def values_in(document: Any) -> Iterator[Any]:
 
 
 def words_in(text: str) -> Iterator[str]:
-    """What may be a whole value in text that is no JSON (any more): its words, as they are and without
-    the dots they end with."""
+    """What may be a whole value in text that is no JSON (any more): what stands between quotes, between
+    blanks and brackets, and between all that is no part of an address or a number."""
+    yield from _QUOTED.findall(text)
+    yield from _BROADLY.split(text)
     for word in _BETWEEN.split(text):
-        if word:
-            yield word
-            bare = word.strip(".-+%")
-            if bare and bare != word:
-                yield bare
+        yield word
+        bare = word.strip(".-+%")
+        if bare != word:
+            yield bare
 
 
-def taken_out(value: Any, is_meant: IsMeant, pointer: str = "") -> tuple[Any, int]:
-    """A copy without what has to go, and how much that was; GONE in place of the whole."""
+def words_of_bytes(body: bytes) -> Iterator[str]:
+    """As `words_in`, of bytes of any kind; what is coded for an address is decoded too."""
+    text = body.decode("utf-8", "replace")
+    yield from words_in(text)
+    decoded = unquote_plus(text)
+    if decoded != text:
+        yield from words_in(decoded)
+
+
+def taken_out(
+    value: Any, is_meant: IsMeant, pointer: str = "", *, keeps_places: bool = True
+) -> tuple[Any, int]:
+    """A copy without what has to go, and how much that was; GONE in place of the whole.
+
+    In arrays there is null then, or, where the places of the others need not stay, nothing.
+    """
     if isinstance(value, dict):
-        return _of_object(value, is_meant, pointer)
+        return _of_object(value, is_meant, pointer, keeps_places)
     if isinstance(value, list):
-        return _of_array(value, is_meant, pointer)
+        return _of_array(value, is_meant, pointer, keeps_places)
     if value is None:
         return None, 0
     if is_meant(value, pointer):
         return GONE, 1
     within = inner(value) if isinstance(value, str) else None
     if within is not None:
-        left, count = taken_out(within, is_meant, pointer)
+        left, count = taken_out(within, is_meant, pointer, keeps_places=keeps_places)
         if count:
             return write_exact(left), count
     return value, 0
 
 
 def _of_object(
-    value: dict[str, Any], is_meant: IsMeant, pointer: str
+    value: dict[str, Any], is_meant: IsMeant, pointer: str, keeps_places: bool
 ) -> tuple[dict[str, Any], int]:
     left: dict[str, Any] = {}
     total = 0
     for name, one in value.items():
         place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
-        made, count = (GONE, 1) if is_meant(name, place) else taken_out(one, is_meant, place)
+        made, count = GONE, 1
+        if not is_meant(name, place):
+            made, count = taken_out(one, is_meant, place, keeps_places=keeps_places)
         total += count
         if made is not GONE:
             left[name] = made
     return left, total
 
 
-def _of_array(value: list[Any], is_meant: IsMeant, pointer: str) -> tuple[list[Any], int]:
+def _of_array(
+    value: list[Any], is_meant: IsMeant, pointer: str, keeps_places: bool
+) -> tuple[list[Any], int]:
     left: list[Any] = []
     total = 0
     for number, one in enumerate(value):
-        made, count = taken_out(one, is_meant, f"{pointer}/{number}")
+        place = f"{pointer}/{number}"
+        made, count = taken_out(one, is_meant, place, keeps_places=keeps_places)
         total += count
-        left.append(None if made is GONE else made)
+        if made is not GONE:
+            left.append(made)
+        elif keeps_places:
+            left.append(None)
     return left, total

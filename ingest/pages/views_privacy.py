@@ -65,8 +65,7 @@ RETURNS: Final = (
     (
         ErasedSubjects.FRESH,
         "Begin afresh",
-        "What happened after the erasure is taken, under a new key and a new token. It joins with "
-        "nothing from before.",
+        "What happened after the erasure is taken, under a new key and a new token.",
     ),
 )
 QUESTION: Final = {
@@ -196,9 +195,9 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
             change_stream(stream, changes, actor=actor)
         except InvalidError as error:
             places = {one.pointer for one in error.errors}
-            for name in ("subject_privacy", "erased_subjects"):
-                if f"/{name}" in places:
-                    faults[name] = "Choose one of these."
+            for choice in ("subject_privacy", "erased_subjects"):
+                if f"/{choice}" in places:
+                    faults[choice] = "Choose one of these."
             if not faults:
                 faults["subject_privacy"] = sentence(error)
         else:
