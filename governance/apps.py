@@ -6,9 +6,23 @@ class GovernanceConfig(AppConfig):
     name = "governance"
 
     def ready(self) -> None:
-        from governance import audit_questions, factor_log, job_kinds, sign_ins, view_kinds  # noqa: PLC0415
+        from governance import (  # noqa: PLC0415  # models exist now
+            audit_questions,
+            erasing,
+            erasure_stores,
+            factor_log,
+            job_kinds,
+            sign_ins,
+            view_kinds,
+        )
         from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
-        from governance.services import policies, policy_runs, privacy_keys  # noqa: PLC0415
+        from governance.services import (  # noqa: PLC0415
+            erasure_walk,
+            erasures,
+            policies,
+            policy_runs,
+            privacy_keys,
+        )
 
         job_kinds.register(
             privacy_keys.KIND, privacy_keys.rewrap_step, face=job_kinds.Face("Privacy keys")
@@ -16,6 +30,13 @@ class GovernanceConfig(AppConfig):
         job_kinds.register(
             policy_runs.KIND, policy_runs.run_step, face=job_kinds.Face("Policies", "/policies/")
         )
+        job_kinds.register(
+            erasures.KIND,
+            erasure_walk.erase_step,
+            face=job_kinds.Face("Erasure of a person", "/privacy/erasures/{key}/"),
+        )
+        erasing.register(erasure_stores.Words())
+        erasing.register(erasure_stores.Vault(), is_last=True)
         view_kinds.register(audit_questions.KIND, audit_questions.AUDIT)
         post_migrate.connect(
             policies.after_migration, sender=self, dispatch_uid="governance.built_in_policies"

@@ -98,13 +98,23 @@ class Store(Protocol):
 
 
 _stores: Final[dict[str, Store]] = {}
+_last: Final[dict[str, Store]] = {}
 
 
-def register(store: Store) -> None:
-    """Add a store; once, by its app at start-up. Walks take them in the order they were added."""
-    _stores[store.key] = store
+def register(store: Store, *, is_last: bool = False) -> None:
+    """Add a store; once, by its app at start-up. Walks take them in the order they were added.
+
+    `is_last` puts it behind all that are not: the vault, by which the others may find something.
+    """
+    (_last if is_last else _stores)[store.key] = store
+
+
+def forget(key: str) -> None:
+    """Take a store out again; walks pass it by."""
+    _stores.pop(key, None)
+    _last.pop(key, None)
 
 
 def stores() -> tuple[Store, ...]:
     """All stores, in the order of the walk."""
-    return tuple(_stores.values())
+    return (*_stores.values(), *_last.values())

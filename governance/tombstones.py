@@ -8,11 +8,12 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from governance.privacy import aside
 from portal.kernel import sql
@@ -20,6 +21,7 @@ from portal.kernel import sql
 NOTICE: Final = "erased"  # told on the channel `portal_catalog` when somebody was erased
 LIFETIME_SECONDS: Final = 1.0  # of what a process knows that does not listen
 _FIND: Final = sql.load("governance", "find_tombstones")
+_PUT: Final = sql.load("governance", "put_tombstones")
 
 _known: dict[bytes, datetime] = {}
 _until = 0.0  # on the monotonic clock; what is known is good for so long
@@ -70,10 +72,15 @@ def forget() -> None:
         _until = 0.0
 
 
-def tell() -> None:
-    """Have every process read them, once the transaction commits."""
+def put(marks: Iterable[bytes], erasure: UUID, erased_at: datetime) -> None:
+    """Add tombstones in the present transaction, on whose commit every process reads them.
+
+    Of one that is there already the later moment stays.
+    """
+    sql.execute(_PUT, {"marks": sorted(marks), "erasure": erasure, "erased_at": erased_at})
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify('portal_catalog', %s)", [NOTICE])
+    transaction.on_commit(load, robust=True)  # others are told; what fails here is read anew later
 
 
 def _keep(found: Mapping[bytes, datetime]) -> None:

@@ -46,6 +46,7 @@ class NoticeKind(TextChoices):
     BREAK_GLASS = "break_glass", "Break-glass"
     SIGN_IN = "sign_in", "Your account"
     REVIEW_DUE = "review_due", "Review due"
+    ERASURE = "erasure", "Erasure"
 
 
 # What everybody it concerns is mailed at once, whatever mail they wish for.

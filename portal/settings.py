@@ -24,6 +24,10 @@ AUDIT_KEY = env.text("PORTAL_AUDIT_KEY", "")
 # After how many days a request for access that nobody answered goes to the admins as well.
 REQUEST_DAYS = env.integer("PORTAL_REQUEST_DAYS", 3, minimum=1, maximum=90)
 AUDIT_ANCHORS = Path(env.text("PORTAL_AUDIT_ANCHORS", str(DATA_DIR / "audit" / "anchors.jsonl")))
+# What was erased, to be erased again from a restored backup: docs/erasure.md.
+ERASURE_LEDGER = Path(
+    env.text("PORTAL_ERASURE_LEDGER", str(DATA_DIR / "ledger" / "erasures.jsonl"))
+)
 # Where the audit log is sent as it grows: docs/audit.md.
 AUDIT_SYSLOG = env.syslog("PORTAL_AUDIT_SYSLOG")
 AUDIT_HTTP = env.endpoint("PORTAL_AUDIT_HTTP")

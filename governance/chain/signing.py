@@ -1,4 +1,4 @@
-"""The keys that anchors are signed with (Ed25519). They never go into the database.
+"""The keys that anchors and receipts are signed with (Ed25519). They never go into the database.
 
 `PORTAL_AUDIT_KEY` (or `_FILE`) holds one a line, 32 random bytes in URL-safe base64: the first signs,
 the others are those before it, whose anchors are still to be checked. Where nothing is set the key
@@ -24,8 +24,8 @@ from django.conf import settings
 from portal.kernel.files import write_private
 
 KEY_BYTES: Final = 32
-# Signed with each text, so that a signature of ours on anything else proves no anchor.
-_CONTEXT: Final = b"event-portal audit anchor 1\n"
+# Signed before each text, so that a signature of ours on anything else proves no anchor.
+ANCHOR: Final = b"event-portal audit anchor 1\n"
 
 
 class AuditKeyError(Exception):
@@ -40,19 +40,21 @@ class Signature:
     value: bytes
 
 
-def sign(text: bytes) -> Signature:
+def sign(text: bytes, *, context: bytes = ANCHOR) -> Signature:
     """Sign with the current key, which is made if there is none. Raises AuditKeyError."""
     key = _private_keys(make=True)[0]
-    return Signature(key_id_of(_raw(key.public_key())), key.sign(_CONTEXT + text))
+    return Signature(key_id_of(_raw(key.public_key())), key.sign(context + text))
 
 
-def holds(signature: Signature, text: bytes, public_keys: dict[str, bytes]) -> bool:
+def holds(
+    signature: Signature, text: bytes, public_keys: dict[str, bytes], *, context: bytes = ANCHOR
+) -> bool:
     """Whether one of the public keys (`known_keys`, or who checks brings theirs) signed this text."""
     raw = public_keys.get(signature.key_id)
     if raw is None:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(raw).verify(signature.value, _CONTEXT + text)
+        Ed25519PublicKey.from_public_bytes(raw).verify(signature.value, context + text)
     except (InvalidSignature, ValueError):
         return False
     return True

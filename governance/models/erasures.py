@@ -29,8 +29,9 @@ class ErasureBasis(models.TextChoices):
 class Erasure(models.Model):
     """One erasure, of up to a hundred identifiers.
 
-    `sealed` holds the identifiers under a data key of the vault until it is done, then nothing.
-    `at` is the moment from which on they must not come back; `stores` says what was done where.
+    `sealed` holds the identifiers under a data key of its own until it has ended, then nothing.
+    `at` is the moment from which on they must not come back; `stores` says by key what was done
+    where. The `..._by_user` are 0 for the portal's own command.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -45,6 +46,7 @@ class Erasure(models.Model):
     requested_by_user = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
     decided_by = models.CharField(max_length=254, blank=True, default="")
+    decided_by_user = models.BigIntegerField(default=0)
     decided_at = models.DateTimeField(null=True, blank=True)
     decision = models.CharField(max_length=500, blank=True, default="")
     at = models.DateTimeField(null=True, blank=True)
@@ -61,6 +63,17 @@ class Erasure(models.Model):
                 condition=~models.Q(state=ErasureState.DONE)
                 | models.Q(sealed="", finished_at__isnull=False, receipt__isnull=False),
                 name="erasure_done_knows_nobody",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(decided_by_user=0)
+                | models.Q(state=ErasureState.WITHDRAWN)
+                | ~models.Q(decided_by_user=models.F("requested_by_user")),
+                name="erasure_not_own",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=[ErasureState.DENIED, ErasureState.WITHDRAWN])
+                | models.Q(sealed=""),
+                name="erasure_ended_knows_nobody",
             ),
         ]
 

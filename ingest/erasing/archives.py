@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from governance.erased_values import Names
+from governance.whole_values import Names
 from governance.erasing import Collected, Sought, Swept
 from ingest.erasing.judging import Judge, Row, Verdict
 from ingest.erasing.showing import items_of

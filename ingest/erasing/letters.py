@@ -18,7 +18,7 @@ import orjson
 from django.db.models import Model
 
 from catalog.models import Stream, StreamAlias
-from governance.erased_values import (
+from governance.whole_values import (
     Names,
     read_exact,
     values_in,

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from governance.erased_values import Names, inner, values_in
+from governance.whole_values import Names, inner, values_in
 from governance.privacy import vault
 from governance.privacy.ciphers import PREFIX, DataKey, key_id_of
 from ingest.privacy.treating import place_of

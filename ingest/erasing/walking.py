@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from governance.erased_values import Names
+from governance.whole_values import Names
 from governance.erasing import Collected, Sought, Swept
 from ingest.erasing.judging import Judge, Row, Verdict
 from ingest.erasing.needles import needles

@@ -17,7 +17,7 @@ import orjson
 
 from catalog.types import ErasedSubjects
 from governance import tombstones
-from governance.erased_values import words_of_bytes
+from governance.whole_values import words_of_bytes
 from governance.erasing import mark_of
 from governance.privacy import keys
 from ingest.judging.admission import StreamEntry

@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 NAMES: Final = frozenset(
     {
         "audit.after_send",
+        "erasure.before_ledger",
+        "erasure.after_ledger",
+        "erasure.in_store",
+        "erasure.before_done",
+        "erasure.after_done",
         "ingest.before_ledger",
         "ingest.after_ledger",
         "ingest.before_copy",
