@@ -15,8 +15,8 @@ from django.db import connection
 from django.db.models import JSONField, Model, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
-from governance.whole_values import GONE, Names, read_exact, taken_out, words_in, write_exact
 from governance.erasing import Collected, Sought, Swept
+from governance.whole_values import GONE, Names, read_exact, taken_out, words_in, write_exact
 
 BUDGET_SECONDS: Final = 1.2
 ROWS: Final = 50

@@ -19,8 +19,8 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from governance.whole_values import Names
 from governance.erasing import Collected, Sought, Swept
+from governance.whole_values import Names
 from ingest.erasing.judging import Judge, Row, Verdict
 from ingest.erasing.showing import items_of
 from ingest.erasing.walking import BUDGET_SECONDS, MOST_ITEMS

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from governance.whole_values import Names
 from governance.erasing import Collected, Sought, Swept
+from governance.whole_values import Names
 from ingest.erasing.walking import BUDGET_SECONDS
 from portal.kernel import sql
 

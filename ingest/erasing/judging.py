@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from governance.whole_values import GONE, Names, read_exact, taken_out, write_exact
 from governance.privacy.ciphers import PREFIX
+from governance.whole_values import GONE, Names, read_exact, taken_out, write_exact
 from ingest.erasing.sealed import Sealed, meant_in, sealed_in
 from ingest.types import Mark
 

@@ -18,6 +18,8 @@ import orjson
 from django.db.models import Model
 
 from catalog.models import Stream, StreamAlias
+from governance.erasing import Collected, Sought, Swept
+from governance.privacy.ciphers import PREFIX
 from governance.whole_values import (
     Names,
     read_exact,
@@ -26,8 +28,6 @@ from governance.whole_values import (
     words_of_bytes,
     write_exact,
 )
-from governance.erasing import Collected, Sought, Swept
-from governance.privacy.ciphers import PREFIX
 from ingest.erasing import walking
 from ingest.erasing.events import put_back, size_of
 from ingest.erasing.sealed import Sealed, meant_in, sealed_in

@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from governance.whole_values import Names, inner, values_in
 from governance.privacy import vault
 from governance.privacy.ciphers import PREFIX, DataKey, key_id_of
+from governance.whole_values import Names, inner, values_in
 from ingest.privacy.treating import place_of
 
 _AT_A_TIME: Final = 1_000  # keys asked for in one statement

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from governance.whole_values import Names
 from governance.erasing import Collected, Sought, Swept
+from governance.whole_values import Names
 from ingest.erasing.judging import Judge, Row, Verdict
 from ingest.erasing.needles import needles
 from ingest.erasing.showing import items_of

@@ -2,7 +2,8 @@
 
 1. An event is about them when its subject, an id beside it or its partition key is theirs, as it came:
    before a token stands for it. Of an event that no parser could read whole, its bytes tell.
-2. What happened up to the erasure is refused for good; what happened later as its stream says.
+2. What happened up to the erasure is refused for good; what happened later as its stream says. While
+   the erasure is under way a token still stands for the person, so nobody begins afresh before its end.
 3. The dead letter holds what it needs to be counted: type, id, producer and time. No body, no source,
    no identifier; a keyed hash of the bytes, by which a repeat of it is known.
 
@@ -10,16 +11,16 @@ While nobody was ever erased, an event costs nothing more (`governance.tombstone
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from catalog.types import ErasedSubjects
 from governance import tombstones
-from governance.whole_values import words_of_bytes
 from governance.erasing import mark_of
 from governance.privacy import keys
+from governance.whole_values import words_of_bytes
 from ingest.judging.admission import StreamEntry
 from ingest.privacy.treating import TREATED_TYPE
 from ingest.times import moment_of
@@ -32,6 +33,7 @@ BESIDE: Final = ("anonymousid", "previousid", "partitionkey")
 REFUSED: Final = FieldError("/subject", "erased", "is about somebody who was erased")
 # The same in a call of Segment's that no event was made of.
 _WHO: Final = ("subject", *BESIDE, "userId", "anonymousId", "previousId")
+_NOT_YET: Final = datetime.max.replace(tzinfo=UTC)  # until an erasure is done
 _LONGEST: Final = 1024  # characters, as of `governance.erasing.Sought`
 
 
@@ -97,7 +99,11 @@ def _until(value: Any) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value)
-    return tombstones.erased_until(mark_of(text)) if 0 < len(text) <= _LONGEST else None
+    if not 0 < len(text) <= _LONGEST:
+        return None
+    mark = mark_of(text)
+    until = tombstones.erased_until(mark)
+    return _NOT_YET if until is not None and tombstones.is_running(mark) else until
 
 
 def _latest(values: Iterable[Any]) -> datetime | None:
