@@ -103,7 +103,7 @@ class Judge:
             changes["data_base64"] = None
         if not places:
             return KEPT
-        changes["marks"] = row["marks"] | Mark.ERASED_IN_PLACE
+        changes["marks"] = int(row["marks"] | Mark.ERASED_IN_PLACE)
         return Verdict(changes=changes, count=len(places), places=tuple(places))
 
 

@@ -41,7 +41,7 @@ def until(subject: str | None, extensions: Mapping[str, Any]) -> datetime | None
     """Up to when events about whom these name are refused for good; None: nobody was erased."""
     found = _until(subject) if subject else None
     for name in BESIDE:
-        if name in extensions:
+        if name in extensions and extensions[name] != subject:
             other = _until(extensions[name])
             if other is not None and (found is None or other > found):
                 found = other

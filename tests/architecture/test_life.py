@@ -14,23 +14,28 @@ STATEMENTS = [
 # Those that see what has lived its time, since they take it away, keep it or compare it: nothing of
 # an event leaves them.
 KEEPERS = {
+    "clear_event": "erasure",
     "count_day_by_stream": "sizes on the disk",
     "count_events_before": "how many rows would go",
     "delete_superseded": "compaction",
+    "erase_events": "erasure",
     "event_moments": "the moments of an event that was read before",
     "expire_events": "the sweep",
     "expire_many": "the sweep",
     "find_events": "by id alone, over streams; the finder asks `ingest.log.alive` for each hit",
     "has_events_of_day": "the sweep",
+    "hold_event": "erasure",
     "list_superseded": "compaction",
     "read_for_archive": "the archive",
     "read_for_field_expiry": "the sweep of fields",
     "read_late_for_field_expiry": "the sweep of fields",
     "roll_up_counts": "counts of arrivals, which are history",
+    "sought_events": "erasure, and what a person gets of themselves until it is gone from the disk",
     "span_exceeds": "how much there is to count of arrivals",
     "staged_events_stored_before": "identity",
     "stored_contents": "identity",
     "streams_of_day": "the sweep",
+    "walk_events": "erasure",
 }
 # Modules that may name the model or the table: the one selector, and what works on the table itself.
 MODULES = {
