@@ -14,7 +14,6 @@ STATEMENTS = [
 # Those that see what has lived its time, since they take it away, keep it or compare it: nothing of
 # an event leaves them.
 KEEPERS = {
-    "clear_event": "erasure",
     "count_day_by_stream": "sizes on the disk",
     "count_events_before": "how many rows would go",
     "delete_superseded": "compaction",
