@@ -12,7 +12,6 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Model, Q
 
-from governance.erased_values import is_meant, names, without
 from governance.erasing import Collected, Sought, Swept
 from governance.models import (
     AccessRequest,
@@ -83,12 +82,12 @@ class Words:
         changed: dict[str, Any] = {}
         taken = 0
         for column in table.texts:
-            if is_meant(getattr(row, column), sought, written):
+            if _is_meant(getattr(row, column), sought, written):
                 # Names of questions are their owner's once: two of them must not meet.
                 changed[column] = f"{ERASED} {row.pk}" if column == "name" else ERASED
                 taken += 1
         for column in table.json:
-            kept, n = without(getattr(row, column), sought, written, instead=ERASED)
+            kept, n = _without(getattr(row, column), sought, written)
             if n:
                 changed[column] = kept
                 taken += n
@@ -117,7 +116,7 @@ def _next_rows(cursor: Mapping[str, Any]) -> tuple[Table, list[Any], dict[str, A
 
 def _found(row: Any, table: Table, sought: Sought) -> Iterator[Mapping[str, Any]]:
     columns = [name for name in table.texts if sought.until(getattr(row, name)) is not None]
-    columns += [name for name in table.json if any(names(getattr(row, name), sought))]
+    columns += [name for name in table.json if _names(getattr(row, name), sought)]
     if columns:
         yield {
             "table": table.name,
@@ -125,6 +124,37 @@ def _found(row: Any, table: Table, sought: Sought) -> Iterator[Mapping[str, Any]
             "written_at": getattr(row, table.written),
             **{name: getattr(row, name) for name in columns},
         }
+
+
+def _without(value: Any, sought: Sought, moment: datetime) -> tuple[Any, int]:
+    """JSON of a shape that others read, with a word in place of each value that names somebody who
+    was erased at `moment` or later; and how many that took. Members that are named so go."""
+    if isinstance(value, dict):
+        kept = {
+            name: _without(item, sought, moment)
+            for name, item in value.items()
+            if not _is_meant(name, sought, moment)
+        }
+        taken = len(value) - len(kept) + sum(n for _, n in kept.values())
+        return {name: left for name, (left, _) in kept.items()}, taken
+    if isinstance(value, list):
+        found = [_without(item, sought, moment) for item in value]
+        return [left for left, _ in found], sum(n for _, n in found)
+    return (ERASED, 1) if _is_meant(value, sought, moment) else (value, 0)
+
+
+def _is_meant(value: object, sought: Sought, moment: datetime) -> bool:
+    until = sought.until(value)
+    return until is not None and moment <= until
+
+
+def _names(value: Any, sought: Sought) -> bool:
+    """Whether JSON names somebody who is sought."""
+    if isinstance(value, dict):
+        return any(sought.until(name) or _names(item, sought) for name, item in value.items())
+    if isinstance(value, list):
+        return any(_names(item, sought) for item in value)
+    return sought.until(value) is not None
 
 
 class Vault:

@@ -8,6 +8,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from governance.erasure_ledger import LedgerError
+from governance.selectors.erasures import unreplayed
 from ingest.log import partitions
 from portal.http.operations import operation
 from portal.kernel import clock
@@ -39,6 +41,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         cursor.execute("SELECT seq FROM governance_audit_head")
         cursor.fetchone()
     degraded = ["partitions"] if days_run_out() else []
+    if erasures_wait():
+        degraded.append("erasures")
     return JsonResponse({"status": "ready", "degraded": degraded})
 
 
@@ -47,6 +51,14 @@ def days_run_out() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_SOON, {"leaves": _leaves_soon()})
         return bool(cursor.fetchone()[0])
+
+
+def erasures_wait() -> bool:
+    """Whether the ledger knows of erasures that this database has to do again, or cannot be read."""
+    try:
+        return bool(unreplayed())
+    except (LedgerError, OSError):
+        return True
 
 
 _SOON: Final = """

@@ -16,6 +16,7 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
 SHOWN: Final = 20
+COUNTED: Final = 1_000
 # What the database knows of an erasure that stands in the ledger, when there is nothing to replay:
 # one that runs goes on by itself.
 _KNOWN: Final = (ErasureState.RUNNING, ErasureState.DONE)
@@ -46,6 +47,17 @@ def get_receipt(actor: Actor, erasure_id: UUID) -> dict[str, Any]:
 def waiting(actor: Actor) -> QuerySet[Erasure]:
     """Those that wait for a decision, the oldest first."""
     return visible_erasures(actor).filter(state=ErasureState.WAITING).order_by("created_at", "id")
+
+
+def counts(actor: Actor) -> dict[str, int] | None:
+    """How many there are by state, counted up to a thousand each; None for who is no admin."""
+    if not actor.is_admin:
+        return None
+    rows = Erasure.objects.order_by()
+    return {
+        str(state): rows.filter(state=state)[:COUNTED].count()
+        for state in (ErasureState.WAITING, ErasureState.RUNNING, ErasureState.DONE)
+    }
 
 
 def may_decide(actor: Actor, row: Erasure) -> bool:

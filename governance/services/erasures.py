@@ -128,7 +128,7 @@ def withdraw_erasure(erasure_id: UUID, *, actor: Actor, revision: int | None = N
     """Take the request back, by who asked for it. What named the person is forgotten."""
     _require_admin(actor)
     row = get_erasure(actor, erasure_id)
-    if actor.is_person and actor.id != row.requested_by_user:
+    if actor.is_person and row.requested_by_user not in (0, actor.id):
         raise NotOwnRequestError("Only who asked for it can take it back.")
     _move(row, ErasureState.WITHDRAWN, actor, "", revision)
     audit.record(actor, "erasure.withdrawn", row.about, summary="took back an erasure")

@@ -105,7 +105,7 @@ def _some(judge: Judge, cursor: Mapping[str, Any], deadline: float) -> Swept:
     first = int(cursor.get("group", 0)) if is_same else 0
     found = list(cursor.get("found", ())) if is_same else []
     if first == 0:
-        _remove_others(part)
+        part = _put_in_order(part)
         check_part(part)
     looked_at = 0
     number = first - 1
@@ -242,20 +242,37 @@ def _parts_of(name: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 0)
 
 
-def _remove_others(part: ArchivedPart) -> None:
-    """Remove what a crash left: the file before this one, and one that no row came to name.
+def _put_in_order(part: ArchivedPart) -> ArchivedPart:
+    """Have one file under a row, and give the row: what a crash left beside it is removed, the file
+    before it and one that no row came to name.
 
-    Only while nobody else writes this file again. A file that was never written again has no others.
+    Where the row's own file is gone and a later one is there, the database is a restored one and the
+    files are not: the row takes that file. Only while nobody else writes this file again.
     """
     with transaction.atomic():
         held = ArchivedPart.objects.select_for_update().get(pk=part.pk)
         path = root_folder() / held.path
         number, _ = _parts_of(path.name)
-        for other in path.parent.glob(f"part-{number}.*"):
-            if other != path and _NAME.fullmatch(other.name):
+        found = [one for one in path.parent.glob(f"part-{number}.*") if _NAME.fullmatch(one.name)]
+        if path not in found and found:
+            path = max(found, key=lambda one: _parts_of(one.name)[1])
+            _take(held, path)
+        for other in found:
+            if other != path:
                 _remove(other)
         for unfinished in path.parent.glob(f".part-{number}.*.erasing"):
             _remove(unfinished)
+        return held
+
+
+def _take(held: ArchivedPart, path: Path) -> None:
+    """Have a row name the file that an erasure made of its own, before the database was restored."""
+    parquet = parquet_module()
+    held.events, held.content_sha256 = parquet.content_of(path)
+    held.size_bytes, held.sha256 = path.stat().st_size, parquet.file_sha256(path)
+    held.path = str(path.relative_to(root_folder()))
+    held.save()
+    logger.warning("an archived day is read from the file of an erasure: %s", held.path)
 
 
 def _remove(path: Path) -> None:

@@ -15,7 +15,7 @@ from catalog.types import ErasedSubjects, SubjectPrivacy
 from governance import access
 from governance.middleware import request_actor
 from governance.models.jobs import LIVE
-from governance.selectors import privacy_keys
+from governance.selectors import erasures, privacy_keys
 from governance.services.privacy_keys import rotate_keys
 from governance.sudo import sudo
 from governance.types import Permission
@@ -112,6 +112,7 @@ def privacy_page(request: HttpRequest) -> HttpResponse:
             "rotation": rotation,
             "is_rotating": rotation is not None and rotation.state in LIVE,
             "looks": selectors.looks(actor),
+            "erasures": erasures.counts(actor),
         },
     )
 

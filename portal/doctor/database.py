@@ -1,6 +1,7 @@
 """Checks of PostgreSQL and of what the portal keeps in it."""
 
 import json
+import os
 from datetime import timedelta
 from typing import Final
 
@@ -9,7 +10,9 @@ from django.contrib.auth.hashers import check_password
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from governance.erasure_ledger import LedgerError
 from governance.models import AuditAnchor, AuditEntry, AuditVerification, User
+from governance.selectors import erasures as selectors
 from governance.services.privacy_keys import missing_versions
 from portal import health
 from portal.doctor.types import Finding, fail, ok, warn
@@ -177,3 +180,30 @@ def privacy_keys() -> Finding:
             f"version {versions} is needed and not at hand", "See runbooks/privacy-keys.md."
         )
     return ok("every version that is needed is at hand")
+
+
+def erasures() -> Finding:
+    """Whether the ledger of erasures is at hand, and knows nothing that this database does not."""
+    path = settings.ERASURE_LEDGER
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not os.access(place, os.W_OK):
+        return fail(f"{path} cannot be written", "Make it writable, or set PORTAL_ERASURE_LEDGER.")
+    try:
+        unknown, lost = len(selectors.unreplayed()), selectors.missing_in_ledger()
+        known = len(selectors.ledger_lines())
+    except LedgerError as error:
+        return fail(f"the ledger is not in order: {error}", "See docs/runbooks/erasure.md.")
+    except OSError as error:
+        return fail(f"the ledger cannot be read: {error.strerror}", f"Make {path} readable.")
+    if unknown:
+        return fail(
+            f"{unknown} erasures stand in the ledger that this database does not know: it was "
+            "restored from an older backup",
+            "Run `python3 manage.py erase replay` (docs/runbooks/erasure.md).",
+        )
+    if lost:
+        return warn(
+            f"{lost} erasures that were done do not stand in {path.name}",
+            "Bring the ledger back: docs/runbooks/erasure.md.",
+        )
+    return ok(f"the ledger knows {known} erasures, and so does the database")

@@ -27,6 +27,7 @@ CHECKS: Final = (
     Check("first accounts", database.first_people, asks="migrations"),
     Check("secret files", machine.secret_files),
     Check("privacy keys", database.privacy_keys, asks="migrations"),
+    Check("erasures", database.erasures, asks="migrations"),
     Check("audit key", machine.audit_key),
     Check("audit anchors", machine.anchors),
     Check("disk", machine.disk),

@@ -42,6 +42,7 @@ from governance.models import (
     AccessRequest,
     BreakGlass,
     Delegation,
+    Erasure,
     Job,
     Notice,
     Policy,
@@ -97,6 +98,7 @@ ARGUMENTS = {
     "session_id": "0192f0a0-0000-7000-8000-00000000000d",
     "glass_id": "0192f0a0-0000-7000-8000-00000000000e",
     "view_id": "0192f0a0-0000-7000-8000-00000000000f",
+    "erasure_id": "0192f0a0-0000-7000-8000-000000000011",
     "write_key": "nothing",
     "version": "1",
     "restore_id": "0192f0a0-0000-7000-8000-000000000006",
@@ -118,7 +120,8 @@ ABSENT = {
     "alarm_id": "999999999", "user_id": "999999999",
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
-         "notice_id", "job_id", "delegation_id", "review_id", "view_id"), _NOBODYS,
+         "notice_id", "job_id", "delegation_id", "review_id", "view_id",
+         "erasure_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -232,6 +235,11 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     Promotion.objects.create(
         pk=PROMOTION, stream=stream, to_track="production", needed_approvals=2,
         opened_by="owner@test.example", reason="The zebra is ready.",
+    )  # fmt: skip
+    Erasure.objects.create(
+        pk=ARGUMENTS["erasure_id"], state="done", basis="objection", reason="She asked.",
+        identifiers=1, requested_by="portal", decided_by="portal", decided_at=now, at=now,
+        finished_at=now, receipt={"receipt": {"ledger": "0"}, "signature": {"key_id": "0"}},
     )  # fmt: skip
     anchor_chain()
     return Secret(

@@ -20,6 +20,7 @@ PAGES = [
     "/ingest/synthetic/", "/ingest/synthetic/?stream=checkout.order_placed",
     "/streams/checkout.order_placed/retention/", "/dead-letters/", "/discovered/", "/replays/",
     "/ingest/find/", "/ingest/find/?id=zzzqqq", "/producers/web-shop/limits/", "/privacy/",
+    "/privacy/erasures/",
     "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/", "/access/recertify/",
     "/access/break-glass/", "/access/break-glass/?stream=checkout.order_placed",

@@ -49,7 +49,7 @@ from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import PortalError
 from tests.ingest.conftest import World, post
 from tests.ingest.storing import ids, make_days, store
-from tests.support.erasing import collected, sought_of, walk
+from tests.support.walking import collected, sought_of, walk
 from tests.support.factories import make_person
 
 ADA = "ada.lovelace@shop.example"
@@ -444,6 +444,21 @@ def test_killed_after_the_commit_the_old_file_goes_with_the_next_walk(
     assert walk(Archives(), sought_of(ADA)).erased == 0
     other.unlink()
     assert ADA not in texts_of(tmp_path)
+
+
+def test_a_restored_database_takes_the_file_that_an_erasure_had_made(
+    world: World, tmp_path: Path, archived: tuple[Stream, ArchivedPart]
+) -> None:
+    stream, before = archived
+    assert walk(Archives(), sought_of(ADA)).erased == 2
+    before.save()  # as in the backup: the file it names is gone
+    again = walk(Archives(), sought_of(ADA, in_clear=False))
+    assert (again.erased, again.cleared) == (0, 0)
+    (part,) = ArchivedPart.objects.all()
+    assert part.path.endswith("part-0.1.parquet")
+    assert (part.events, part.below_tx) == (4, before.below_tx)
+    check_part(part)
+    assert restored(stream) == ["else 0", "else 1", "names 0", "names 1"]
 
 
 def test_a_file_of_which_nothing_is_left_keeps_its_place(

@@ -1,41 +1,91 @@
-"""Walking stores as an erasure does: a step a transaction, from where the one before it ended."""
+"""Erasures for tests: a store of their own, and the job run to its end in this process."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection
 
-from governance.erasing import Sought, Store, Swept, mark_of
+from governance import erasing
+from governance.erasing import Collected, Sought, Swept
+from governance.models import Erasure, Job
+from governance.privacy.whom import SETTLE
+from governance.services.jobs import run_due_jobs
 from portal.kernel import clock
 
-
-def sought_of(*texts: str, at: datetime | None = None, in_clear: bool = True) -> Sought:
-    """Whose data is meant, up to a moment (now); without `in_clear` as the ledger knows them."""
-    until = at or clock.now()
-    marks = {mark_of(text): until for text in texts}
-    return Sought(marks, texts if in_clear else None)
+TABLE: Final = "tests_guestbook"
 
 
-def walk(store: Store, sought: Sought) -> Swept:
-    """Walk a store to its end; gives the sums."""
-    cursor: Mapping[str, Any] | None = {}
-    looked_at = erased = cleared = 0
-    while cursor is not None:
-        with transaction.atomic():
-            swept = store.erase(sought, cursor)
-        cursor = swept.cursor
-        looked_at, erased = looked_at + swept.looked_at, erased + swept.erased
-        cleared += swept.cleared
-    return Swept(None, looked_at, erased, cleared)
+class Guestbook:
+    """A table with a line a guest, walked two rows a step. It is made with the store."""
+
+    key = "guestbook"
+    name = "Guest book"
+
+    def size(self) -> int:
+        return len(self.guests())
+
+    def guests(self) -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT guest FROM {TABLE} ORDER BY id")
+            return [guest for (guest,) in cursor.fetchall()]
+
+    def write(self, *guests: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {TABLE} (guest) VALUES (%s)", [(guest,) for guest in guests]
+            )
+
+    def _rows(
+        self, cursor: Mapping[str, Any]
+    ) -> tuple[list[tuple[int, str]], dict[str, Any] | None]:
+        with connection.cursor() as sql:
+            sql.execute(
+                f"SELECT id, guest FROM {TABLE} WHERE id > %s ORDER BY id LIMIT 2",
+                [cursor.get("after", 0)],
+            )
+            rows = sql.fetchall()
+        return rows, {"after": rows[-1][0]} if len(rows) == 2 else None
+
+    def erase(self, sought: Sought, cursor: Mapping[str, Any]) -> Swept:
+        rows, then = self._rows(cursor)
+        meant = [number for number, guest in rows if sought.until(guest) is not None]
+        with connection.cursor() as sql:
+            sql.execute(f"DELETE FROM {TABLE} WHERE id = ANY(%s)", [meant])
+        return Swept(then, looked_at=len(rows), erased=len(meant))
+
+    def collect(self, sought: Sought, cursor: Mapping[str, Any]) -> Collected:
+        rows, then = self._rows(cursor)
+        items = tuple({"guest": guest} for _, guest in rows if sought.until(guest) is not None)
+        return Collected(then, looked_at=len(rows), items=items)
 
 
-def collected(store: Store, sought: Sought) -> list[Mapping[str, Any]]:
-    """Everything that a store has about somebody."""
-    cursor: Mapping[str, Any] | None = {}
-    items: list[Mapping[str, Any]] = []
-    while cursor is not None:
-        found = store.collect(sought, cursor)
-        cursor = found.cursor
-        items += found.items
-    return items
+@contextmanager
+def guestbook() -> Iterator[Guestbook]:
+    """The store, registered, with its table; both are gone afterwards."""
+    book = Guestbook()
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {TABLE} (id bigserial PRIMARY KEY, guest text NOT NULL)")
+    erasing.register(book)
+    try:
+        yield book
+    finally:
+        erasing.forget(book.key)
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {TABLE}")
+
+
+def run_to_the_end(row: Erasure) -> Job:
+    """Run the job of an erasure as a worker does, when the time to settle is over."""
+    assert row.at is not None
+    assert row.job_id is not None
+    said = ""
+    with clock.at(row.at + SETTLE):
+        for _ in range(50):
+            Job.objects.filter(pk=row.job_id).update(due_at=None)
+            run_due_jobs()
+            job = Job.objects.get(pk=row.job_id)
+            if not job.is_live:
+                return job
+            said = job.said
+    raise AssertionError(f"it still runs: {said}")
