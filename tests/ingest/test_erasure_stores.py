@@ -49,8 +49,8 @@ from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import PortalError
 from tests.ingest.conftest import World, post
 from tests.ingest.storing import ids, make_days, store
-from tests.support.walking import collected, sought_of, walk
 from tests.support.factories import make_person
+from tests.support.walking import collected, sought_of, walk
 
 ADA = "ada.lovelace@shop.example"
 NOW = clock.now()
