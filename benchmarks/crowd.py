@@ -94,9 +94,9 @@ class Crowd:
         """So many events, over all streams and kinds."""
         for number in range(count):
             place = number % 1000
-            name = STREAMS[number // 7 % len(STREAMS)][0]
+            name = STREAMS[(number + number // 1000) % len(STREAMS)][0]
             other = self._rng.choice(self.others)
-            sought = self.sought[number // 5 % len(self.sought)]
+            sought = self.sought[(number + number // 7) % len(self.sought)]
             if place < ABOUT:
                 yield self.about(f"a-{number}", name, sought, number)
             elif place < ABOUT + NAMING:

@@ -13,14 +13,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from governance.privacy.ciphers import PREFIX
-from governance.whole_values import GONE, Names, read_exact, taken_out, write_exact
+from governance.whole_values import GONE, IsMeant, Names, read_exact, taken_out, write_exact
 from ingest.erasing.sealed import Sealed, meant_in, sealed_in
 from ingest.types import Mark
 
 # The attributes that say whom an event is about, beside its subject.
 OF_THE_PERSON: Final = ("anonymousid", "previousid", "partitionkey")
-# The columns that hold JSON, and where what stands in them stood when it was sealed.
-PLACES: Final = {"attributes": "", "data": "/data", "extra": "/data"}
+# The columns that hold JSON, and where what stands in them stood when it was sealed. The names in
+# `extra` are pointers into the data (`ingest.judging.drift`).
+EXTRA: Final = "extra"
+PLACES: Final = {"attributes": "", "data": "/data", EXTRA: "/data"}
 NOBODY: Final = "/erased"  # in place of a source that named somebody: a row has one
 
 Row = Mapping[str, Any]
@@ -93,7 +95,8 @@ class Judge:
 
         changes: dict[str, Any] = {}
         for name, value in columns.items():
-            left, count = taken_out(value, is_meant, PLACES[name])
+            look = _of_extra if name == EXTRA else taken_out
+            left, count = look(value, is_meant, PLACES[name])
             if count:
                 changes[name] = "null" if left is GONE else write_exact(left)
         if is_meant(row["source"], "/source"):
@@ -116,10 +119,31 @@ def _sealed(row: Row, columns: Mapping[str, Any]) -> list[Sealed]:
         one
         for name, value in columns.items()
         if PREFIX in row[name]
+        for place, part in (
+            [(f"{PLACES[name]}{at}", one) for at, one in value.items()]
+            if name == EXTRA
+            else [(PLACES[name], value)]
+        )
         for one in sealed_in(
-            value, stream_id=row["stream_id"], event_id=row["event_id"], pointer=PLACES[name]
+            part, stream_id=row["stream_id"], event_id=row["event_id"], pointer=place
         )
     ]
+
+
+def _of_extra(value: Mapping[str, Any], is_meant: IsMeant, pointer: str) -> tuple[Any, int]:
+    """As `taken_out`, of what was set aside: each step of a pointer is the name of a member."""
+    left: dict[str, Any] = {}
+    total = 0
+    for name, one in value.items():
+        place = f"{pointer}{name}"
+        steps = (step.replace("~1", "/").replace("~0", "~") for step in name.split("/") if step)
+        made, count = GONE, 1
+        if not any(is_meant(step, place) for step in steps):
+            made, count = taken_out(one, is_meant, place)
+        total += count
+        if made is not GONE:
+            left[name] = made
+    return left, total
 
 
 def _is_due(row: Row, until: datetime | None) -> bool:

@@ -12,6 +12,7 @@ import orjson
 
 from catalog.models import Stream
 from ingest.erasing.judging import Row, Verdict
+from ingest.judging.drift import join
 from ingest.services.reveal import in_clear
 
 
@@ -44,14 +45,22 @@ def _whole(row: Row, names: Mapping[int, str]) -> dict[str, Any]:
     if row["data_base64"] is not None:
         document["data_base64"] = base64.b64encode(bytes(row["data_base64"])).decode("ascii")
     elif row["data"] is not None:
-        document["data"] = orjson.loads(row["data"])
+        document["data"] = _as_it_came(row)
     clear, _ = in_clear(document, stream_id=row["stream_id"], event_id=row["event_id"])
-    item: dict[str, Any] = {"about": True, "event": clear, "received_at": row["received_at"]}
-    if row["extra"] is not None:
-        beside = {"data": orjson.loads(row["extra"])}
-        made, _ = in_clear(beside, stream_id=row["stream_id"], event_id=row["event_id"])
-        item["beside_the_contract"] = made["data"]
-    return item
+    return {"about": True, "event": clear, "received_at": row["received_at"]}
+
+
+def _as_it_came(row: Row) -> Any:
+    """The data with what was set aside put back where it stood."""
+    data = orjson.loads(row["data"])
+    for pointer, value in orjson.loads(row["extra"] or b"{}").items():
+        try:
+            data = join(data, {pointer: value})
+        except (KeyError, IndexError, TypeError, ValueError):
+            # Where it stood is gone, as that had a life of its own.
+            data = {"data": data} if not isinstance(data, dict) else data
+            data[pointer] = value
+    return data
 
 
 def _named(row: Row, verdict: Verdict, names: Mapping[int, str]) -> dict[str, Any]:

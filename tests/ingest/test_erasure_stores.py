@@ -131,13 +131,14 @@ def test_an_event_of_somebody_else_loses_the_value_and_nothing_beside_it(
         f' "deep": {{"mail": "{ADA.title()}", "é": "\\u00e9"}}}}'
     )
     context = json.dumps({"traits": {"email": ADA}, "n": 1})
-    store(stream, DAY, "e", text=data, subject="ben", extra={"/was": ADA, "kept": None},
+    store(stream, DAY, "e", text=data, subject="ben",
+          extra={"/was": ADA, "/kept": None, f"/deep/{ADA}": 1},
           attributes={"correlationid": ADA, "context": context, "environment": "live"})  # fmt: skip
     store(stream, DAY, "bytes", binary=ADA.encode(), subject="ben")
     store(stream, DAY, "like", {"to": f"mail {ADA}", "n": "482130"}, subject="ben")
     before, like = row_of(stream, "e"), row_of(stream, "like")
     swept = walk(Events(), sought_of(ADA, "48213", in_clear=in_clear))
-    assert (swept.erased, swept.cleared) == (0, 8)
+    assert (swept.erased, swept.cleared) == (0, 9)
     found = row_of(stream, "e")
     assert found["data"] == (
         '{"a": 1.10, "to": ["x", null, 48213.5], "big": 12345678901234567890123,'
@@ -146,7 +147,7 @@ def test_an_event_of_somebody_else_loses_the_value_and_nothing_beside_it(
     assert json.loads(found["attributes"]) == {
         "context": '{"traits":{},"n":1}', "environment": "live",
     }  # fmt: skip
-    assert json.loads(found["extra"]) == {"kept": None}
+    assert json.loads(found["extra"]) == {"/kept": None}
     assert found["marks"] == Mark.ERASED_IN_PLACE
     assert bytes(found["content_hash"]) == bytes(before["content_hash"]), "a retry is a duplicate"
     binary = row_of(stream, "bytes")
