@@ -174,14 +174,14 @@ class Vault:
             latest = max(sought.marks.values())
             erased += whom.destroy_keys(refs, made_until=latest + whom.SETTLE)
         page = whom.page_of_tokens(sought, after)
-        for ref, _, until in page.found:
-            erased += whom.delete_tokens([ref], made_until=until + whom.SETTLE)
+        for one in page.found:
+            erased += whom.delete_tokens([one.ref], made_until=one.until + whom.SETTLE)
         then = {"after": page.last.hex()} if page.last is not None else None
         return Swept(then, looked_at=page.looked_at, erased=erased)
 
     def collect(self, sought: Sought, cursor: Mapping[str, Any]) -> Collected:
         page = whom.page_of_tokens(sought, bytes.fromhex(cursor.get("after", "")))
-        refs = [ref for ref, _, _ in page.found]
+        refs = [one.ref for one in page.found]
         rows = PrivacyToken.objects.filter(ref__in=refs).order_by("created_at")
         items = tuple(
             {"token": row.token, "purpose": row.purpose, "made_at": row.created_at} for row in rows

@@ -22,6 +22,13 @@ from portal.http.rendering import dump
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError, PortalError, sentence
 
+_TITLES: Final = {
+    ErasureState.WAITING.value: "An erasure waits for a decision.",
+    ErasureState.RUNNING.value: "A person is being erased.",
+    ErasureState.DONE.value: "A person was erased.",
+    ErasureState.DENIED.value: "An erasure was declined.",
+    ErasureState.WITHDRAWN.value: "An erasure was taken back.",
+}
 _ENDED: Final = (JobState.PAUSED, JobState.STOPPED, JobState.FAILED)
 
 
@@ -120,6 +127,7 @@ def _shown(actor: Actor, row: Erasure) -> dict[str, Any]:
     is_own = actor.is_person and actor.id == row.requested_by_user
     return {
         "row": row,
+        "title": _TITLES[row.state],
         "job": job,
         "stores": selectors.swept(row),
         "may_decide": selectors.may_decide(actor, row),

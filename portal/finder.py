@@ -60,6 +60,7 @@ COMMANDS: Final = (
     Command("Experiments", "experiments", "flask", "g e"),
     Command("Access: requests and grants", "access", "key", "g a"),
     Command("Ask the audit log", "audit", "chain", "g u"),
+    Command("Erase a person", "erasures", "privacy"),
     Command("Lineage", "lineage", "lineage", "g l"),
     Command("Notifications", "notifications", "bell"),
     Command("Glossary", "glossary", "info"),

@@ -39,7 +39,7 @@ def idempotent(post: Post) -> Post:
             )
         actor = api_actor(request)
         caller = f"{actor.kind}:{actor.id}"
-        claim = answers.claim(caller, key, _digest(request, key))
+        claim = answers.claim(caller, key, _digest(request))
         if claim.said_before is not None:
             return _again(claim.said_before)
         try:
@@ -57,10 +57,9 @@ def idempotent(post: Post) -> Post:
     return wrapper
 
 
-def _digest(request: Request, key: str) -> bytes:
-    """What makes two requests the same: address, parameters and body. The key stands before them, so
-    that nobody who reads the table can try what the body may have been."""
-    said = [key, request.path.rstrip("/"), request.META.get("QUERY_STRING", ""), request.data]
+def _digest(request: Request) -> bytes:
+    """What makes two requests the same: address, parameters and body."""
+    said = [request.path.rstrip("/"), request.META.get("QUERY_STRING", ""), request.data]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 

@@ -27,14 +27,15 @@ _BATCH: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """`identifiers` as they were given, and `tokens` that stood for them in the vault."""
+    """`identifiers` as they were given; `others` are the tokens that stand for them in the vault, and
+    their spellings there, which may differ in the case of an address."""
 
     identifiers: tuple[str, ...]
-    tokens: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def clear(self) -> tuple[str, ...]:
-        return (*self.identifiers, *self.tokens)
+        return (*self.identifiers, *self.others)
 
     @property
     def marks(self) -> list[bytes]:
@@ -45,8 +46,8 @@ class Whom:
         """References of the data keys of everything that a subject may have been."""
         return sorted({vault.subject_ref(text) for text in self.clear})
 
-    def with_tokens(self, found: Iterable[str]) -> "Whom":
-        return Whom(self.identifiers, tuple(sorted({*self.tokens, *found})))
+    def with_others(self, found: Iterable[str]) -> "Whom":
+        return Whom(self.identifiers, tuple(sorted({*self.others, *found} - {*self.identifiers})))
 
     def sought(self, at: datetime) -> Sought:
         return Sought(dict.fromkeys(self.marks, at), self.clear)
@@ -60,7 +61,7 @@ def sealing_ref(erasure: UUID) -> bytes:
 
 def sealed(whom: Whom, erasure: UUID) -> str:
     """What the row of the erasure keeps. UnavailableError when the vault is not at hand."""
-    text = orjson.dumps([whom.identifiers, whom.tokens])
+    text = orjson.dumps([whom.identifiers, whom.others])
     ref = sealing_ref(erasure)
     return vault.data_keys([ref])[ref].seal(text, _place(erasure))
 
@@ -72,8 +73,8 @@ def opened(text: str, erasure: UUID) -> Whom:
     clear = key.open(text, _place(erasure)) if key is not None else None
     if clear is None:
         raise UnavailableError("Whom the erasure is about cannot be opened any more.")
-    identifiers, tokens = orjson.loads(clear)
-    return Whom(tuple(identifiers), tuple(tokens))
+    identifiers, others = orjson.loads(clear)
+    return Whom(tuple(identifiers), tuple(others))
 
 
 def _place(erasure: UUID) -> Place:
@@ -84,8 +85,7 @@ def with_meanings(identifiers: Sequence[str]) -> Whom:
     """The identifiers; of a token among them what it stands for as well."""
     tokens = [text for text in identifiers if vault.is_token(text)]
     meant = [str(value) for value in vault.meanings(tokens).values()]
-    known = dict.fromkeys(identifiers)
-    return Whom(tuple(known), tuple(text for text in meant if text not in known))
+    return Whom(tuple(identifiers)).with_others(meant)
 
 
 def subject_tokens(identifiers: Iterable[str]) -> list[str]:
@@ -124,12 +124,22 @@ def _have_all_forget() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of the vault that a step looked at: how many, the reference of the last, and of those
-    sought reference and token with the moment of their erasure."""
+    """Rows of the vault that a step looked at: how many, the reference of the last if more follow, and
+    those that are sought."""
 
     looked_at: int
     last: bytes | None
-    found: tuple[tuple[bytes, str, datetime], ...]
+    found: tuple["Found", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A token that is sought: `texts` are itself and what it stands for, `until` the moment of their
+    erasure."""
+
+    ref: bytes
+    texts: tuple[str, ...]
+    until: datetime
 
 
 def page_of_tokens(sought: Sought, after: bytes) -> Page:
@@ -145,6 +155,7 @@ def page_of_tokens(sought: Sought, after: bytes) -> Page:
     for ref, token in rows:
         until = sought.until(token) or sought.until(meant.get(token))
         if until is not None:
-            found.append((bytes(ref), token, until))
+            texts = (token, str(meant[token])) if token in meant else (token,)
+            found.append(Found(bytes(ref), texts, until))
     is_last = len(rows) < _BATCH
     return Page(len(rows), None if is_last else bytes(rows[-1][0]), tuple(found))

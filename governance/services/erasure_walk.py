@@ -23,7 +23,7 @@ from governance.job_kinds import Step
 from governance.models import Erasure, ErasureState, Job
 from governance.privacy import whom
 from governance.privacy.whom import SETTLE
-from governance.services.erasures import PAGE
+from governance.services.erasures import page_of
 from governance.services.notices import News, tell
 from governance.types import NoticeKind
 from portal.kernel import clock, rfc3339, sql
@@ -61,12 +61,12 @@ def _expand(job: Job, row: Erasure) -> Step:
     assert row.at is not None
     known = whom.opened(row.sealed, row.pk)
     page = whom.page_of_tokens(known.sought(row.at), bytes.fromhex(job.cursor["after"]))
-    grown = known.with_tokens(token for _, token, _ in page.found)
+    grown = known.with_others(text for one in page.found for text in one.texts)
     if grown != known:
         tombstones.put(grown.marks, row.pk, row.at)
         row.sealed = whom.sealed(grown, row.pk)
         row.save(update_fields=["sealed"])
-    refs = [*job.cursor.get("refs", []), *(ref.hex() for ref, _, _ in page.found)]
+    refs = [*job.cursor.get("refs", []), *(one.ref.hex() for one in page.found)]
     cursor: dict[str, Any] = {"phase": "begin", "refs": refs}
     if page.last is not None:
         cursor = {"phase": "expand", "after": page.last.hex(), "refs": refs}
@@ -199,7 +199,7 @@ def _finish(job: Job, row: Erasure) -> Step:
     if row.requested_by_user:
         news = News(
             NoticeKind.ERASURE, row.about, "An erasure that you asked for is done",
-            "Its receipt is at hand.", PAGE.format(row.pk), f"erasure:{row.pk}:done",
+            "Its receipt is at hand.", page_of(row), f"erasure:{row.pk}:done",
         )  # fmt: skip
         tell([row.requested_by_user], news, by=SYSTEM)
     return Step(

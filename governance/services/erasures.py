@@ -37,7 +37,6 @@ from portal.kernel.errors import (
 from portal.kernel.identifiers import uuid7
 
 KIND: Final = "erasure"
-PAGE: Final = "/privacy/erasures/{}/"
 MOST: Final = 100
 SHORTEST: Final = 3  # characters; less stands in too many places to be about one person
 LONGEST: Final = 512
@@ -89,7 +88,7 @@ def approve_erasure(
     row = _decided(erasure_id, ErasureState.RUNNING, actor, note, revision, at=clock.now())
     assert row.at is not None
     known = whom.opened(row.sealed, row.pk)
-    found = known.with_tokens(whom.subject_tokens(known.identifiers))
+    found = known.with_others(whom.subject_tokens(known.identifiers))
     tombstones.put(found.marks, row.pk, row.at)
     job = start_job(
         KIND, row.about, actor=actor, title="Erase a person",
@@ -156,6 +155,10 @@ def go_on(erasure_id: UUID, *, actor: Actor) -> Erasure:
     audit.record(actor, "erasure.resumed", row.about, summary="had an erasure go on")
     row.refresh_from_db()
     return row
+
+
+def page_of(row: Erasure) -> str:
+    return f"/privacy/erasures/{row.pk}/"
 
 
 def _require_admin(actor: Actor) -> None:
@@ -275,14 +278,14 @@ def _tell_admins(row: Erasure, title: str, sentence: str, actor: Actor) -> None:
     admins = User.objects.filter(groups__name=Role.ADMIN, is_active=True)
     news = News(
         NoticeKind.ERASURE, row.about, title, f"{sentence} It waits for another admin.",
-        PAGE.format(row.pk), f"erasure:{row.pk}:asked",
+        page_of(row), f"erasure:{row.pk}:asked",
     )  # fmt: skip
     tell(admins.values_list("pk", flat=True), news, by=actor)
 
 
 def _tell_requester(row: Erasure, title: str, sentence: str, actor: Actor) -> None:
     news = News(
-        NoticeKind.ERASURE, row.about, title, sentence, PAGE.format(row.pk),
+        NoticeKind.ERASURE, row.about, title, sentence, page_of(row),
         f"erasure:{row.pk}:decided",
     )  # fmt: skip
     if row.requested_by_user:

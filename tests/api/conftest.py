@@ -239,7 +239,7 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     Erasure.objects.create(
         pk=ARGUMENTS["erasure_id"], state="done", basis="objection", reason="She asked.",
         identifiers=1, requested_by="portal", decided_by="portal", decided_at=now, at=now,
-        finished_at=now, receipt={"receipt": {"ledger": "0"}, "signature": {"key_id": "0"}},
+        finished_at=now, receipt={"receipt": {"ledger": "0"}, "signature": {"key_id": "0", "public_key": "0", "value": "0"}},
     )  # fmt: skip
     anchor_chain()
     return Secret(

@@ -169,7 +169,7 @@ def test_the_command_erases_whom_standard_input_names_and_gives_the_receipt(
     listed = json.loads(run("list", "--json", monkeypatch=monkeypatch))["erasures"]
     assert [(one["state"], one["identifiers"]) for one in listed] == [("done", 1)]
     assert "done" in run("list", monkeypatch=monkeypatch)
-    assert run("replay", monkeypatch=monkeypatch) == "0 erasures replayed\n"
+    assert run("replay", monkeypatch=monkeypatch) == "erasures replayed: 0\n"
     replayed = json.loads(run("replay", "--all", "--json", monkeypatch=monkeypatch))
     assert (replayed["erasures"], replayed["walks"]) == (1, 2)
     told = capsys.readouterr().err

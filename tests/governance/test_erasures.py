@@ -308,6 +308,39 @@ def test_keys_of_the_person_are_gone_and_later_ones_are_fresh(
     assert vault.data_keys([ref])[ref].id != before[ref].id
 
 
+def test_keys_go_too_where_the_vault_knows_the_person_in_another_spelling(
+    ada: Actor, ben: Actor, book: Guestbook
+) -> None:
+    token = token_for(vault.SUBJECTS, MAIL.upper())
+    refs = [vault.subject_ref(MAIL.upper()), vault.subject_ref(token)]
+    ids = {key.id for key in vault.data_keys(refs).values()}
+    run_to_the_end(approved(ada, ben, MAIL))
+    assert vault.keys_by_id(ids) == {}
+
+
+def test_tokens_that_are_made_all_the_while_leave_none_behind(
+    ada: Actor, ben: Actor, book: Guestbook
+) -> None:
+    """As at the doors: whoever has not heard of the erasure yet goes on making its token."""
+    made: list[str] = []
+    began = threading.Event()
+
+    def send_events() -> None:
+        while tombstones.erased_until(mark_of(MAIL)) is None:
+            made.append(token_for(f"purpose {len(made)}", MAIL))
+            began.set()
+
+    row = asked(ada)
+    sender = threading.Thread(target=send_events)
+    sender.start()
+    assert began.wait(10)
+    row = services.approve_erasure(row.pk, actor=ben)
+    sender.join(10)
+    book.write(*made)
+    run_to_the_end(row)
+    assert (len(made) > 0, book.guests(), PrivacyToken.objects.count()) == (True, [], 0)
+
+
 def test_every_process_knows_who_was_erased_from_the_approval_on(ada: Actor, ben: Actor) -> None:
     assert not tombstones.any_erased()
     row = asked(ada)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from governance.models import Erasure, KeptAnswer, User
+from governance.models import Erasure, User
 from governance.privacy import vault
 from governance.selectors.people import actor_of
 from governance.services import erasures as services
@@ -107,16 +107,12 @@ def test_faults_are_told_at_their_place_and_never_repeat_what_was_sent(ada: Clie
     assert post(ada, "", {**BODY, "name": "x"}).status_code == 400
 
 
-def test_sent_twice_with_one_key_it_is_asked_once_and_the_digest_cannot_be_guessed(
-    ada: Client,
-) -> None:
+def test_sent_twice_with_one_key_it_is_asked_once(ada: Client) -> None:
     first = post(ada, "", BODY, **{"Idempotency-Key": "k1"})
     again = post(ada, "", BODY, **{"Idempotency-Key": "k1"})
     assert first.json() == again.json()
     assert again["Idempotency-Replayed"] == "true"
-    post(ada, "", BODY, **{"Idempotency-Key": "k2"})
-    digests = {bytes(row) for row in KeptAnswer.objects.values_list("request_sha256", flat=True)}
-    assert len(digests) == 2, "the key is in it, which nobody keeps"
+    assert Erasure.objects.count() == 1
 
 
 # --- Pages ---------------------------------------------------------------------------------------------

@@ -112,8 +112,8 @@ class Command(PortalCommand):
         for row in rows.iterator():
             said = _said(row)
             self.stdout.write(
-                f"{said['id']} {said['state']:<9} {said['basis']:<18} {said['identifiers']:>3} "
-                f"identifiers, asked {said['created_at']} by {row.requested_by}"
+                f"{said['id']} {said['state']:<9} {said['basis']:<18} "
+                f"identifiers: {said['identifiers']:<4} asked {said['created_at']} by {row.requested_by}"
             )
 
     def _replay(self, *, whole: bool, is_json: bool) -> None:
@@ -126,7 +126,7 @@ class Command(PortalCommand):
         if is_json:
             self.say_json({"erasures": done.erasures, "walks": done.walks, "stores": done.stores})
         else:
-            self.stdout.write(f"{done.erasures} erasures replayed")
+            self.stdout.write(f"erasures replayed: {done.erasures}")
 
     def _verify(self, options: dict[str, Any]) -> None:
         if options["what"] is None:
@@ -146,8 +146,8 @@ class Command(PortalCommand):
             self.say_json({"holds": True, "receipt": receipt})
         else:
             self.stdout.write(
-                f"Erasure {receipt['erasure']} of {receipt['identifiers']} identifiers was done at "
-                f"{receipt['finished_at']}, in {len(receipt['stores'])} stores."
+                f"Erasure {receipt['erasure']} was done at {receipt['finished_at']}. Identifiers: "
+                f"{receipt['identifiers']}, stores: {len(receipt['stores'])}."
             )
 
 
