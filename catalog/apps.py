@@ -35,9 +35,10 @@ class CatalogConfig(AppConfig):
 
         from catalog import policy_subjects  # noqa: PLC0415
         from catalog.api import registry_door  # noqa: PLC0415
+        from catalog.erasing import STORES  # noqa: PLC0415
         from catalog.selectors import reviews as review_facts  # noqa: PLC0415
         from catalog.services import changes, reports, reviews  # noqa: PLC0415
-        from governance import job_kinds, reviewed  # noqa: PLC0415
+        from governance import erasing, job_kinds, reviewed  # noqa: PLC0415
         from governance.policies import facts as policy_kinds  # noqa: PLC0415
         from portal.http import problem  # noqa: PLC0415
 
@@ -60,3 +61,5 @@ class CatalogConfig(AppConfig):
             reports.change_report_step,
             face=job_kinds.Face("Change report", "/changes/{key}/"),
         )
+        for store in STORES:
+            erasing.register(store)

@@ -61,6 +61,13 @@ class SubjectPrivacy(models.TextChoices):
         return {"none": "kept as sent", "tokenize": "tokenized", "drop": "dropped"}[self.value]
 
 
+class ErasedSubjects(models.TextChoices):
+    """What becomes of an event about somebody who was erased, and that happened after that."""
+
+    REFUSE = "refuse"
+    FRESH = "fresh"
+
+
 class Enforcement(models.TextChoices):
     """A stream's rung: breaches are counted, told to the producer, or dead letters."""
 

@@ -24,6 +24,7 @@ _FIND: Final = sql.load("governance", "find_tombstones")
 _PUT: Final = sql.load("governance", "put_tombstones")
 
 _known: dict[bytes, datetime] = {}
+_running: frozenset[bytes] = frozenset()  # those of them whose erasure is not done yet
 _until = 0.0  # on the monotonic clock; what is known is good for so long
 _lock: Final = threading.Lock()
 
@@ -44,23 +45,36 @@ def erased_until(mark: bytes) -> datetime | None:
     return _known.get(mark)
 
 
+def is_running(mark: bytes) -> bool:
+    """Whether the erasure of this mark is still under way: until then what stood for the person (a token)
+    still does, and nobody begins afresh. Asked after `erased_until`."""
+    return mark in _running
+
+
 def load() -> None:
     """Read the tombstones now. UnavailableError (503) when the database does not answer."""
     with _lock:  # so that who asked first does not write last
         rows = aside.run(_FIND, {})
-        _keep({bytes(mark): erased_at for mark, erased_at in rows})
+        _keep(
+            {bytes(mark): erased_at for mark, erased_at, _ in rows},
+            frozenset(bytes(mark) for mark, _, is_running in rows if is_running),
+        )
 
 
 def listen() -> None:
     """As `load`, and good until the next notice: for a process that hears the channel already."""
     load()
-    hold_for_good(_known)
+    _hold()
 
 
 def hold_for_good(known: Mapping[bytes, datetime]) -> None:
     """Know these until `load` or `forget` is called."""
+    _keep(known, frozenset())
+    _hold()
+
+
+def _hold() -> None:
     global _until  # noqa: PLW0603  # one state of the process, as the connection it hears on
-    _keep(known)
     _until = float("inf")
 
 
@@ -68,7 +82,7 @@ def forget() -> None:
     """Know nothing, and hear nothing; whoever asks next reads."""
     global _until  # noqa: PLW0603  # as above
     with _lock:
-        _keep({})
+        _keep({}, frozenset())
         _until = 0.0
 
 
@@ -78,12 +92,17 @@ def put(marks: Iterable[bytes], erasure: UUID, erased_at: datetime) -> None:
     Of one that is there already the later moment stays.
     """
     sql.execute(_PUT, {"marks": sorted(marks), "erasure": erasure, "erased_at": erased_at})
+    tell()
+
+
+def tell() -> None:
+    """Have every process read them once the present transaction has committed."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify('portal_catalog', %s)", [NOTICE])
     transaction.on_commit(load, robust=True)  # others are told; what fails here is read anew later
 
 
-def _keep(found: Mapping[bytes, datetime]) -> None:
-    global _known, _until  # noqa: PLW0603  # as above
-    _known = dict(found)
+def _keep(found: Mapping[bytes, datetime], running: frozenset[bytes]) -> None:
+    global _known, _running, _until  # noqa: PLW0603  # as above
+    _known, _running = dict(found), running
     _until = max(_until, time.monotonic() + LIFETIME_SECONDS)

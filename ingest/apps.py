@@ -12,8 +12,9 @@ class IngestConfig(AppConfig):
         from catalog.samples import offer_discovered  # noqa: PLC0415
         from catalog.services.streams import follow_registrations  # noqa: PLC0415
         from catalog.services.tracks import ask_for_newest  # noqa: PLC0415
-        from governance import job_kinds  # noqa: PLC0415
+        from governance import erasing, job_kinds  # noqa: PLC0415
         from ingest.doors import door_segment  # noqa: PLC0415
+        from ingest.erasing.stores import STORES  # noqa: PLC0415
         from ingest.protocols.segment import WORDS  # noqa: PLC0415
         from ingest.selectors import deprecated_uses, discovered, own_times  # noqa: PLC0415
         from ingest.selectors.repairs import DRY_RUN, REPLAY  # noqa: PLC0415
@@ -41,3 +42,5 @@ class IngestConfig(AppConfig):
         for kind, step in STEPS.items():
             face = job_kinds.Face(names[kind], "/replays/{key}/")
             job_kinds.register(kind, step, face=face)
+        for store in STORES:
+            erasing.register(store)

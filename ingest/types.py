@@ -53,6 +53,9 @@ class Mark(IntFlag):
     MINIMISED = 64  # carried fields beyond the contract, which were taken out
     REPLAYED = 128  # was a dead letter first
     FIELDS_EXPIRED = 1024  # a field whose own life was over was taken out; the hash is of before
+    ERASED_IN_PLACE = (
+        2048  # a value of somebody who was erased was taken out; the hash is of before
+    )
 
 
 class Envelope(msgspec.Struct, gc=False):

@@ -41,6 +41,7 @@ class StreamBody(TypedDict):
     subject_meaning: str
     subject_privacy: str
     minimise: bool
+    erased_subjects: str
     enforcement: str
     compatibility: Compatibility
     restricted: bool
@@ -93,6 +94,7 @@ def stream(row: Stream, *, tags: list[str] | None = None) -> StreamBody:
         "subject_meaning": row.subject_meaning,
         "subject_privacy": row.subject_privacy,
         "minimise": row.minimise,
+        "erased_subjects": row.erased_subjects,
         "enforcement": row.enforcement,
         "compatibility": {"mode": row.compatibility_mode, "policy": row.compatibility_policy},
         "restricted": row.restricted,

@@ -26,6 +26,7 @@ from catalog.types import (
     CompatibilityMode,
     CompatibilityPolicy,
     Enforcement,
+    ErasedSubjects,
     Lifecycle,
     SubjectPrivacy,
     Tier,
@@ -66,6 +67,7 @@ _FACTS: Final[dict[str, bodies.Reader]] = {
     "subject_classification": bodies.choice(Classification.values),
     "subject_privacy": bodies.choice(SubjectPrivacy.values),
     "minimise": bodies.boolean,
+    "erased_subjects": bodies.choice(ErasedSubjects.values),
     "tags": bodies.texts(services.MAX_TAGS, 60),
     "enforcement": bodies.choice(Enforcement.values),
     "late_seconds": bodies.integer(60, 366 * 86_400),
@@ -115,7 +117,7 @@ _PLAIN: Final = (
 _EXTRA: Final = (
     "enforcement", "late_seconds", "ahead_seconds", "retention_days", "archive", "is_state",
     "state_key", "cadence_seconds", "events_per_second", "restricted", "subject_privacy",
-    "minimise",
+    "minimise", "erased_subjects",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ FACTS: Final = (
     "subject_classification",
     "subject_privacy",
     "minimise",
+    "erased_subjects",
     "archive",
     "is_state",
     "state_key",

@@ -41,6 +41,7 @@ from catalog.types import (
     CompatibilityMode,
     CompatibilityPolicy,
     Enforcement,
+    ErasedSubjects,
     SubjectPrivacy,
     Tier,
     Track,
@@ -244,6 +245,7 @@ _STREAM_OWN: Final[dict[str, _Key]] = {
     "subject_meaning": _TEXT,
     "subject_classification": _one_of(Classification.values),
     "subject_privacy": _one_of(SubjectPrivacy.values),
+    "erased_subjects": _one_of(ErasedSubjects.values),
     "state_key": _TEXT,
     **dict.fromkeys(("minimise", "archive", "is_state"), _FLAG),
 }

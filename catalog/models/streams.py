@@ -14,6 +14,7 @@ from catalog.types import (
     CompatibilityMode,
     CompatibilityPolicy,
     Enforcement,
+    ErasedSubjects,
     Lifecycle,
     SubjectPrivacy,
     Tier,
@@ -66,6 +67,13 @@ class Stream(models.Model):
     )
     # Fields that the contract does not know are taken out of events instead of set aside.
     minimise = models.BooleanField(default=False, db_default=False)
+    # Of later events about somebody who was erased; earlier ones are always refused.
+    erased_subjects = models.CharField(
+        max_length=6,
+        choices=ErasedSubjects.choices,
+        default=ErasedSubjects.REFUSE,
+        db_default=ErasedSubjects.REFUSE,
+    )
     subject_meaning = models.TextField(blank=True, default="")
     enforcement = models.CharField(
         max_length=8, choices=Enforcement.choices, default=Enforcement.ENFORCE

@@ -223,6 +223,7 @@ def settle_account(row: Erasure, line: Line, **more: Any) -> None:
         receipt=receipt, revision=F("revision") + 1,
     )  # fmt: skip
     whom.destroy_keys([whom.sealing_ref(row.pk)], made_until=clock.now() + SETTLE)
+    tombstones.tell()  # from now on they may begin afresh, where streams let them
 
 
 def _receipt(row: Erasure, line: Line, more: Mapping[str, Any]) -> dict[str, Any]:

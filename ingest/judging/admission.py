@@ -36,6 +36,7 @@ from catalog.models import (
 from catalog.types import (
     CompatibilityPolicy,
     Enforcement,
+    ErasedSubjects,
     Lifecycle,
     SubjectPrivacy,
     Track,
@@ -119,6 +120,7 @@ class StreamEntry:
     references: dict[str, int | None] = field(default_factory=dict)
     subject_privacy: str = ""
     minimises: bool = False
+    erased_subjects: str = ErasedSubjects.REFUSE
     retention_us: int | None = None
     # When it moved between the tracks, the newest first, and the newest alone: `catalog.tracks`.
     moments_us: tuple[int, ...] = ()
@@ -518,6 +520,7 @@ def _stream_entry(
             "" if stream.subject_privacy == SubjectPrivacy.NONE else stream.subject_privacy
         ),
         minimises=stream.minimise,
+        erased_subjects=stream.erased_subjects,
         retention_us=stream.retention_days * 86_400 * 1_000_000,
         moments_us=moments,
         moved_us=moments[0] if moments else NEVER,

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from governance import tombstones
 from governance.privacy import keys
-from ingest.judging import admission, answers, routes
+from ingest.judging import admission, answers, erased, routes
 from ingest.judging.admission import Directory, Publisher, Refusal, StreamEntry, VersionEntry
 from ingest.judging.contract import Contract
 from ingest.judging.deprecations import VERSION, Ending, Use
@@ -65,9 +66,11 @@ class Batch:
     takes_short_ways: bool = True  # not where the moment of judgement is not that of receipt
     waiting: list[tuple[int, Envelope]] = field(default_factory=list)  # with their places in items
     routes: dict[Head, Route] = field(default_factory=dict)
+    has_erased: bool = False  # whether anybody was ever erased
     _ready: dict[Head, Ready] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.has_erased = tombstones.any_erased()
         if self.takes_short_ways and not self.is_import:
             self.routes = self.directory.routes_of(self.publisher)
 
@@ -84,7 +87,7 @@ class Batch:
         items, readies = self.items, self._ready
         for event, raw in zip(run.events, run.texts, strict=True):
             known = heads.find(event)
-            if known is not None:
+            if known is not None and not (self.has_erased and erased.until(known[3], known[4])):
                 head = known[0]
                 ready = readies.get(head) or self._made_ready(head)
                 if ready is not None:
@@ -199,6 +202,8 @@ class Batch:
 
     def take(self, envelope: Envelope) -> None:
         """Judge one envelope and add it to the batch."""
+        if self.has_erased and self._take_erased(envelope):
+            return
         route = self.routes.get(envelope.head) if envelope.head is not None else None
         if route is None:
             stream = self.streams.get(envelope.type)
@@ -249,6 +254,33 @@ class Batch:
             self._refuse(envelope, stream, Refusal(Reason.SCHEMA_UNKNOWN, (_NO_SCHEMA,)))
             return
         self._validate(envelope, stream, named, contract, occurred_us, marks)
+
+    def _take_erased(self, envelope: Envelope) -> bool:
+        """Refuse an event about somebody who was erased, before anything else is looked at; gives
+        whether it was one. Who may not publish it learns what they would have learnt without that."""
+        until = erased.until_of(envelope)
+        if until is None:
+            return False
+        route = self.routes.get(envelope.head) if envelope.head is not None else None
+        stream = route.stream if route is not None else self.streams.get(envelope.type)
+        if not erased.is_refused(stream, self._time_of(envelope)[0], until):
+            return False
+        refusal = admission.admit(self.publisher, stream, envelope) or Refusal(
+            Reason.PRIVACY_REFUSED, (erased.REFUSED,)
+        )
+        is_known = stream is not None and refusal.reason is not Reason.UNKNOWN_STREAM
+        left = erased.stripped(envelope)
+        self.items.append(
+            Item(
+                left.id,
+                left,
+                stream_id=stream.id if stream is not None and is_known else 0,
+                reason=refusal.reason,
+                errors=refusal.errors,
+                is_discovery=stream is None and bool(left.type),
+            )
+        )
+        return True
 
     def _take_known(self, envelope: Envelope) -> bool:
         """Take an event whose route is known and that fits it; gives whether it did."""
@@ -493,6 +525,8 @@ def unparsable(
 ) -> Submission:
     """The one dead letter of a body that could not be read."""
     envelope = Envelope(body, content_type[:255])
+    if tombstones.any_erased() and erased.until_in(body) is not None:
+        envelope = erased.stripped(envelope)
     return Submission(
         [Item("", envelope, reason=Reason.UNPARSABLE, errors=(error,))], publisher.id, received_us
     )

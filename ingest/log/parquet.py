@@ -7,7 +7,7 @@ again by another library has the same.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +93,27 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def rewrite(old: Path, new: Path, change: Callable[[int, list[Row]], list[Row]]) -> tuple[int, str]:
+    """Write a file again, group by group, and force it to the disk; `change` gives what is left of a
+    group's rows, times as microseconds. A group that lost all of them stays, so that the numbers of
+    the others stay.
+
+    Gives how many rows there are and the hash of their content.
+    """
+    count, digest = 0, hashlib.sha256()
+    with pq.ParquetFile(old) as file, new.open("wb") as handle:
+        with pq.ParquetWriter(handle, SCHEMA, compression="zstd") as writer:
+            for group in range(file.num_row_groups):
+                rows = change(group, list(_rows(file.read_row_group(group))))
+                for row in rows:
+                    digest.update(repr(row).encode())
+                count += len(rows)
+                writer.write_table(_table(rows), row_group_size=ROWS_A_GROUP)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return count, digest.hexdigest()
+
+
 def _plain(row: Row) -> Row:
     return tuple(
         us_of(value) if name in _TIMES else bytes(value) if isinstance(value, memoryview) else value
@@ -101,7 +122,7 @@ def _plain(row: Row) -> Row:
 
 
 def _table(rows: Sequence[Row]) -> Any:
-    columns = list(zip(*rows, strict=True))
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     return pa.table(
         [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)],
         schema=SCHEMA,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from catalog.personal import BY_NAME
 from catalog.selectors.streams import get_stream
 from catalog.services.streams import change_stream
-from catalog.types import SubjectPrivacy
+from catalog.types import ErasedSubjects, SubjectPrivacy
 from governance import access
 from governance.middleware import request_actor
 from governance.models.jobs import LIVE
@@ -53,6 +53,19 @@ WAYS: Final = (
         SubjectPrivacy.DROP,
         "Drop it",
         "It is taken out: events can no longer be told apart by whom they are about.",
+    ),
+)
+# What may become of later events about somebody who was erased.
+RETURNS: Final = (
+    (
+        ErasedSubjects.REFUSE,
+        "Refuse them",
+        "A dead letter says that one came. It keeps nothing of what was sent.",
+    ),
+    (
+        ErasedSubjects.FRESH,
+        "Begin afresh",
+        "What happened after the erasure is taken, under a new key and a new token.",
     ),
 )
 QUESTION: Final = {
@@ -167,21 +180,27 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
     """What a stream does with its subject and with fields that its contract does not know."""
     actor = request_actor(request)
     stream = get_stream(actor, name)
-    fault = ""
+    faults: dict[str, str] = {}
     wanted: dict[str, Any] = {
         "subject_privacy": stream.subject_privacy, "minimise": stream.minimise,
+        "erased_subjects": stream.erased_subjects,
     }  # fmt: skip
     if request.method == "POST":
         wanted = {
             "subject_privacy": request.POST.get("subject_privacy", ""),
             "minimise": request.POST.get("minimise") == "on",
+            "erased_subjects": request.POST.get("erased_subjects", stream.erased_subjects),
         }
         changes = {key: value for key, value in wanted.items() if getattr(stream, key) != value}
         try:
             change_stream(stream, changes, actor=actor)
         except InvalidError as error:
-            is_choice = any(one.pointer == "/subject_privacy" for one in error.errors)
-            fault = "Choose one of these." if is_choice else sentence(error)
+            places = {one.pointer for one in error.errors}
+            for choice in ("subject_privacy", "erased_subjects"):
+                if f"/{choice}" in places:
+                    faults[choice] = "Choose one of these."
+            if not faults:
+                faults["subject_privacy"] = sentence(error)
         else:
             messages.success(request, "Changed." if changes else "Nothing was changed.")
             return redirect("stream_privacy", name=stream.name)
@@ -192,10 +211,11 @@ def stream_privacy(request: HttpRequest, name: str) -> HttpResponse:
             "stream": stream,
             "may_edit": access.may(actor, Permission.EDIT, stream),
             "ways": WAYS,
+            "returns": RETURNS,
             "wanted": wanted,
-            "fault": fault,
+            "faults": faults,
         },
-        status=422 if fault else 200,
+        status=422 if faults else 200,
     )
 
 

@@ -25,11 +25,12 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from catalog.models import Stream
-from governance import access, audit
+from governance import access, audit, tombstones
 from governance.job_kinds import Step
 from governance.models import Job
 from governance.services.jobs import start_job
 from governance.types import Permission, ResourceRef
+from ingest.judging import erased
 from ingest.log.lives import ONE_DAY, Life
 from ingest.log.partitions import start_of
 from ingest.models import ArchivedPart, Restore
@@ -76,8 +77,8 @@ def archive_day(life: Life, track: int, day: date, run: Run | None = None) -> in
     since = archived_below(life.stream_id, track, day)
     if sql.fetch_one(_HAS, place | {"from_tx": since}) is None:
         return 0
-    parquet = _parquet()
-    folder = _root() / f"stream={life.name}" / f"day={day.isoformat()}"
+    parquet = parquet_module()
+    folder = root_folder() / f"stream={life.name}" / f"day={day.isoformat()}"
     _make_folder(folder)
     written = ArchivedPart.objects.filter(stream_id=life.stream_id, day=day)
     begun = written.filter(track=track, from_tx=since).order_by("part")
@@ -125,13 +126,13 @@ def _write(
     part.events, part.content_sha256 = parquet.write(unfinished, tally.watch(first, more))
     if parquet.content_of(unfinished) != (part.events, part.content_sha256):
         raise ArchiveError(f"{name} of {part.day} does not read as it was written.")
-    part.path = str(whole.relative_to(_root()))
+    part.path = str(whole.relative_to(root_folder()))
     part.size_bytes = unfinished.stat().st_size
     part.sha256 = parquet.file_sha256(unfinished)
     part.versions = sorted(tally.versions)
     part.first_at, part.last_at, part.last_id = tally.first, tally.last, tally.last_id
     unfinished.rename(whole)
-    _force_folder(folder)
+    force_folder(folder)
     part.save()
 
 
@@ -189,7 +190,8 @@ def _groups(
             run.beat()
 
 
-def _parquet() -> ModuleType:
+def parquet_module() -> ModuleType:
+    """What reads and writes the files. Raises ArchiveError where pyarrow is not installed."""
     try:
         from ingest.log import parquet  # noqa: PLC0415  # pyarrow is an extra
     except ImportError as error:
@@ -197,7 +199,8 @@ def _parquet() -> ModuleType:
     return parquet
 
 
-def _root() -> Path:
+def root_folder() -> Path:
+    """The folder that the paths of files begin at."""
     return Path(settings.ARCHIVE_DIR)
 
 
@@ -210,7 +213,7 @@ def _make_folder(folder: Path) -> None:
         raise ArchiveError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
-def _force_folder(folder: Path) -> None:
+def force_folder(folder: Path) -> None:
     """A new name is only sure to be there after a crash once its folder is on the disk."""
     for place in (folder, folder.parent, folder.parent.parent):
         descriptor = os.open(place, os.O_RDONLY)
@@ -296,13 +299,13 @@ def restore_step(job: Job) -> Step:
     if number >= len(parts):
         Restore.objects.filter(pk=restore.pk).update(state="ready")
         return Step(job.cursor, job.done, total, f"{job.done} events can be read", is_finished=True)
-    parquet, part = _parquet(), parts[number]
-    path = _root() / part.path
+    parquet, part = parquet_module(), parts[number]
+    path = root_folder() / part.path
     if group == 0:
         check_part(part)
     rows = parquet.read_group(path, group)
-    _load(restore, rows)
-    Restore.objects.filter(pk=restore.pk).update(events=job.done + len(rows))
+    loaded = _load(restore, rows)
+    Restore.objects.filter(pk=restore.pk).update(events=restore.events + loaded)
     is_last = group + 1 >= parquet.group_count(path)
     cursor = {"part": number + 1, "group": 0} if is_last else {"part": number, "group": group + 1}
     return Step(cursor, job.done + len(rows), total, f"{part.day} is loaded")
@@ -310,7 +313,7 @@ def restore_step(job: Job) -> Step:
 
 def check_part(part: ArchivedPart) -> None:
     """Raises ArchiveError when a file is not there, or not what was written down."""
-    parquet, path = _parquet(), _root() / part.path
+    parquet, path = parquet_module(), root_folder() / part.path
     try:
         found = parquet.file_sha256(path)
     except OSError as error:
@@ -326,9 +329,14 @@ _COLUMNS: Final = (
 _COPY: Final = f"COPY ingest_restoredevent (restore_id, {_COLUMNS}) FROM STDIN"
 
 
-def _load(restore: Restore, rows: list[tuple[Any, ...]]) -> None:
+def _load(restore: Restore, rows: list[tuple[Any, ...]]) -> int:
+    """Put rows where restored events are read, without those about somebody who was erased meanwhile;
+    gives how many."""
+    if tombstones.any_erased():
+        rows = [row for row in rows if not erased.is_row_refused(row[7], row[9], row[2])]
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in rows:
             values = list(row)
             values[2], values[4] = moment_of(values[2]), moment_of(values[4])
             copy.write_row([restore.pk, *values])
+    return len(rows)

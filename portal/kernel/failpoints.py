@@ -41,6 +41,7 @@ NAMES: Final = frozenset(
         "ingest.after_commit",
         "ingest.before_answer",
         "ingest.after_answer_head",
+        "erasing.archive_written",
         "partitions.after_create",
         "partitions.after_attach",
         "partitions.before_commit",

@@ -118,7 +118,7 @@ def test_without_pyarrow_nothing_goes_and_it_is_said(
     def missing() -> None:
         raise ArchiveError(archives.INSTALL)
 
-    monkeypatch.setattr(archives, "_parquet", missing)
+    monkeypatch.setattr(archives, "parquet_module", missing)
     done = keep_retention()
     assert len(ids(stream)) == 4
     assert ids(other) == []
@@ -132,7 +132,7 @@ def test_a_file_that_does_not_read_as_written_lets_nothing_go(
 ) -> None:
     stream = world.stream(retention_days=3, archive=True)
     awkward(stream)
-    parquet = archives._parquet()
+    parquet = archives.parquet_module()
     monkeypatch.setattr(parquet, "content_of", lambda path: (4, "something else"))
     assert keep_retention()["days_held_back"] == 1
     assert len(ids(stream)) == 4
@@ -147,7 +147,7 @@ def test_killed_between_two_files_the_next_run_goes_on_after_the_first(
     before = rows("ingest_event", stream)
     monkeypatch.setattr(archives, "BATCH", 1)
     monkeypatch.setattr(archives, "EVENTS_A_FILE", 3)
-    parquet, original, calls = archives._parquet(), archives._parquet().write, 0
+    parquet, original, calls = archives.parquet_module(), archives.parquet_module().write, 0
 
     def dies(*args: Any) -> Any:
         nonlocal calls
@@ -177,7 +177,7 @@ def test_a_full_disk_holds_the_day_back(world: World, monkeypatch: pytest.Monkey
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives._parquet(), "write", full)
+    monkeypatch.setattr(archives.parquet_module(), "write", full)
     assert "No space left" in keep_retention()["held_back"]
     assert len(ids(stream)) == 4
 
@@ -194,7 +194,7 @@ def test_killed_while_it_writes_the_next_run_writes_it_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives._parquet(), step, die)
+        patch.setattr(archives.parquet_module(), step, die)
         with pytest.raises(KeyboardInterrupt):
             keep_retention()
     assert len(ids(stream)) == 4

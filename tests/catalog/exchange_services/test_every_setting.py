@@ -28,6 +28,7 @@ VALUES: Final[dict[str, Any]] = {
     "subject_meaning": "The customer.",
     "subject_privacy": "tokenize",
     "minimise": True,
+    "erased_subjects": "fresh",
     "enforcement": "observe",
     "restricted": True,
     "cadence_seconds": 600,
