@@ -6,13 +6,28 @@ class GovernanceConfig(AppConfig):
     name = "governance"
 
     def ready(self) -> None:
-        from governance import audit_questions, factor_log, job_kinds, sign_ins, view_kinds  # noqa: PLC0415
-        from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
-        from governance.services import policies, policy_runs, privacy_keys  # noqa: PLC0415
-
-        job_kinds.register(
-            privacy_keys.KIND, privacy_keys.rewrap_step, face=job_kinds.Face("Privacy keys")
+        from governance import (  # noqa: PLC0415
+            audit_questions,
+            erasing,
+            export_store,
+            factor_log,
+            job_kinds,
+            sign_ins,
+            view_kinds,
         )
+        from governance.access import forget_permission_ids  # noqa: PLC0415  # models exist now
+        from governance.services import (  # noqa: PLC0415
+            policies,
+            policy_runs,
+            privacy_keys,
+            subject_exports,
+        )
+
+        face = job_kinds.Face("Privacy keys", "/privacy/keys/")
+        job_kinds.register(privacy_keys.KIND, privacy_keys.rewrap_step, face=face)
+        face = job_kinds.Face("Export about a person", "/privacy/exports/{key}/")
+        job_kinds.register(subject_exports.KIND, subject_exports.export_step, face=face)
+        erasing.register(export_store.SubjectExports())
         job_kinds.register(
             policy_runs.KIND, policy_runs.run_step, face=job_kinds.Face("Policies", "/policies/")
         )

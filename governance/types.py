@@ -46,10 +46,11 @@ class NoticeKind(TextChoices):
     BREAK_GLASS = "break_glass", "Break-glass"
     SIGN_IN = "sign_in", "Your account"
     REVIEW_DUE = "review_due", "Review due"
+    SUBJECT_EXPORT = "subject_export", "Personal data taken out"
 
 
 # What everybody it concerns is mailed at once, whatever mail they wish for.
-LOUD: Final = frozenset({NoticeKind.BREAK_GLASS})
+LOUD: Final = frozenset({NoticeKind.BREAK_GLASS, NoticeKind.SUBJECT_EXPORT})
 
 
 class ReviewPoint(TextChoices):

@@ -14,6 +14,8 @@ from governance.api import (
     policy_findings,
     privacy_keys,
     reviews,
+    subject_exports,
+    vault,
     views,
 )
 
@@ -59,7 +61,15 @@ urlpatterns = [
     path("reviews/<uuid:review_id>", reviews.ReviewDetail.as_view()),
     path("reviews/<uuid:review_id>/complete", reviews.CompleteReview.as_view()),
     path("privacy-keys", privacy_keys.PrivacyKeys.as_view()),
+    path("privacy-keys/destroy", privacy_keys.DestroyPrivacyKeys.as_view()),
     path("privacy-keys/rotate", privacy_keys.RotatePrivacyKeys.as_view()),
+    path("subject-exports", subject_exports.SubjectExports.as_view()),
+    path("subject-exports/<uuid:export_id>", subject_exports.SubjectExportDetail.as_view()),
+    path(
+        "subject-exports/<uuid:export_id>/download",
+        subject_exports.SubjectExportDownload.as_view(),
+    ),
+    path("vault/look-ups", vault.LookUps.as_view()),
     path("notifications", notices.Notifications.as_view()),
     path("notifications/read", notices.ReadAll.as_view()),
     path("notifications/wish", notices.MailWishDetail.as_view()),
