@@ -31,16 +31,12 @@ def facts_of(stream: str) -> Mapping[str, FieldFacts]:
     return _described_by[0](stream) if _described_by else {}
 
 
-def facts_in(item: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The facts of those fields that an item (with `stream`, `data`, `subject`) holds."""
-    stream = item.get("stream")
-    if not isinstance(stream, str) or not stream:
-        return {}
-    facts = facts_of(stream)
-    held = {*_paths(item.get("data"), ""), *(["subject"] if "subject" in item else [])}
+def facts_in(stream: str, event: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The facts of those fields that an event (its `data`, its `subject`) holds."""
+    held = {*_paths(event.get("data"), ""), *(["subject"] if event.get("subject") else [])}
     return {
         path: {"description": one.description, "classification": one.classification}
-        for path, one in facts.items()
+        for path, one in facts_of(stream).items()
         if path in held
     }
 

@@ -19,6 +19,7 @@ from governance.models import Job, PrivacyKey, PrivacyToken
 from governance.privacy import keys, vault
 from governance.selectors import privacy_keys as selectors
 from governance.services.jobs import start_job
+from governance.services.reasons import require_nameless
 from governance.types import ResourceRef
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
@@ -87,6 +88,7 @@ def destroy_subject(subject: str, *, reason: str, actor: Actor) -> Destroyed:
     if not subject or not reason.strip():
         name = "reason" if subject else "subject"
         raise InvalidError("Say whose and why.", errors=[FieldError(f"/{name}", "required", "")])
+    require_nameless(reason, [subject])
     named = PrivacyToken.objects.filter(ref=vault.value_ref(vault.SUBJECTS, orjson.dumps(subject)))
     # Of a letter that was treated and then repaired the subject is the token.
     holders = {subject, *named.values_list("token", flat=True)}

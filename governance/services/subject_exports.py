@@ -23,6 +23,7 @@ from django.db.models.functions import Now
 
 from governance import audit, erasing
 from governance.described import facts_in
+from governance.errors import ErasureRunsError
 from governance.job_kinds import Step
 from governance.models import (
     ErasureState,
@@ -43,13 +44,11 @@ from governance.selectors.persons import identifiers_of, known_as
 from governance.selectors.subject_exports import PAGE, file_of, folder, get_export, key_ref
 from governance.services.jobs import start_job
 from governance.services.notices import News, tell
+from governance.services.reasons import checked_reason
 from governance.types import NoticeKind, Role
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import (
-    ConflictError,
-    FieldError,
-    InvalidError,
     InvalidStateError,
     NotPermittedError,
 )
@@ -61,9 +60,6 @@ Parts = Iterator[bytes]
 KIND: Final = selectors.KIND
 KEPT: Final = timedelta(days=7)
 FORMAT: Final = "portal subject export 1"
-_SHORTEST_REASON: Final = 10
-_LONGEST_REASON: Final = 500
-_NAME: Final = 4  # characters; a shorter text stands in many words
 _BATCH: Final = 100
 
 
@@ -71,7 +67,7 @@ _BATCH: Final = 100
 def request_export(identifiers: Iterable[str], *, reason: str, actor: Actor) -> SubjectExport:
     """Have what is kept about a person gathered; admins only.
 
-    Raises InvalidError for identifiers or a reason that do not do, ConflictError while the person is
+    Raises InvalidError for identifiers or a reason that do not do, ErasureRunsError while the person is
     being erased.
     """
     if not actor.is_admin:
@@ -105,31 +101,13 @@ def request_export(identifiers: Iterable[str], *, reason: str, actor: Actor) -> 
     return export
 
 
-def checked_reason(text: str, names: Iterable[str]) -> str:
-    """A reason without spaces around it, which stays in the audit log: it holds none of the names of
-    whom it is about. Raises InvalidError at `/reason`."""
-    why = text.strip()
-    folded = why.casefold()
-    if len(why) < _SHORTEST_REASON:
-        fault = ("too_short", "say why, in ten characters or more")
-    elif len(why) > _LONGEST_REASON:
-        fault = ("too_long", "at most 500 characters")
-    elif any(len(name) >= _NAME and name.casefold() in folded for name in names):
-        fault = ("personal", "must not name them: it stays in the audit log for good")
-    else:
-        return why
-    raise InvalidError("It needs a reason.", errors=[FieldError("/reason", *fault)])
-
-
 def _require_nobody_erased(marks: Iterable[bytes]) -> None:
     """What is found while an erasure runs would be half of it, and outlive it."""
     running = Tombstone.objects.filter(
         mark__in=list(marks), erasure__state=ErasureState.RUNNING
     ).exists()
     if running:
-        raise ConflictError(
-            "This person is being erased. Ask again when that is done.", code="erasure_runs"
-        )
+        raise ErasureRunsError("This person is being erased. Ask again when that is done.")
 
 
 def _tell_admins(export: SubjectExport, actor: Actor) -> None:
@@ -190,8 +168,15 @@ def _begin(export: SubjectExport, key: DataKey) -> dict[str, Any]:
 
 
 def _item(store: erasing.Store, item: Mapping[str, Any]) -> dict[str, Any]:
-    line = {"kind": "item", "store": store.key, "store_name": store.name, **item}
-    fields = facts_in(item)
+    """A line of the file: where it was found, the stream and the time of an event, what was found,
+    and what its contract says of it."""
+    line: dict[str, Any] = {"kind": "item", "store": store.key, "store_name": store.name}
+    event = item.get("event")
+    if not isinstance(event, Mapping):
+        return line | item
+    stream, at = event.get("type"), event.get("time")
+    line |= {"stream": stream, "time": at, **item}
+    fields = facts_in(stream, event) if isinstance(stream, str) else {}
     return line | {"fields": fields} if fields else line
 
 

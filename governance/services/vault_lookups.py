@@ -16,7 +16,7 @@ from governance import audit
 from governance.models import AuditEntry, PrivacyToken, User
 from governance.privacy import vault
 from governance.selectors.persons import tokens_of
-from governance.services.subject_exports import checked_reason
+from governance.services.reasons import checked_reason
 from governance.types import ResourceRef
 from portal.kernel import clock
 from portal.kernel.actor import Actor

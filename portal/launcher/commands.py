@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "check-contract": "check contracts against the catalog, for CI",
     "keys": "make and revoke credentials",
     "privacy_keys": "renew the keys that personal values are sealed with",
+    "subject_export": "gather what is kept about a person, read it, remove it",
     "demo": "load the demo workspace",
     "load": "send synthetic events made from contracts, valid and broken",
     "replay": "replay dead letters, as they are or by an approved repair",

@@ -47,6 +47,7 @@ from governance.models import (
     Policy,
     Review,
     SavedView,
+    SubjectExport,
     Team,
     User,
     Waiver,
@@ -103,6 +104,7 @@ ARGUMENTS = {
     "letter_id": str(LETTER),
     "repair_id": str(REPAIR),
     "run_id": "0192f0a0-0000-7000-8000-000000000009",
+    "export_id": "0192f0a0-0000-7000-8000-000000000011",
     "group": "emVicmE",
     "seq": "1",
     "key_id": "abcdefgh",
@@ -118,7 +120,7 @@ ABSENT = {
     "alarm_id": "999999999", "user_id": "999999999",
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
-         "notice_id", "job_id", "delegation_id", "review_id", "view_id"), _NOBODYS,
+         "notice_id", "job_id", "delegation_id", "review_id", "view_id", "export_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -232,6 +234,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
     Promotion.objects.create(
         pk=PROMOTION, stream=stream, to_track="production", needed_approvals=2,
         opened_by="owner@test.example", reason="The zebra is ready.",
+    )  # fmt: skip
+    SubjectExport.objects.create(
+        pk=ARGUMENTS["export_id"], reason="The zebra asks.", identifiers=1, requested_by="zebra",
+        expires_at=now + timedelta(days=7),
     )  # fmt: skip
     anchor_chain()
     return Secret(

@@ -78,7 +78,7 @@ class Shelf:
         self.asked.append(sought)
         start = int(cursor.get("at", 0))
         some = self.rows[start : start + 2]
-        items = tuple(row for row in some if sought.until(row["subject"]) is not None)
+        items = tuple(row for row in some if sought.until(row["event"]["subject"]) is not None)
         through = start + 2 >= len(self.rows)
         return Collected(None if through else {"at": start + 2}, len(some), items)
 
@@ -96,14 +96,15 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """Two stores: one with five rows about Ada and one about Ben, and one that is empty."""
     made = Shelf(
         rows=[
-            {"stream": "shop.order_paid", "time": f"2026-11-0{n}T00:00:00Z", "subject": MAIL,
-             "data": {"email": MAIL, "lines": [{"sku": f"sku {n}"}]}}
+            {"event": {"type": "shop.order_paid", "time": f"2026-11-0{n}T00:00:00Z",
+                       "subject": MAIL,
+                       "data": {"email": MAIL, "lines": [{"sku": f"sku {n}"}]}}}
             for n in range(1, 6)
         ]
-        + [{"stream": "shop.order_paid", "subject": "ben@example.org", "data": {"email": "ben"}}]
+        + [{"event": {"type": "shop.order_paid", "subject": "ben@example.org", "data": {}}}]
     )  # fmt: skip
-    stores = {one.key: one for one in (made, Shelf("drawer", "A drawer"))}
-    monkeypatch.setattr(erasing, "_stores", {**stores, "subject_exports": SubjectExports()})
+    found = (made, Shelf("drawer", "A drawer"), SubjectExports())
+    monkeypatch.setattr(erasing, "stores", lambda: found)
     return made
 
 
@@ -143,7 +144,9 @@ def test_all_stores_are_asked_and_the_file_says_what_each_field_means(
     assert (head["kind"], head["format"], head["identifiers"]) == (
         "export", services.FORMAT, 1,
     )  # fmt: skip
-    assert [item["data"]["lines"][0]["sku"] for item in items] == [f"sku {n}" for n in range(1, 6)]
+    assert [item["event"]["data"]["lines"][0]["sku"] for item in items] == [
+        f"sku {n}" for n in range(1, 6)
+    ]
     first = items[0]
     assert (first["store"], first["stream"], first["time"]) == (
         "shelf", "shop.order_paid", "2026-11-01T00:00:00Z",
@@ -275,7 +278,9 @@ def test_a_step_that_dies_before_its_commit_is_done_again_and_counts_once(
     assert file_of(export.pk).stat().st_size > kept.size_bytes, "what was written lies there"
     run_due_jobs()
     items = [line for line in lines_of(export, dot) if line["kind"] == "item"]
-    assert [one["data"]["lines"][0]["sku"] for one in items] == [f"sku {n}" for n in range(1, 6)]
+    assert [one["event"]["data"]["lines"][0]["sku"] for one in items] == [
+        f"sku {n}" for n in range(1, 6)
+    ]
     assert file_of(export.pk).stat().st_size == SubjectExport.objects.get().size_bytes
 
 
