@@ -99,8 +99,8 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             ("state", "running"),
-                            models.Q(("state", "ready"), ("sealed", ""), ("finished_at__isnull", False)),
-                            models.Q(("state", "gone"), ("sealed", ""), ("marks", []), ("gone_at__isnull", False)),
+                            models.Q(("finished_at__isnull", False), ("sealed", ""), ("state", "ready")),
+                            models.Q(("gone_at__isnull", False), ("marks", []), ("sealed", ""), ("state", "gone")),
                             _connector="OR",
                         ),
                         name="subject_export_keeps_no_names",

@@ -173,7 +173,7 @@ def _item(store: erasing.Store, item: Mapping[str, Any]) -> dict[str, Any]:
     line: dict[str, Any] = {"kind": "item", "store": store.key, "store_name": store.name}
     event = item.get("event")
     if not isinstance(event, Mapping):
-        return line | item
+        return {**line, **item}
     stream, at = event.get("type"), event.get("time")
     line |= {"stream": stream, "time": at, **item}
     fields = facts_in(stream, event) if isinstance(stream, str) else {}

@@ -257,7 +257,7 @@ def test_odd_identifiers_and_reasons_are_refused_at_their_field(
 def step_of(export: SubjectExport, *, is_killed: bool = False) -> None:
     """One step of its job, kept as a worker keeps it, or lost before its commit."""
     with transaction.atomic():
-        job = Job.objects.select_for_update().get(pk=export.job_id)
+        job = Job.objects.select_for_update().get(object_key=str(export.pk))
         step = services.export_step(job)
         job.cursor, job.done = dict(step.cursor), step.done
         job.total = step.total or job.total

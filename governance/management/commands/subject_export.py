@@ -55,7 +55,7 @@ class Command(PortalCommand):
         """Do due work as a worker does, until this is through."""
         while True:
             run_due_jobs(budget_seconds=1.0)
-            job = Job.objects.get(pk=export.job_id)
+            job = Job.objects.get(kind=services.KIND, object_key=str(export.pk))
             sys.stderr.write(f"{job.done} of {job.total or '?'} looked at. {job.said}\n")
             if not job.is_live:
                 break
