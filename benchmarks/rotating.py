@@ -12,7 +12,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +94,36 @@ def read(kept: Vault, texts: Sequence[int], tokens: Sequence[int]) -> list[str]:
     except UnavailableError as error:
         wrong.append(error.detail)
     return wrong
+
+
+def renew(count: int, keyring_file: Path, *, say: Callable[[str], None]) -> tuple[float, int]:
+    """Fill the vault up to so many data keys and renew them as a worker would; gives the seconds of
+    the renewal and its steps."""
+    from governance.models import Job, PrivacyKey
+    from governance.privacy import keyring, keys, vault
+    from governance.services import privacy_keys
+    from governance.services.jobs import run_due_jobs
+    from portal.kernel.actor import SYSTEM
+    from portal.kernel.files import write_private
+
+    held = PrivacyKey.objects.count()
+    for start in range(held, count, _CHUNK):
+        vault.data_keys(
+            vault.subject_ref(f"another {number}")
+            for number in range(start, min(start + _CHUNK, count))
+        )
+    say(f"{PrivacyKey.objects.count()} data keys")
+    write_private(keyring_file, keyring.with_new_version(keyring_file.read_text("utf-8")))
+    keys.read_again()
+    began = time.monotonic()
+    job = privacy_keys.rotate_keys(actor=SYSTEM)
+    while (row := Job.objects.get(pk=job.pk)).is_live:
+        run_due_jobs()
+        row.refresh_from_db()
+        say(f"{row.percent} %: {row.said}")
+    if row.state != "done":
+        raise RuntimeError(row.said)
+    return time.monotonic() - began, row.revision - 1
 
 
 class Reader(threading.Thread):

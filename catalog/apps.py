@@ -7,8 +7,8 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now; governance, below, learns here what it protects.
         from catalog import models  # noqa: PLC0415
-        from catalog.selectors.fields import granted_fields  # noqa: PLC0415
-        from governance import access  # noqa: PLC0415
+        from catalog.selectors.fields import described_fields, granted_fields  # noqa: PLC0415
+        from governance import access, described  # noqa: PLC0415
 
         access.protect(
             access.Protected(
@@ -33,6 +33,7 @@ class CatalogConfig(AppConfig):
             )
         )
 
+        described.describe_by(described_fields)
         from catalog import policy_subjects  # noqa: PLC0415
         from catalog.api import registry_door  # noqa: PLC0415
         from catalog.erasing import STORES  # noqa: PLC0415

@@ -10,6 +10,7 @@ class GovernanceConfig(AppConfig):
             audit_questions,
             erasing,
             erasure_stores,
+            export_store,
             factor_log,
             job_kinds,
             sign_ins,
@@ -22,11 +23,14 @@ class GovernanceConfig(AppConfig):
             policies,
             policy_runs,
             privacy_keys,
+            subject_exports,
         )
 
-        job_kinds.register(
-            privacy_keys.KIND, privacy_keys.rewrap_step, face=job_kinds.Face("Privacy keys")
-        )
+        face = job_kinds.Face("Privacy keys", "/privacy/keys/")
+        job_kinds.register(privacy_keys.KIND, privacy_keys.rewrap_step, face=face)
+        face = job_kinds.Face("Export about a person", "/privacy/exports/{key}/")
+        job_kinds.register(subject_exports.KIND, subject_exports.export_step, face=face)
+        erasing.register(export_store.SubjectExports())
         job_kinds.register(
             policy_runs.KIND, policy_runs.run_step, face=job_kinds.Face("Policies", "/policies/")
         )

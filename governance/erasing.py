@@ -65,7 +65,10 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a step found about somebody, each a JSON object in clear, for their eyes alone."""
+    """What a step found about somebody, each a JSON object in clear, for their eyes alone.
+
+    An event stands in it under `event`, as a CloudEvent: what its contract says of it is added.
+    """
 
     cursor: Mapping[str, Any] | None
     looked_at: int = 0

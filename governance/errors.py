@@ -63,6 +63,12 @@ class RequestOpenError(ConflictError):
     code = "request_open"
 
 
+class ErasureRunsError(ConflictError):
+    """What is kept about somebody was asked for while they are being erased."""
+
+    code = "erasure_runs"
+
+
 class PolicyError(ConflictError):
     """Policies stop a change. `policies` names each, what of the thing is not in order, how to
     mend it, and the page where an admin waives it."""

@@ -9,18 +9,22 @@ credentials by themselves, made by such an act and narrowed by their scopes.
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import get_user
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 
 from portal.kernel.errors import NotPermittedError
 
 P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
 CONFIRM_AT: Final = "/settings/confirm/"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -50,14 +54,30 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def sudo(
+    view: Callable[Concatenate[HttpRequest, P], R],
+) -> Callable[Concatenate[HttpRequest, P], R]:
+    """The view, whose changing methods ask again who it is."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if request.method not in _SAFE and not is_fresh(request):
+            raise ReauthenticationRequired
+        return view(request, *args, **kwargs)
+
+    return asked
+
+
+def sudo_anew(
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """The view, whose changing methods ask again who it is."""
+    """As `sudo`, for forms in which people are named: one that is sent too late is not kept in the
+    session while it is asked, but begun anew."""
 
     @wraps(view)
     def asked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.method not in _SAFE and not is_fresh(request):
-            raise ReauthenticationRequired
+            messages.warning(request, "Fill it in anew: what was typed was kept nowhere.")
+            return redirect(f"{CONFIRM_AT}?{urlencode({'next': request.path})}")
         return view(request, *args, **kwargs)
 
     return asked

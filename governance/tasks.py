@@ -12,6 +12,7 @@ from governance.services.mails import send_due_mails
 from governance.services.notices import forget_old_notices
 from governance.services.policy_runs import run_nightly
 from governance.services.reviews import keep_reviews
+from governance.services.subject_exports import remove_old_exports
 from governance.services.verification import verify_chain
 
 
@@ -68,3 +69,8 @@ def run_policies() -> None:
 @shared_task(name="governance.keep_reviews")
 def review() -> None:
     keep_reviews()
+
+
+@shared_task(name="governance.remove_exports")
+def remove_exports() -> None:
+    remove_old_exports()

@@ -47,10 +47,11 @@ class NoticeKind(TextChoices):
     SIGN_IN = "sign_in", "Your account"
     REVIEW_DUE = "review_due", "Review due"
     ERASURE = "erasure", "Erasure"
+    SUBJECT_EXPORT = "subject_export", "Personal data taken out"
 
 
 # What everybody it concerns is mailed at once, whatever mail they wish for.
-LOUD: Final = frozenset({NoticeKind.BREAK_GLASS})
+LOUD: Final = frozenset({NoticeKind.BREAK_GLASS, NoticeKind.SUBJECT_EXPORT})
 
 
 class ReviewPoint(TextChoices):

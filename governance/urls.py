@@ -13,6 +13,7 @@ from governance import (
     views_notices,
     views_people,
     views_policies,
+    views_privacy,
     views_reviews,
     views_sign_in,
 )
@@ -71,6 +72,25 @@ urlpatterns = [
     path("policies/<slug:slug>/edit/", views_policies.edit, name="policy_edit"),
     path("policies/<slug:slug>/switch/", views_policies.switch, name="policy_switch"),
     path("policies/<slug:slug>/waive/", views_policies.waive, name="policy_waive"),
+    path("privacy/keys/", views_privacy.keys, name="privacy_keys"),
+    path("privacy/vault/", views_privacy.vault, name="vault"),
+    path("privacy/exports/", views_privacy.exports, name="subject_exports"),
+    path("privacy/exports/<uuid:export_id>/", views_privacy.export, name="subject_export"),
+    path(
+        "privacy/exports/<uuid:export_id>/state/",
+        views_privacy.export_state,
+        name="subject_export_state",
+    ),
+    path(
+        "privacy/exports/<uuid:export_id>/download/",
+        views_privacy.export_download,
+        name="subject_export_download",
+    ),
+    path(
+        "privacy/exports/<uuid:export_id>/delete/",
+        views_privacy.export_delete,
+        name="subject_export_delete",
+    ),
     path("reviews/", views_reviews.overview, name="reviews"),
     path("reviews/<uuid:review_id>/", views_reviews.review, name="review"),
     path("teams/", views_people.teams, name="teams"),

@@ -7,6 +7,7 @@ from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import second_factor
@@ -49,11 +50,14 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask again who it is, and let dangerous acts through for the next 15 minutes."""
+    """Ask again who it is, and let dangerous acts through for the next 15 minutes; then back to the
+    page that `next` names."""
     if not is_fresh(request):
         raise ReauthenticationRequired
     messages.success(request, "Confirmed. Dangerous acts ask nothing for a quarter of an hour.")
-    return redirect("settings")
+    back = request.GET.get("next", "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    return redirect(back if is_ours else "settings")
 
 
 @require_http_methods(["GET", "POST"])

@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 30},
     },
     "unanswered-requests": {"task": "governance.escalate_requests", "schedule": 900.0},
+    "subject-exports": {"task": "governance.remove_exports", "schedule": 300.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }
 
@@ -453,6 +454,8 @@ LOGGING = {
 
 # --- Ingest -----------------------------------------------------------------------------------
 
+# Sealed exports about persons, read by web processes and written by workers.
+SUBJECT_EXPORT_DIR = Path(env.text("PORTAL_SUBJECT_EXPORT_DIR", str(DATA_DIR / "exports")))
 ARCHIVE_DIR = Path(env.text("PORTAL_ARCHIVE_DIR", str(DATA_DIR / "archive")))
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)

@@ -28,6 +28,7 @@ from django.db.models.functions import Coalesce
 
 from catalog.models import SchemaField, Stream
 from catalog.selectors.streams import visible_streams
+from governance.described import FieldFacts
 from portal.kernel.actor import Actor
 
 ORDERINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -144,6 +145,23 @@ def named_fields(actor: Actor, rows: Iterable[Mapping[str, Any]]) -> list[FieldN
         )
         for row in page
     ]
+
+
+def described_fields(name: str) -> dict[str, FieldFacts]:
+    """What the present contract of a stream says of its fields, by path, and what the
+    stream says of its subject; nothing of one that is not known."""
+    stream = Stream.objects.filter(name=name).first()
+    if stream is None:
+        return {}
+    rows = SchemaField.objects.filter(stream=stream, is_current=True).order_by("position")
+    found = {
+        path: FieldFacts(description or title, classification)
+        for path, title, description, classification in rows.values_list(
+            "path", "title", "description", "classification"
+        )
+    }
+    subject = FieldFacts("Whom or what the event is about.", stream.subject_classification)
+    return {"subject": subject, **found}
 
 
 def granted_fields(stream: Stream) -> Mapping[str, str]:

@@ -1,6 +1,8 @@
-"""`@idempotent` on the POST of an API view: one key, one effect, the same answer again."""
+"""`@idempotent` on the POST of an API view: one key, one effect, the same answer again.
 
-import hashlib
+`@repeatable` on one that changes nothing and whose answer holds personal values: it is given anew.
+"""
+
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.authentication import api_actor
+from governance.privacy import keys
 from governance.services import answers
 from governance.services.answers import Answer
 from portal.http.problem import MEDIA_TYPE, handle_api_exception
@@ -19,6 +22,7 @@ from portal.kernel.errors import BadRequestError, PortalError
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _OF_THE_RESOURCE: Final = ("ETag", "Location")
+_ANEW: Final = "Asked-Anew"  # on what is kept of an answer that is not; it is sent to nobody
 Post = Callable[..., Response]
 
 
@@ -41,7 +45,10 @@ def idempotent(post: Post) -> Post:
         caller = f"{actor.kind}:{actor.id}"
         claim = answers.claim(caller, key, _digest(request))
         if claim.said_before is not None:
-            return _again(claim.said_before)
+            is_asked_anew = _ANEW in claim.said_before.headers
+            return (
+                post(self, request, *args, **kwargs) if is_asked_anew else _again(claim.said_before)
+            )
         try:
             response = _answer(post, self, request, *args, **kwargs)
         except BaseException:
@@ -57,10 +64,26 @@ def idempotent(post: Post) -> Post:
     return wrapper
 
 
+def repeatable(post: Post) -> Post:
+    """Answer a repeated POST by asking again, and keep nothing of its answers.
+
+    The key is honoured all the same: it belongs to its first request, and another body is refused.
+    """
+
+    @wraps(post)
+    def asked(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = post(self, request, *args, **kwargs)
+        response.is_kept = False  # type: ignore[attr-defined]  # read below
+        return response
+
+    return idempotent(asked)
+
+
 def _digest(request: Request) -> bytes:
-    """What makes two requests the same: address, parameters and body."""
+    """What makes two requests the same: address, parameters and body. With a key, as bodies name
+    persons, whom a plain hash would let guess."""
     said = [request.path.rstrip("/"), request.META.get("QUERY_STRING", ""), request.data]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+    return keys.body_hash(json.dumps(said, sort_keys=True).encode())
 
 
 def _answer(post: Post, self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -73,6 +96,8 @@ def _answer(post: Post, self: Any, request: Request, *args: Any, **kwargs: Any) 
 
 
 def _kept(response: Response) -> Answer:
+    if not getattr(response, "is_kept", True):
+        return Answer(response.status_code, headers={_ANEW: "true"})
     headers = {name: response[name] for name in _OF_THE_RESOURCE if name in response}
     body = dump(response.data) if response.data is not None else b""
     return Answer(response.status_code, body, headers)

@@ -1,6 +1,6 @@
 """REST of the privacy keys: which versions there are, and wrapping all data keys anew."""
 
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Final, TypedDict
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,9 +12,12 @@ from governance.api.jobs import JobBody, job_body
 from governance.privacy import keys
 from governance.services import privacy_keys as services
 from portal.http import bodies, parameters
+from portal.http.bodies import Body
 from portal.http.conditional import etag
 from portal.http.operations import listed, operation
 from portal.http.pagination import paginate_rows
+
+DESTROYING: Final = Body(required={"subject": bodies.text(256, 1), "reason": bodies.text(500, 1)})
 
 
 class KeyVersionBody(TypedDict):
@@ -60,3 +63,26 @@ class RotatePrivacyKeys(ApiView):
         bodies.EMPTY.read(request.data)
         job = services.rotate_keys(actor=api_actor(request))
         return Response(job_body(job), status=202, headers={"ETag": etag(job.revision)})
+
+
+class DestroyedBody(TypedDict):
+    keys: int
+    tokens: int
+
+
+class DestroyPrivacyKeys(ApiView):
+    sudo: ClassVar = {"POST"}
+
+    @operation(
+        "Destroy the data keys of a subject and the token of its name, for good; what else is kept "
+        "about a person is the matter of an erasure.",
+        body=DESTROYING,
+        gives=DestroyedBody,
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        said = self.said(request)
+        done = services.destroy_subject(
+            said["subject"], reason=said["reason"], actor=api_actor(request)
+        )
+        return Response({"keys": done.keys, "tokens": done.tokens})

@@ -15,6 +15,8 @@ from governance.api import (
     policy_findings,
     privacy_keys,
     reviews,
+    subject_exports,
+    vault,
     views,
 )
 
@@ -60,6 +62,7 @@ urlpatterns = [
     path("reviews/<uuid:review_id>", reviews.ReviewDetail.as_view()),
     path("reviews/<uuid:review_id>/complete", reviews.CompleteReview.as_view()),
     path("privacy-keys", privacy_keys.PrivacyKeys.as_view()),
+    path("privacy-keys/destroy", privacy_keys.DestroyPrivacyKeys.as_view()),
     path("privacy-keys/rotate", privacy_keys.RotatePrivacyKeys.as_view()),
     path("erasures", erasures.Erasures.as_view()),
     path("erasures/<uuid:erasure_id>", erasures.ErasureDetail.as_view()),
@@ -67,6 +70,13 @@ urlpatterns = [
     path("erasures/<uuid:erasure_id>/deny", erasures.DenyErasure.as_view()),
     path("erasures/<uuid:erasure_id>/withdraw", erasures.WithdrawErasure.as_view()),
     path("erasures/<uuid:erasure_id>/receipt", erasures.ErasureReceipt.as_view()),
+    path("subject-exports", subject_exports.SubjectExports.as_view()),
+    path("subject-exports/<uuid:export_id>", subject_exports.SubjectExportDetail.as_view()),
+    path(
+        "subject-exports/<uuid:export_id>/download",
+        subject_exports.SubjectExportDownload.as_view(),
+    ),
+    path("vault/look-ups", vault.LookUps.as_view()),
     path("notifications", notices.Notifications.as_view()),
     path("notifications/read", notices.ReadAll.as_view()),
     path("notifications/wish", notices.MailWishDetail.as_view()),

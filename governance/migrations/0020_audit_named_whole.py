@@ -54,7 +54,7 @@ def append_again(apps: object, schema_editor: object) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0018_erasures")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0019_subject_exports")]
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
         migrations.RunSQL(APPEND, migrations.RunSQL.noop),
         migrations.RunPython(migrations.RunPython.noop, append_again),

@@ -11,6 +11,7 @@ from governance.models.policies import Policy, PolicyFinding, PolicyVersion, Wai
 from governance.models.privacy import PrivacyKey, PrivacyToken
 from governance.models.reviews import Review
 from governance.models.sign_in import BreakGlass, PersonSession
+from governance.models.subject_exports import ExportEnd, ExportState, SubjectExport
 from governance.models.verification import AuditVerification
 from governance.models.views import SavedView
 
@@ -25,6 +26,8 @@ __all__ = [
     "Erasure",
     "ErasureBasis",
     "ErasureState",
+    "ExportEnd",
+    "ExportState",
     "Job",
     "JobState",
     "KeptAnswer",
@@ -42,6 +45,7 @@ __all__ = [
     "RefusalTotal",
     "Review",
     "SavedView",
+    "SubjectExport",
     "Team",
     "TermedPermission",
     "Tombstone",

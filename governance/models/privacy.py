@@ -54,5 +54,9 @@ class PrivacyToken(models.Model):
     sealed = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
 
+    class Meta:
+        # Which purposes there are is read by steps of it.
+        indexes = [models.Index(fields=["purpose"], name="privacy_token_purpose")]
+
     def __str__(self) -> str:
         return self.token

@@ -11,12 +11,16 @@ from governance.models import AuditEntry, AuditVerification
 from portal.kernel import clock, rfc3339
 
 # Looks at personal values, and those that had treated values in clear; the index
-# governance_audit_looks names the same.
+# governance_audit_saw names the same.
 LOOKS: Final = (
     "event.personal_read", "event.personal_revealed",
     "dead_letter.personal_read", "dead_letter.personal_revealed",
+    "vault.looked_up", "subject_export.downloaded",
 )  # fmt: skip
-IN_CLEAR: Final = ("event.personal_revealed", "dead_letter.personal_revealed")
+IN_CLEAR: Final = (
+    "event.personal_revealed", "dead_letter.personal_revealed", "vault.looked_up",
+    "subject_export.downloaded",
+)  # fmt: skip
 # The verbs of the audit sentence and the actions they stand for.
 VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "did anything to": (),

@@ -5,6 +5,7 @@ from typing import Final
 
 from governance.models import Job, PrivacyKey
 from governance.privacy import keys
+from portal.http import words
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotPermittedError
 
@@ -54,6 +55,22 @@ def key_versions(actor: Actor) -> list[KeyVersion]:
         )
         for version in sorted(versions, reverse=True)[:MOST_VERSIONS]
     ]
+
+
+def headline(versions: list[KeyVersion], rotation: Job | None) -> str:
+    """How the keys stand, in a sentence."""
+    missing = [one for one in versions if one.state == "missing"]
+    left = sum(one.wraps for one in versions if one.state == "leaving")
+    current = next((one.version for one in versions if one.is_current), None)
+    if missing:
+        return f"Version {missing[0].version} of the privacy key is needed and not at hand."
+    if rotation is not None and rotation.is_live:
+        return f"Data keys are being rewrapped under version {current}."
+    if left:
+        verb = "is" if left == 1 else "are"
+        named = words.capitalized(words.counted(left, "data key"))
+        return f"{named} {verb} not under version {current} yet."
+    return f"Every data key is under version {current}."
 
 
 def rotation(actor: Actor) -> Job | None:

@@ -1,13 +1,13 @@
 """Renewing key-encryption keys: data keys are wrapped anew, nothing that they sealed is touched.
 
 1. A new version is added to the keyring of every process, and becomes the current one.
-2. The job wraps each data key under another version again, some hundred a step. Both versions are at
+2. The job wraps each data key under another version again, a thousand a step. Both versions are at
    hand meanwhile, so every row can be read at each moment.
 3. It ends when no data key is left under an old version; only then may that be taken away.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.db import connection, transaction
@@ -19,14 +19,16 @@ from governance.models import Job, PrivacyKey, PrivacyToken
 from governance.privacy import keys, vault
 from governance.selectors import privacy_keys as selectors
 from governance.services.jobs import start_job
+from governance.services.reasons import require_nameless
 from governance.types import ResourceRef
-from portal.kernel import clock
+from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotPermittedError
 
 KIND: Final = selectors.KIND
-BATCH: Final = 500
+BATCH: Final = 1000
 KEYRING: Final = ResourceRef("keyring", "privacy")
+_REWRAP: Final = sql.load("governance", "rewrap_privacy_keys")
 
 
 def counts() -> dict[int, int]:
@@ -86,6 +88,7 @@ def destroy_subject(subject: str, *, reason: str, actor: Actor) -> Destroyed:
     if not subject or not reason.strip():
         name = "reason" if subject else "subject"
         raise InvalidError("Say whose and why.", errors=[FieldError(f"/{name}", "required", "")])
+    require_nameless(reason, [subject])
     named = PrivacyToken.objects.filter(ref=vault.value_ref(vault.SUBJECTS, orjson.dumps(subject)))
     # Of a letter that was treated and then repaired the subject is the token.
     holders = {subject, *named.values_list("token", flat=True)}
@@ -113,28 +116,75 @@ def destroy_subject(subject: str, *, reason: str, actor: Actor) -> Destroyed:
     return Destroyed(n_keys, n_tokens)
 
 
+class Place(NamedTuple):
+    """Where a walk over the data keys is: behind an id among those of a version."""
+
+    version: int = 0
+    after: int = 0
+
+
+START: Final = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """How many a step wrapped, and where the next begins; None: none is left."""
+
+    count: int
+    at: Place | None
+
+
 def rewrap_step(job: Job) -> Step:
-    """Wrap the next data keys of the job; see the module for what holds meanwhile."""
-    wrapped = rewrap_some()
-    left = _old().count()
+    """Wrap the next data keys of the job; see the module for what holds meanwhile.
+
+    All are counted before the first step and at the end; in between it goes by what was done.
+    """
+    total = _old().count() if job.total is None else job.total - job.done
+    found = rewrap_some(Place(*job.cursor.get("at", START)))
+    left = max(total - found.count, 0) if found.at is not None else 0
     return Step(
-        cursor={},
-        done=job.done + wrapped,
-        total=job.done + wrapped + left,
+        cursor={"at": found.at} if found.at is not None else {},
+        done=job.done + found.count,
+        total=job.done + found.count + left,
         said=f"{left} data keys are left under older versions.",
-        is_finished=not left,
+        is_finished=found.at is None,
     )
 
 
-def rewrap_some() -> int:
-    """Wrap up to 500 data keys under the current version; gives how many. In a transaction."""
-    rows = list(_old().select_for_update().order_by("pk")[:BATCH])
-    for row in rows:
-        ref = bytes(row.ref)
-        clear = keys.unwrap(ref, row.version, bytes(row.wrapped or b""))
-        row.version, row.wrapped = keys.wrap(ref, clear)
-    PrivacyKey.objects.bulk_update(rows, ["version", "wrapped"])
-    return len(rows)
+def rewrap_some(at: Place = START) -> Rewrapped:
+    """Wrap up to 1,000 data keys behind a place under the current version. In a transaction."""
+    version, rows = _next_old(at)
+    wrapped = []
+    new = keys.ring().current
+    for _, ref, under in rows:
+        new, sealed = keys.wrap(bytes(ref), keys.unwrap(bytes(ref), version, bytes(under)))
+        wrapped.append(sealed)
+    ids = [row[0] for row in rows]
+    if rows:
+        sql.execute(_REWRAP, {"ids": ids, "wrapped": wrapped, "version": new})
+    if len(rows) < BATCH and not _old().exists():
+        return Rewrapped(len(rows), None)
+    return Rewrapped(len(rows), Place(version, ids[-1]) if rows else START)
+
+
+def _next_old(at: Place) -> tuple[int, list[tuple[int, Any, Any]]]:
+    """The next data keys of one old version, locked: by the index (version, id), so that no step
+    reads again what those before it left."""
+    current, version, after = keys.read_again().current, at.version, at.after
+    live = PrivacyKey.objects.filter(wrapped__isnull=False)
+    while True:
+        if version not in (0, current):
+            rows = live.filter(version=version, pk__gt=after).order_by("pk")[:BATCH]
+            found: list[tuple[int, Any, Any]] = list(
+                rows.select_for_update().values_list("pk", "ref", "wrapped")
+            )
+            if found:
+                return version, found
+        above = live.filter(version__gt=version).order_by("version")
+        next_version = above.values_list("version", flat=True).first()
+        if next_version is None:
+            return version, []
+        version, after = next_version, 0
 
 
 def require_unused(version: int) -> None:

@@ -91,6 +91,7 @@ def privacy_page(request: HttpRequest) -> HttpResponse:
         limit=asked.get("limit", 20),
         cursor=asked.get("cursor"),
     )
+    keys = privacy_keys.key_versions(actor) if actor.is_admin else None
     rotation = privacy_keys.rotation(actor)
     return render(
         request,
@@ -108,8 +109,8 @@ def privacy_page(request: HttpRequest) -> HttpResponse:
             "asked": asked,
             "treatments": [(name, DID[name]) for name in selectors.TREATMENTS],
             "classes": list(selectors.PERSONAL),
-            "keys": privacy_keys.key_versions(actor) if actor.is_admin else None,
-            "rotation": rotation,
+            "keys": keys,
+            "keys_said": privacy_keys.headline(keys, rotation) if keys is not None else "",
             "is_rotating": rotation is not None and rotation.state in LIVE,
             "looks": selectors.looks(actor),
             "erasures": erasures.counts(actor),
@@ -172,7 +173,7 @@ def privacy_rotate(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Data keys are rewrapped as soon as a worker is free.")
     except ConflictError as error:
         messages.error(request, sentence(error))
-    return redirect("privacy")
+    return redirect("privacy_keys")
 
 
 @require_http_methods(["GET", "POST"])

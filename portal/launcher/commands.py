@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "keys": "make and revoke credentials",
     "privacy_keys": "renew the keys that personal values are sealed with",
     "erase": "erase a person in every store, replay erasures after a restore",
+    "subject_export": "gather what is kept about a person, read it, remove it",
     "demo": "load the demo workspace",
     "load": "send synthetic events made from contracts, valid and broken",
     "replay": "replay dead letters, as they are or by an approved repair",

@@ -48,6 +48,7 @@ from governance.models import (
     Policy,
     Review,
     SavedView,
+    SubjectExport,
     Team,
     User,
     Waiver,
@@ -105,6 +106,7 @@ ARGUMENTS = {
     "letter_id": str(LETTER),
     "repair_id": str(REPAIR),
     "run_id": "0192f0a0-0000-7000-8000-000000000009",
+    "export_id": "0192f0a0-0000-7000-8000-000000000011",
     "group": "emVicmE",
     "seq": "1",
     "key_id": "abcdefgh",
@@ -121,7 +123,7 @@ ABSENT = {
     **dict.fromkeys(
         ("restore_id", "letter_id", "repair_id", "run_id", "request_id", "change_id", "draft_id",
          "notice_id", "job_id", "delegation_id", "review_id", "view_id",
-         "erasure_id"), _NOBODYS,
+         "erasure_id", "export_id"), _NOBODYS,
     ),
 }  # fmt: skip
 _EVENT = """
@@ -240,6 +242,10 @@ def secret(db: None, tmp_path: Path, settings: Any) -> Secret:
         pk=ARGUMENTS["erasure_id"], state="done", basis="objection", reason="She asked.",
         identifiers=1, requested_by="portal", decided_by="portal", decided_at=now, at=now,
         finished_at=now, receipt={"receipt": {"ledger": "0"}, "signature": {"key_id": "0", "public_key": "0", "value": "0"}},
+    )  # fmt: skip
+    SubjectExport.objects.create(
+        pk=ARGUMENTS["export_id"], reason="The zebra asks.", identifiers=1, requested_by="zebra",
+        expires_at=now + timedelta(days=7),
     )  # fmt: skip
     anchor_chain()
     return Secret(

@@ -308,6 +308,7 @@ def _existing(one: Served, client: Client) -> str:
         "consumers": "reader",
         "glossary": "agreement",
         "policies": "owner-present",
+        "subject-exports": ARGUMENTS["export_id"],
     }[noun]
     path = one.path
     for number, (place, _) in enumerate(one.places):

@@ -43,6 +43,7 @@ ARGUMENTS = {
     "write_key": "nothing",
     "waiver_id": "0192f0a0-0000-7000-8000-00000000000c",
     "review_id": "0192f0a0-0000-7000-8000-00000000000f",
+    "export_id": "0192f0a0-0000-7000-8000-000000000011",
     "uidb36": "1",
     "snapshot": 1,
     "number": 1,

@@ -97,6 +97,8 @@ def test_a_session_is_refused_by_the_api_where_a_token_is_not() -> None:
         ("/people/{0}/sessions/", {}),
         ("/people/{0}/open/", {"open": "no"}),
         ("/privacy/rotate/", {}),
+        ("/privacy/exports/0192f0a0-0000-7000-8000-000000000010/download/", {}),
+        ("/privacy/exports/0192f0a0-0000-7000-8000-000000000010/delete/", {}),
     ],
 )
 def test_every_dangerous_page_asks(path: str, body: dict[str, Any]) -> None:

@@ -83,10 +83,9 @@ class Command(PortalCommand):
     def _rotate(self) -> None:
         services.rotate_keys(actor=SYSTEM)
         done = 0
-        while True:
+        at: services.Place | None = services.START
+        while at is not None:
             with transaction.atomic():
-                wrapped = services.rewrap_some()
-            if not wrapped:
-                return
-            done += wrapped
+                found = services.rewrap_some(at)
+            done, at = done + found.count, found.at
             sys.stderr.write(f"{done} data keys wrapped\n")
