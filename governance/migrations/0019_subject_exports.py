@@ -24,6 +24,7 @@ KINDS = [
     ("break_glass", "Break-glass"),
     ("sign_in", "Your account"),
     ("review_due", "Review due"),
+    ("erasure", "Erasure"),
     ("subject_export", "Personal data taken out"),
 ]
 ENDS = [
