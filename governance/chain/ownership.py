@@ -75,8 +75,8 @@ def hand_over(owner_url: str, portal_url: str) -> int:
     with psycopg.connect(owner_url, connect_timeout=5) as db:
         strayed = db.execute(_STRAYED, named).fetchall()
         for kind, spelt, heir in strayed:  # spelt by the server
-            text = SQL("ALTER {} {} OWNER TO {}")
-            db.execute(text.format(SQL(kind), SQL(spelt), Identifier(heir)))
+            parts = SQL(kind), SQL(spelt), Identifier(heir)
+            db.execute(SQL("ALTER {} {} OWNER TO {}").format(*parts))
         _grant_chain(db, role)
         return len(strayed)
 
@@ -91,8 +91,9 @@ def _role_of(owner_url: str, portal_url: str) -> str:
 def _make_role(db: psycopg.Connection[Any], role: str, may: str) -> None:
     there = db.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
     if there is None:
-        text = "CREATE ROLE {} " + may + " NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
-        db.execute(SQL(text).format(Identifier(role)))
+        less = SQL("NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
+        parts = Identifier(role), SQL(may), less
+        db.execute(SQL("CREATE ROLE {} {} {}").format(*parts))
     elif there[0]:
         raise OwnershipError(f"The role {role} is a superuser, for whom no table is another's.")
     mine = db.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
