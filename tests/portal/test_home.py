@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.models import ConsumerMapping, Stream
 from catalog.services.consumers import create_consumer
+from catalog.services.promotions import ask_to_move
 from catalog.services.streams import follow
+from catalog.types import Track
 from governance.models import AuditVerification
 from governance.selectors.people import actor_of
 from governance.services.requests import ask_for_access
@@ -47,6 +49,19 @@ def test_each_role_finds_its_job_first(role: Role, first: str) -> None:
     assert ("Dead letters" in panels(html)) == (role is Role.ON_CALL)
     assert ("Audit log" in panels(html)) == (role is Role.ADMIN)
     assert ("What I may read" in panels(html)) == (role is Role.ANALYST)
+
+
+def test_a_move_waits_on_the_page_of_who_may_approve_it_and_of_nobody_else() -> None:
+    team = make_team()
+    asker, decider = (make_person(Role.ENGINEER, team=team) for _ in range(2))
+    stream = make_stream("shop.order_paid", team=team, extra={"restricted": True})
+    ask_to_move(stream, Track.PRODUCTION, actor=actor_of(asker), reason="It is ready.")
+    waits = "shop.order_paid waits for your approval"
+    page = signed_in(decider).get("/").content.decode()
+    assert waits in page
+    assert 'href="/streams/shop.order_paid/promote/"' in page
+    for other in (asker, make_person(Role.ENGINEER, team=make_team())):
+        assert waits not in signed_in(other).get("/").content.decode()
 
 
 def test_a_person_of_two_roles_finds_both_jobs_once() -> None:
