@@ -183,3 +183,28 @@ def test_a_letter_is_shown_in_clear_by_grant_and_with_a_reason_alone(world: Worl
     assert who.tag not in json.dumps([row.detail for row in rows])
     looks = signed_in(make_person(Role.ADMIN)).get("/privacy/").content.decode()
     assert "case 18" in looks
+
+
+def test_a_stream_says_on_its_page_whether_the_erased_may_begin_afresh(world: World) -> None:
+    team = make_team()
+    owner, other = make_person(Role.ENGINEER), make_person(Role.ANALYST)
+    Membership.objects.create(team=team, user=owner)
+    stream = world.stream(owner_team=team)
+    path = f"/streams/{stream.name}/privacy/"
+    said = {"subject_privacy": "none", "erased_subjects": "fresh"}
+    assert signed_in(other).post(path, said).status_code == 403
+    client = signed_in(owner)
+    assert 'value="refuse" checked' in client.get(path).content.decode()
+    assert client.post(path, said).status_code == 302
+    stream.refresh_from_db()
+    assert stream.erased_subjects == "fresh"
+    refused = client.post(path, said | {"erased_subjects": "perhaps"})
+    assert refused.status_code == 422
+    shown = refused.content.decode()
+    assert 'id="erased-error"' in shown
+    assert 'id="subject-error"' not in shown
+    stream.refresh_from_db()
+    assert stream.erased_subjects == "fresh"
+    assert client.post(path, {"subject_privacy": "none"}).status_code == 302
+    stream.refresh_from_db()
+    assert stream.erased_subjects == "fresh", "a form that does not speak of it changes nothing"

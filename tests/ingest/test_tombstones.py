@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from portal.kernel.identifiers import uuid7
 from tests.ingest.conftest import Answer, World, post
+from tests.ingest.desk import open_desk
 from tests.ingest.storing import ids, make_days, store
 from tests.support import canaries
 
@@ -174,6 +176,32 @@ def test_in_a_batch_they_alone_are_refused_on_the_short_way_too(world: World, ki
         (result,) = answer["results"]
         assert (result["index"], result["errors"]) == (1, [ERASED])
     assert len(ids(stream)) == 12
+    assert all(bytes(letter["body"]) == b"" for letter in kept(world))
+
+
+def test_on_the_short_road_a_known_event_about_them_is_refused_alone_and_together(
+    world: World,
+) -> None:
+    with open_desk(world) as desk:
+        desk.refresh()
+        for number in range(3):  # its head, its route and its stream are known by then
+            desk.send(ONE, json.dumps(desk.event(number, subject=ADA)).encode())
+        assert len(desk.taken) >= 3
+        erase(ADA)
+        desk.refresh()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(
+                pool.map(
+                    lambda n: desk.send(
+                        ONE, json.dumps(desk.event(f"x{n}", subject=(ADA, "ben")[n % 2])).encode()
+                    ),
+                    range(16),
+                )
+            )
+        assert [status for status, _, _ in answers] == [422, 202] * 8
+        assert all(body["results"][0]["errors"] == [ERASED] for _, _, body in answers[::2])
+        stored = [name for name in ids(desk.stream) if name.startswith("e-x")]
+        assert sorted(stored) == sorted(f"e-x{n}" for n in range(1, 16, 2))
     assert all(bytes(letter["body"]) == b"" for letter in kept(world))
 
 
