@@ -193,7 +193,7 @@ def _finish(export: SubjectExport, key: DataKey, cursor: Mapping[str, Any], job:
         SYSTEM,
         "subject_export.ready",
         export.about,
-        summary=f"gathered {items} items about a person",
+        summary=f"gathered what is kept about a person: {_count(items)}",
         after={"items": items, "stores": {one["key"]: one["items"] for one in stores}},
     )
     news = News(
@@ -206,6 +206,10 @@ def _finish(export: SubjectExport, key: DataKey, cursor: Mapping[str, Any], job:
     )
     tell([export.requested_by_user] if export.requested_by_user else [], news, by=SYSTEM)
     return Step(cursor, max(job.done, cursor["total"]), said=f"{items} found.", is_finished=True)
+
+
+def _count(items: int) -> str:
+    return f"{items} item{'' if items == 1 else 's'}"
 
 
 def _sought(export: SubjectExport, key: DataKey) -> erasing.Sought:
@@ -269,7 +273,7 @@ def download_export(export_id: UUID, *, actor: Actor) -> Parts:
         actor,
         "subject_export.downloaded",
         export.about,
-        summary=f"took out {export.items} items about a person",
+        summary=f"took out what is kept about a person: {_count(export.items)}",
         after={"items": export.items},
     )
     return _read(file, export, key)
