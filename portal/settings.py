@@ -390,6 +390,8 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.http.rendering.IgnoreClientNegotiation",
     "UNAUTHENTICATED_USER": None,
 }
+# What one caller may ask of pages and API, by web process (governance.pace).
+REQUESTS_PER_SECOND = env.integer("PORTAL_REQUESTS_PER_SECOND", 100, minimum=1)
 API_DOCS_PUBLIC = env.flag("PORTAL_API_DOCS_PUBLIC", default=True)
 
 # --- Static files -----------------------------------------------------------------------------
