@@ -1,6 +1,7 @@
 """django-allauth as the portal uses it: accounts are made by admins, nobody signs up."""
 
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
@@ -15,13 +16,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from governance import second_factor, sudo
+from governance import first_logins, second_factor, sudo
 from governance.models import User
 from governance.oidc import provider
 from governance.seen import seen
 from governance.selectors.sign_in import has_company_account
 from governance.services.accounts import password_changed
 
+FIRST_IS_OVER = (
+    f"This first password was not used for {first_logins.UNUSED_DAYS} days and is over. "
+    "Whoever runs this portal gets a new one by `manage.py first_run`."
+)
 ONLY_COMPANY = "Passwords and passkeys are switched off here: use your company account."
 # What allauth says after an act, in our words; what is not here is not said.
 SAID: dict[str, str] = {
@@ -49,6 +54,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         if settings.OIDC_ONLY:
             raise ValidationError(ONLY_COMPANY)
+        if first_logins.is_over(credentials.get("email", ""), credentials.get("password", "")):
+            raise ValidationError(FIRST_IS_OVER)
         super().pre_authenticate(request, **credentials)
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
@@ -76,6 +83,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def set_password(self, user: User, password: str) -> None:
         super().set_password(user, password)
         password_changed(user, but=context.request.session.session_key or "")
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """The portal's own address, whatever host was asked."""
+        at = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return f"{settings.PUBLIC_URL}{at.replace('UID-KEY', quote(key))}"
+
+    def format_email_subject(self, subject: str) -> str:
+        return subject
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("settings")

@@ -13,13 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from governance.models import User
+from governance.pace import pace
 from governance.second_factor import SET_UP_AT, is_missing
 from governance.seen import is_over, seen
 from governance.selectors.people import actor_of
 from portal.http.policy import Policy, matrix
 from portal.http.problem import MethodNotAllowedError, respond, wants_document
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotPermittedError
+from portal.kernel.errors import NotPermittedError, RateLimitedError
 
 # What is open to somebody whose role asks for a second factor, until there is one.
 SET_UP_PAGES = frozenset({"second_factor", "confirm", "notifications_bell"})
@@ -60,6 +61,10 @@ class EnforcePolicy:
             return redirect_to_login(request.get_full_path())
         seen(request)
         actor = request_actor(request)
+        try:
+            pace.keep(actor)
+        except RateLimitedError as error:
+            return respond(request, error)  # what is raised here would be no answer
         if getattr(request.resolver_match, "url_name", "") not in SET_UP_PAGES and is_missing(
             request, actor
         ):
@@ -87,4 +92,5 @@ def request_actor(request: HttpRequest) -> Actor:
     if actor is None:
         actor = actor_of(cast(User, request.user), request_id=getattr(request, "request_id", ""))
         request.actor = actor  # type: ignore[attr-defined]  # cached for the request
+        request.caller = actor  # type: ignore[attr-defined]  # named by the line in the log
     return cast(Actor, actor)

@@ -1,9 +1,13 @@
-"""Rules for passwords that Django has none for: words that everybody tries first here, and how long.
+"""Rules for passwords that Django has none for: words that everybody tries first here, passwords that
+breaches have made known, what is guessed early, and how long.
 
 The words are the portal's own, and the parts of the name that people reach it by (docs/security.md).
 """
 
+import hashlib
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +17,12 @@ from django.core.exceptions import ValidationError
 LONGEST: Final = 1_000
 OWN_WORDS: Final = ("event", "portal", "stream", "password", "passwort", "welcome", "secret")
 FEWEST_OTHERS: Final = 8
+KNOWN: Final = Path(__file__).with_name("common_passwords.txt")
+# How many guesses a password withstands at least, as zxcvbn counts them: lists of common passwords
+# and words in turn, with the years, rows of keys, repetitions and swapped letters that people add.
+FEWEST_GUESSES: Final = 30_000_000
+# The estimate takes time that grows with the square of the length; nobody lists what is longer.
+_JUDGED: Final = 72
 _SHORTEST_PART: Final = 4
 
 
@@ -38,6 +48,38 @@ class ContextWordsValidator:
             f"Beside words such as portal, or the portal's own name, a password needs "
             f"{FEWEST_OTHERS} more characters."
         )
+
+
+@cache
+def known() -> frozenset[str]:
+    """Digests of passwords that are known from breaches, as `digest` makes them."""
+    lines = KNOWN.read_text().splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+def digest(password: str) -> str:
+    """What the list has of a password, whatever its capitals."""
+    return hashlib.sha256(password.lower().encode()).hexdigest()[:16]
+
+
+class GuessableValidator:
+    """Refuses what a breach has made known, and what is guessed in the first thirty million tries."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        if digest(password) in known() or self._is_guessed(password):
+            raise ValidationError(self.get_help_text(), code="guessable")
+
+    @staticmethod
+    def _is_guessed(password: str) -> bool:
+        # Here, as its word lists take 16 MB that only a process which sets a password needs.
+        from zxcvbn import zxcvbn  # noqa: PLC0415
+
+        if not password or len(password) > _JUDGED:
+            return False
+        return bool(zxcvbn(password)["guesses"] < FEWEST_GUESSES)
+
+    def get_help_text(self) -> str:
+        return "Others use it, or a program guesses it soon: take a few words that nobody expects."
 
 
 class AtMostValidator:

@@ -1,16 +1,18 @@
 """Notes that a signed-in browser is in use, at most once a minute and process, and for how long."""
 
 import time
+from datetime import timedelta
 from typing import Any, Final, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from governance import browsers
-from governance.models import User
+from governance.models import PersonSession, User
 from governance.services.sessions import note_session
 
 _EVERY_SECONDS: Final = 60
@@ -39,11 +41,25 @@ def seen(request: HttpRequest, *, anew: bool = False) -> None:
 
 
 def is_over(request: HttpRequest) -> bool:
-    """Whether a session began longer ago than sessions may last, however much it was used since."""
+    """Whether a session began longer ago than sessions may last, however much it was used since, or
+    was not used for too long."""
     if not request.session.session_key or not request.user.is_authenticated:
         return False
     records = get_authentication_records(request, request.user)
-    return bool(records) and time.time() - records[0]["at"] > settings.SESSION_COOKIE_AGE
+    if records and time.time() - records[0]["at"] > settings.SESSION_COOKIE_AGE:
+        return True
+    return _is_idle(request.session.session_key)
+
+
+def _is_idle(key: str) -> bool:
+    """Whether the last use that is noted of a session is too long ago, by the database's clock.
+
+    One query a minute and session: what this process noted within the minute is in use.
+    """
+    if time.monotonic() - _noted.get(key, -_EVERY_SECONDS) < _EVERY_SECONDS:
+        return False
+    since = Now() - timedelta(hours=settings.SESSION_IDLE_HOURS)
+    return PersonSession.objects.filter(session_id=key, last_seen_at__lt=since).exists()
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -20,6 +20,7 @@ from django.contrib.auth import logout
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -38,12 +39,20 @@ logger = logging.getLogger(__name__)
 _KEY: Final = "oidc_begun"
 _MOST_BEGUN: Final = 5
 _BEGUN_SECONDS: Final = 600
+# What browsers say of a link or a form on somebody else's page.
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 
 
 @require_GET
 @never_cache
 def begin(request: HttpRequest) -> HttpResponse:
-    """Send the browser to the provider."""
+    """Send the browser to the provider. From another site it comes to the sign-in page first, where
+    the person says that they want to: a session is begun by nobody else's page."""
+    _require_on()
+    if request.headers.get("Sec-Fetch-Site", "none") in _ELSEWHERE:
+        wanted = _next(request)
+        at = reverse("account_login")
+        return redirect(f"{at}?{urlencode({'next': wanted})}" if wanted else at)
     return _begin(request, again=False)
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from allauth.account import views as library
 from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,11 +14,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance import second_factor
 from governance.middleware import request_actor
 from governance.services import sessions as services
+from governance.services.notices import is_mail_on
 from governance.sudo import is_fresh, sudo
 from portal.http import words
 
 
 @require_POST
+@sudo
 def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Sign one other browser out; of the present one the way is “Sign out”."""
     ended = services.end_session(session_id, actor=request_actor(request))
@@ -26,6 +29,7 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
 
 @require_POST
+@sudo
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     ended = services.end_other_sessions(
         actor=request_actor(request), but=request.session.session_key or ""
@@ -65,6 +69,15 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def set_password(request: HttpRequest) -> HttpResponse:
     """A first password, for who signs in another way: as dangerous as a second factor."""
     answer: HttpResponse = library.password_set(request)
+    return answer
+
+
+@require_http_methods(["GET", "POST"])
+def reset_password(request: HttpRequest) -> HttpResponse:
+    """Ask for a link by mail, where the portal sends mail and passwords let people in."""
+    if settings.OIDC_ONLY or not is_mail_on():
+        return render(request, "account/password_reset.html", {"is_off": True})
+    answer: HttpResponse = library.password_reset(request)
     return answer
 
 

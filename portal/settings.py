@@ -263,6 +263,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "governance.passwords.AtMostValidator"},
     {"NAME": "governance.passwords.ContextWordsValidator"},
+    {"NAME": "governance.passwords.GuessableValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -274,6 +275,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that a link of a mail opens the form
 # A dangerous act asks again who it is, unless that was said within this time (governance.sudo).
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 MFA_ADAPTER = "governance.adapters.SecondFactorAdapter"
@@ -333,6 +335,8 @@ SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+# A session that nobody used for so long is over as well; longer than from Friday to Monday.
+SESSION_IDLE_HOURS = env.integer("PORTAL_SESSION_IDLE_HOURS", 72, minimum=1, maximum=336)
 CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}portal_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
@@ -393,6 +397,8 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.http.rendering.IgnoreClientNegotiation",
     "UNAUTHENTICATED_USER": None,
 }
+# What one caller may ask of pages and API, by web process (governance.pace).
+REQUESTS_PER_SECOND = env.integer("PORTAL_REQUESTS_PER_SECOND", 100, minimum=1)
 API_DOCS_PUBLIC = env.flag("PORTAL_API_DOCS_PUBLIC", default=True)
 
 # --- Static files -----------------------------------------------------------------------------

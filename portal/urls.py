@@ -21,7 +21,14 @@ from portal import (
 )
 
 # Whose an address is decides whom the company's sign-in joins it to: admins set it, not its person.
-account_urls = [entry for entry in account_views.urlpatterns if entry.name != "account_email"]
+# Addresses are not confirmed by mail, and no code of a mail signs anybody in.
+NOT_OURS = {
+    "account_email",
+    "account_email_verification_sent",
+    "account_confirm_email",
+    "account_confirm_login_code",
+}
+account_urls = [entry for entry in account_views.urlpatterns if entry.name not in NOT_OURS]
 stream_pages = [
     path("", views_stream.overview, name="stream"),
     path("volume/", views_stream.volume_panel, name="stream_volume"),
@@ -51,6 +58,7 @@ urlpatterns = [
     path("accounts/2fa/", views_sign_in.factors, name="mfa_index"),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/password/set/", views_sign_in.set_password, name="account_set_password"),
+    path("accounts/password/reset/", views_sign_in.reset_password, name="account_reset_password"),
     path("accounts/", include(account_urls)),
     path("search/", views_catalog.search_page, name="search"),
     path("search/palette/", views_catalog.palette, name="palette"),

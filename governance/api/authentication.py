@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from governance.middleware import request_actor
 from governance.models import Key
+from governance.pace import pace
 from governance.second_factor import SecondFactorError, is_missing
 from governance.seen import seen
 from governance.selectors.people import actor_of
@@ -41,7 +42,10 @@ class PortalAuthentication(BaseAuthentication):
             key = find_key(credential_of(header) or "")
             if key is None:
                 raise UnauthenticatedError
-            return key_actor(key, request_id=getattr(request, "request_id", "")), key
+            caller = key_actor(key, request_id=getattr(request, "request_id", ""))
+            request._request.caller = caller  # type: ignore[attr-defined]  # named by the line in the log
+            pace.keep(caller)
+            return caller, key
         http = request._request
         if not http.user.is_authenticated:
             return None
@@ -49,6 +53,7 @@ class PortalAuthentication(BaseAuthentication):
             enforce_csrf(http)
         seen(http)
         actor = request_actor(http)
+        pace.keep(actor)
         if is_missing(http, actor):
             raise SecondFactorError
         return actor, None

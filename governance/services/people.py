@@ -31,6 +31,23 @@ class FirstPeople:
 
 
 @transaction.atomic
+def renew_first_passwords(emails: list[str]) -> dict[str, str]:
+    """New random passwords for first accounts that nobody used, by address; their old ones end."""
+    made: dict[str, str] = {}
+    for user in User.objects.select_for_update().filter(email__in=emails, last_login=None):
+        made[user.email] = secrets.token_urlsafe(12)
+        user.set_password(made[user.email])
+        user.save(update_fields=["password"])
+        audit.record(
+            SYSTEM,
+            "person.password_changed",
+            ResourceRef("person", user.email),
+            summary=f"made a new first password for {user.email}; nobody used the old one",
+        )
+    return made
+
+
+@transaction.atomic
 def make_first_people() -> FirstPeople:
     """Make the five roles with one account each and an admin token; again: new secrets for them.
 

@@ -83,6 +83,7 @@ def _takes_document(request: HttpRequest) -> bool:
 def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
     """Answer an error as its caller reads it: a document under machine paths, else a page."""
     request_id = getattr(request, "request_id", "")
+    request.problem_code = error.code  # type: ignore[attr-defined]  # read by the line in the log
     response: HttpResponse
     if (shaped := _shaped(request, error)) is not None:
         response = shaped
@@ -138,6 +139,7 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Respon
     if problem is None:
         return None
     request = context["request"]
+    request._request.problem_code = problem.code
     response = Response(
         document(problem, request_id=getattr(request, "request_id", "")),
         status=problem.status,

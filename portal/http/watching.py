@@ -1,4 +1,9 @@
-"""Each request to the pages and the API: a span where spans are exported, and a line in the log."""
+"""Each request to the pages and the API: a span where spans are exported, and a line in the log.
+
+A line says who by number, of a program by the id of its key, never by name. What was refused for
+who asked or for how (no permission, too often, a forged form, a foreign host) has a line for
+whoever looks after security, with the problem's code.
+"""
 
 import logging
 import time
@@ -8,10 +13,15 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 
 from portal.kernel import tracing
+from portal.kernel.actor import Actor
 
 logger = logging.getLogger("portal.request")
+security = logging.getLogger("portal.security")
 # Asked for every few seconds, or by the dozen for one page.
 _QUIET: Final = ("/static/", "/livez", "/readyz")
+_REFUSED: Final = frozenset({401, 403, 429})
+# Faults of a request that nobody's browser or program makes by mistake.
+_ODD: Final = frozenset({"host", "key_in_query"})
 
 
 def watched(
@@ -68,12 +78,23 @@ def route_of(request: HttpRequest) -> str:
 
 
 def _log(request: HttpRequest, response: HttpResponse, began: float) -> None:
-    logger.info(
-        "request",
-        extra={
-            "method": request.method,
-            "route": route_of(request),
-            "status": response.status_code,
-            "ms": round((time.perf_counter() - began) * 1000, 1),
-        },
-    )
+    said = {
+        "method": request.method,
+        "route": route_of(request),
+        "status": response.status_code,
+        **_who(request),
+    }
+    ms = round((time.perf_counter() - began) * 1000, 1)
+    logger.info("request", extra=said | {"ms": ms})
+    code = getattr(request, "problem_code", "")
+    if response.status_code in _REFUSED or code in _ODD:
+        security.warning("refused", extra=said | {"code": code})
+
+
+def _who(request: HttpRequest) -> dict[str, int | str]:
+    """Whose request it was: `person`, `key` or both; empty for nobody."""
+    caller: Actor | None = getattr(request, "caller", None)
+    if caller is None:
+        return {}
+    found: dict[str, int | str] = {"person": caller.id} if caller.is_person else {}
+    return found | ({"key": caller.key_id} if caller.key_id else {})

@@ -19,7 +19,7 @@ MAX_FRAMES: Final = 30
 MAX_LINE: Final = 8 * 1024
 FIELDS: Final = (
     "request_id", "method", "route", "status", "ms", "events", "task", "task_id", "state", "left_out",
-    "person",
+    "person", "key", "code",
 )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ class Instance:
         try:
             for place in (self.logs, self.run):
                 place.mkdir(exist_ok=True)
+            self.logs.chmod(0o700)  # whoever may read the log learns who works here, and when
             for place in (self.data / "secrets", self.data / "redis"):
                 place.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:

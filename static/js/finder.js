@@ -1,6 +1,7 @@
 // The finder: opens with "/" or Ctrl/Cmd+K, moves by arrow keys, opens what is chosen. Tab on a stream
 // shows what can be done with it. It opens with the streams looked at last, kept in this browser.
 const KEPT = "streams-opened";
+const STEPS = new Map([["ArrowDown", 1], ["ArrowUp", -1], ["Home", "first"], ["End", "last"]]);
 const palette = document.getElementById("palette");
 const input = palette?.querySelector("input[name=q]");
 const list = document.getElementById("palette-list");
@@ -92,10 +93,10 @@ if (palette) {
   });
   input.addEventListener("input", () => (acting = false));
   input.addEventListener("keydown", (event) => {
-    const steps = { ArrowDown: 1, ArrowUp: -1, Home: "first", End: "last" };
-    if (event.key in steps && (typeof steps[event.key] === "number" || !input.value)) {
+    const step = STEPS.get(event.key);
+    if (step !== undefined && (typeof step === "number" || !input.value)) {
       event.preventDefault();
-      move(steps[event.key]);
+      move(step);
     }
     const option = chosen();
     if (event.key === "Enter" && option) {

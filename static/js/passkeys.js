@@ -1,14 +1,14 @@
 // Passkeys: hands a page's button to the library's script, and says why nothing came of it.
-const FORMS = {
-  add: ["addForm", "add"],
-  authenticate: ["authenticateForm", "authenticate"],
-  login: ["loginForm", "login"],
-};
-const WHY = {
-  NotAllowedError: "It was called off, or took too long.",
-  InvalidStateError: "This device already holds a passkey of your account.",
-  SecurityError: "Browsers take passkeys by the portal’s name only, over https or at localhost.",
-};
+const FORMS = new Map([
+  ["add", ["addForm", "add"]],
+  ["authenticate", ["authenticateForm", "authenticate"]],
+  ["login", ["loginForm", "login"]],
+]);
+const WHY = new Map([
+  ["NotAllowedError", "It was called off, or took too long."],
+  ["InvalidStateError", "This device already holds a passkey of your account."],
+  ["SecurityError", "Browsers take passkeys by the portal’s name only, over https or at localhost."],
+]);
 
 // The library's scripts stand after this module in the page: all have run when it is loaded.
 document.addEventListener("DOMContentLoaded", () => {
@@ -19,7 +19,7 @@ document.addEventListener("DOMContentLoaded", () => {
     button.hidden = true;
     return;
   }
-  const [form, id] = FORMS[button.dataset.passkey];
+  const [form, id] = FORMS.get(button.dataset.passkey);
   forms[form]({
     ids: {
       [id]: button.id,
@@ -34,7 +34,7 @@ document.addEventListener("allauth.error", (event) => {
   event.preventDefault();
   const place = document.querySelector("[data-passkey-fault]");
   if (!place) return;
-  const why = WHY[event.detail.exception.name] ?? "The browser could not do it.";
+  const why = WHY.get(event.detail.exception.name) ?? "The browser could not do it.";
   place.querySelector("p").textContent = `No passkey was used. ${why}`;
   place.hidden = false;
 });

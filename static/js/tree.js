@@ -40,26 +40,27 @@ document.addEventListener("keydown", (event) => {
   const seen = items(tree).filter((other) => !other.hidden);
   const at = seen.indexOf(item);
   const expanded = item.getAttribute("aria-expanded");
-  const acts = {
-    ArrowDown: () => focus(tree, seen[at + 1]),
-    ArrowUp: () => focus(tree, seen[at - 1]),
-    Home: () => focus(tree, seen[0]),
-    End: () => focus(tree, seen.at(-1)),
-    ArrowRight: () => (expanded === "false" ? fold(tree, item, true) : expanded && focus(tree, seen[at + 1])),
-    ArrowLeft: () => {
+  const acts = new Map([
+    ["ArrowDown", () => focus(tree, seen[at + 1])],
+    ["ArrowUp", () => focus(tree, seen[at - 1])],
+    ["Home", () => focus(tree, seen[0])],
+    ["End", () => focus(tree, seen.at(-1))],
+    ["ArrowRight", () => (expanded === "false" ? fold(tree, item, true) : expanded && focus(tree, seen[at + 1]))],
+    ["ArrowLeft", () => {
       if (expanded === "true") fold(tree, item, false);
       else focus(tree, seen.slice(0, at).findLast((other) => level(other) < level(item)));
-    },
-    "*": () => {
+    }],
+    ["*", () => {
       for (const other of items(tree)) {
         if (level(other) === level(item) && other.hasAttribute("aria-expanded")) other.setAttribute("aria-expanded", "true");
       }
       show(tree);
-    },
-  };
-  if (event.key in acts) {
+    }],
+  ]);
+  const act = acts.get(event.key);
+  if (act) {
     event.preventDefault();
-    acts[event.key]();
+    act();
   } else if (event.key === "y" && "singleKeys" in document.body.dataset) {
     navigator.clipboard.writeText(item.dataset.path).then(() => say(`Copied ${item.dataset.path}`));
   }

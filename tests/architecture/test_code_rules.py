@@ -1,6 +1,7 @@
 """What no code of the product does: run text as code or as a command, trust markup, use weak hashes."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -173,6 +174,84 @@ def test_no_script_of_ours_writes_markup_or_runs_text() -> None:
         for words in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
                       "new Function", "postMessage", "__proto__"):  # fmt: skip
             assert words not in text, f"{path.name}: {words}"
+
+
+def test_no_script_of_ours_looks_anything_up_in_a_plain_object() -> None:
+    """A name from outside that is looked up in an object finds what its prototype has: a Map does not."""
+    for path in sorted((ROOT / "static" / "js").rglob("*.js")):
+        text = path.read_text()
+        assert not re.search(r"=\s*\{\}", text), f"{path.name}: an object to be filled"
+        for name in re.findall(r"(?:const|let|var) (\w+) = \{", text):
+            assert f"{name}[" not in text, f"{path.name}: {name} is looked up by a name"
+            assert not re.search(rf"\bin {name}\b", text), f"{path.name}: `in {name}`"
+        for words in ("Object.assign(", "prototype", "for (const key in", "structuredClone"):
+            assert words not in text, f"{path.name}: {words}"
+
+
+# Who computes with secrets and digests, by what: the library alone decides how.
+CRYPTOGRAPHY = {"cryptography", "jwt", "hashlib", "hmac", "secrets", "ssl"}
+OTHERS = {
+    "Crypto", "Cryptodome", "OpenSSL", "argon2", "bcrypt", "ecdsa", "gnupg", "itsdangerous", "jose",
+    "josepy", "joserfc", "jwcrypto", "libnacl", "nacl", "oscrypto", "passlib", "pyaes", "rsa",
+    "simplecrypt", "tink",
+}  # fmt: skip
+
+
+def tops(path: Path) -> set[str]:
+    """The first words of what a file imports, at its top or inside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_cryptography_comes_from_known_libraries_alone() -> None:
+    used = {name for path in MODULES for name in tops(path)}
+    assert not used & OTHERS
+    assert used >= CRYPTOGRAPHY, "the list names none that nobody uses"
+
+
+def test_every_primitive_that_code_takes_stands_in_the_list_of_the_docs() -> None:
+    """docs/security.md lists keys, algorithms and certificates; what is imported or called is there."""
+    words = {
+        "AESGCM": "AES-256-GCM", "Fernet": "Fernet", "Ed25519PrivateKey": "Ed25519",
+        "Ed25519PublicKey": "Ed25519", "sha256": "SHA-256", "sha1": "SHA-1", "sha512": "SHA-512",
+        "blake2b": "BLAKE2b", "blake2s": "BLAKE2s", "md5": "MD5", "pbkdf2_hmac": "PBKDF2",
+        "scrypt": "scrypt", "HKDF": "HKDF", "ChaCha20Poly1305": "ChaCha20-Poly1305", "AESSIV": "AES-SIV",
+        "RSAPrivateKey": "RSA", "ec": "ECDSA",
+    }  # fmt: skip
+    page = (ROOT / "docs" / "security.md").read_text()
+    listed = page[page.index("## Keys, algorithms and certificates") :].split("\n## ")[0]
+    taken: dict[str, str] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                ("cryptography.", "hashlib")
+            ):
+                taken |= {alias.name: name_of(path) for alias in node.names}
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "hashlib"
+            ):
+                taken[node.attr] = name_of(path)
+    plain = {
+        "InvalidTag",
+        "InvalidToken",
+        "InvalidSignature",
+        "Encoding",
+        "PublicFormat",
+        "file_digest",
+        "new",
+    }
+    for name, place in taken.items():
+        assert name in words or name in plain, f"{place} takes {name}, which no list names"
+        assert words.get(name, "") in listed, (
+            f"{place} takes {name}, and docs/security.md is silent"
+        )
 
 
 def test_no_key_of_ours_stands_in_the_repository() -> None:

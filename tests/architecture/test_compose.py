@@ -191,3 +191,24 @@ def test_the_image_serves_as_the_launcher_does(services: dict[str, Any], tmp_pat
             found = said(service["command"], apart={"--queues", "--concurrency"})
             # Several workers look for each other; the launcher's only one need not.
             assert found == ours - {"--without-mingle", "--without-gossip"}, name
+
+
+def test_the_proxy_speaks_tls_1_2_and_1_3_with_strong_suites_alone() -> None:
+    text = (ROOT / "deploy/Caddyfile").read_text()
+    (protocols,) = re.findall(r"^\s*protocols (.+)$", text, re.M)
+    assert protocols.split() == ["tls1.2", "tls1.3"]
+    (suites,) = re.findall(r"^\s*ciphers (.+)$", text, re.M)
+    strong = r"TLS_ECDHE_(ECDSA|RSA)_WITH_(AES_(128|256)_GCM|CHACHA20_POLY1305)_SHA(256|384)"
+    assert len(suites.split()) == len(set(suites.split())) == 6
+    assert all(re.fullmatch(strong, one) for one in suites.split())
+    assert suites.split()[0].endswith("AES_256_GCM_SHA384"), "the strongest first"
+
+
+def test_the_proxys_certificate_is_of_a_public_authority(services: dict[str, Any]) -> None:
+    text = (ROOT / "deploy/Caddyfile").read_text()
+    assert re.search(r"^\{\$PORTAL_HOST\} \{$", text, re.M), "a name, so that ACME is asked"
+    for word in ("internal", "acme_ca", "local_certs", "skip_install_trust", "on_demand",
+                 "disable_certs", "tls_insecure", "auto_https off"):  # fmt: skip
+        assert word not in text, word
+    assert {"80:80", "443:443"} <= set(services["proxy"]["ports"]), "where ACME asks"
+    assert "caddy-data:/data" in services["proxy"]["volumes"], "it is kept, and renewed in time"

@@ -102,3 +102,12 @@ def test_nothing_older_than_tls_1_2_is_spoken_outward() -> None:
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_only_suites_with_keys_of_the_moment_and_authenticated_encryption_are_offered() -> None:
+    offered = [one["name"] for one in tls_context().get_ciphers()]
+    assert offered
+    for name in offered:
+        is_1_3 = name.startswith("TLS_")
+        assert is_1_3 or name.startswith("ECDHE-"), name
+        assert "GCM" in name or "CHACHA20" in name, name

@@ -1,5 +1,6 @@
 """Single sign-on against a real OpenID provider over HTTP: what is believed, and what is not."""
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -10,15 +11,23 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 import time_machine
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.utils import perform_login
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings as present
-from django.test import Client
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.backends.db import SessionStore
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from governance import second_factor
-from governance.models import AuditEntry, Key, Membership, Notice, User
+from governance import second_factor, seen
+from governance.models import AuditEntry, Key, Membership, Notice, PersonSession, User
 from governance.oidc import provider as relying
 from governance.services.accounts import roles_of
 from governance.services.company_sign_in import set_sign_in_group
@@ -474,6 +483,77 @@ def test_a_factor_of_ones_own_is_asked_after_the_company_too() -> None:
     client, answer = come_back()
     assert answer["Location"] == "/accounts/2fa/authenticate/"
     assert is_in(client) == ""
+
+
+@pytest.mark.usefixtures("company")
+def test_another_sites_page_begins_no_sign_in_and_the_person_is_asked_first() -> None:
+    for site in ("cross-site", "same-site"):
+        answer = browser().get(
+            "/accounts/company/?next=/streams/", headers={"Sec-Fetch-Site": site}
+        )
+        assert answer["Location"] == "/accounts/login/?next=%2Fstreams%2F"
+    for site in ("same-origin", "none"):
+        answer = browser().get("/accounts/company/", headers={"Sec-Fetch-Site": site})
+        assert answer["Location"].startswith(present.OIDC_ISSUER), "our own button, or a bookmark"
+
+
+@pytest.mark.usefixtures("company")
+def test_no_token_of_the_provider_is_kept_in_a_session_or_reaches_a_browser() -> None:
+    client, answer = come_back()
+    page = client.get("/settings/")
+    held = json.dumps(dict(client.session.items()), default=str)
+    shown = [held, *(morsel.OutputString() for morsel in client.cookies.values())]
+    shown += [
+        str(answer.headers),
+        answer.content.decode(),
+        str(page.headers),
+        page.content.decode(),
+    ]
+    for text in shown:
+        assert "eyJ" not in text, "a token in JWS"
+        assert "opaque" not in text, "the access token"
+
+
+def test_a_session_of_the_companys_ends_by_its_days_by_disuse_and_by_an_admin(
+    company: Provider,
+) -> None:
+    dot = sign_in(with_password(Role.ADMIN))
+    client, _ = come_back()
+    ada = User.objects.get(email="ada@company.example")
+    PersonSession.objects.filter(user=ada).update(last_seen_at=Now() - timedelta(hours=73))
+    seen._noted.clear()
+    assert is_in(client) == ""
+    client, _ = come_back()
+    session = client.session
+    session["account_authentication_methods"][0]["at"] -= 15 * 86_400
+    session.save()
+    assert is_in(client) == ""
+    client, _ = come_back()
+    dot.post(f"/people/{ada.pk}/sessions/")
+    assert is_in(client) == ""
+    company.faults = {"refused": "access_denied"}
+    assert "You did not go through with it" in refused(*come_back())
+
+
+def test_where_it_is_the_only_way_no_other_way_lets_anybody_in(
+    company: Provider, settings: Settings
+) -> None:
+    """Whichever way a person came, a passkey among them, the library's last step asks the gate."""
+    ada = with_password()
+    settings.OIDC_ONLY = True
+    for method in ("mfa", "password", "password_reset"):
+        request = RequestFactory().post("/accounts/2fa/webauthn/login/")
+        request.user = AnonymousUser()
+        request.session = SessionStore()
+        MessageMiddleware(lambda _: HttpResponse()).process_request(request)
+        with context.request_context(request):
+            record_authentication(request, ada, method)
+            answer = perform_login(request, ada)
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/"), method
+        assert not request.user.is_authenticated
+        assert "_auth_user_id" not in request.session
+    assert 'data-passkey="login"' not in browser().get("/accounts/login/").content.decode()
+    assert company.asked.count("/keys") == 0
 
 
 def test_the_roles_that_settings_know_are_the_portals() -> None:

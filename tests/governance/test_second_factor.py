@@ -1,12 +1,20 @@
 """Second factors: real codes, recovery codes, who must have one, and how secrets are kept."""
 
 import logging
+import random
 import re
+import secrets
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal import auth as library_codes
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as library_totp
+from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
@@ -243,3 +251,45 @@ def test_a_role_that_is_given_later_asks_from_the_next_page_on() -> None:
     set_up_app(desk)
     desk.post(f"/people/{cy.pk}/roles/", {"roles": ["admin"]})
     assert laptop.get("/streams/")["Location"] == SET_UP
+
+
+def test_a_code_of_the_half_minute_before_or_after_is_refused() -> None:
+    ada = with_password()
+    secret = set_up_app(sign_in(ada))
+    now = clock.now().timestamp()
+    assert not enter(first_step(ada), totp(secret, at=now - 30))
+    assert not enter(first_step(ada), totp(secret, at=now + 30))
+    assert enter(first_step(ada), totp(secret, at=now))
+
+
+def test_seeds_come_from_the_systems_source_and_not_from_a_seeded_generator() -> None:
+    made: set[str] = set()
+    for _ in range(20):
+        random.seed(1)
+        made |= {generate_totp_secret(), RecoveryCodes.generate_seed()}
+    assert len(made) == 40
+    apps = [one for one in made if len(one) == 32]
+    seeds = [one for one in made if len(one) == 80]
+    assert (len(apps), len(seeds)) == (20, 20), "160 bits in base32, 320 in hexadecimal"
+    for module in (library_totp, library_codes):
+        assert module.secrets is secrets
+        assert not hasattr(module, "random")
+
+
+@pytest.mark.parametrize("factor", ["totp/activate", "webauthn/add"])
+def test_adding_a_factor_asks_again_who_it_is(factor: str) -> None:
+    laptop = sign_in(with_password())
+    at = f"/accounts/2fa/{factor}/"
+    assert laptop.get(at).status_code == 200
+    with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
+        for answer in (laptop.get(at), laptop.post(at, {"code": "123456"})):
+            assert answer["Location"].startswith("/accounts/reauthenticate/")
+
+
+def test_whoever_takes_factors_off_is_told_to_make_sure_who_asks() -> None:
+    ada, dot = with_password(), with_password(Role.ADMIN)
+    set_up_app(sign_in(ada))
+    said = "First make sure who asks: face to face"
+    assert said in sign_in(dot).get(f"/people/{ada.pk}/").content.decode()
+    page = (Path(__file__).resolve().parents[2] / "docs/sign-in.md").read_text()
+    assert "Before that the admin makes sure who asks" in page

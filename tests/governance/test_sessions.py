@@ -1,11 +1,15 @@
 """Where people are signed in: seen, ended by them, by a new password, by an admin, by closing."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
 from django.test import Client
+from pytest_django import Settings
 
 from governance import seen
 from governance.browsers import in_words
@@ -15,6 +19,7 @@ from governance.services.accounts import disable_person
 from governance.services.keys import find_key
 from governance.services.sessions import note_session
 from governance.types import Role
+from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.support.factories import make_person, token_of
 from tests.support.signing_in import PASSWORD, browser, sign_in, with_password
@@ -200,3 +205,43 @@ def test_an_admin_signs_somebody_out_everywhere_and_others_may_not() -> None:
     assert desk.post(f"/people/{ada.pk}/sessions/").status_code == 302
     assert not is_in(laptop)
     assert actor_of(ada).id == ada.pk
+
+
+def last_seen(person: User, hours: float) -> None:
+    """Have every session of a person last used so long ago, and no process remember otherwise."""
+    at = Now() - timedelta(hours=hours)
+    PersonSession.objects.filter(user=person).update(last_seen_at=at)
+    seen._noted.clear()
+
+
+def test_a_session_that_nobody_used_for_three_days_is_over_and_one_over_a_weekend_is_not() -> None:
+    ada = with_password()
+    laptop = sign_in(ada)
+    last_seen(ada, 71)
+    assert is_in(laptop)
+    assert PersonSession.objects.get(user=ada).last_seen_at > clock.now() - timedelta(hours=1)
+    last_seen(ada, 73)
+    assert not is_in(laptop)
+    assert not Session.objects.filter(pk=laptop.cookies["portal_session"].value).exists()
+
+
+def test_an_operator_may_have_idle_sessions_end_sooner(settings: Settings) -> None:
+    ada = with_password()
+    settings.SESSION_IDLE_HOURS = 1
+    phone = sign_in(ada)
+    last_seen(ada, 1.1)
+    assert phone.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize("which", ["one", "all"])
+def test_ending_ones_sessions_asks_again_who_it_is(which: str) -> None:
+    ada = with_password()
+    laptop, phone = sign_in(ada), sign_in(ada, browser(IPHONE))
+    row = PersonSession.objects.get(session_id=phone.cookies["portal_session"].value)
+    at = f"/settings/sessions/{row.pk}/end/" if which == "one" else "/settings/sessions/end/"
+    with time_machine.travel(clock.now() + timedelta(minutes=16), tick=True):
+        asked = laptop.post(at)
+        assert asked["Location"].startswith("/accounts/reauthenticate/")
+        assert is_in(phone)
+        laptop.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": at})
+        assert not is_in(phone)

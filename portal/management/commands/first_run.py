@@ -1,7 +1,8 @@
 """`manage.py first_run`: what a database needs before the first page.
 
 With --migrate its tables; the partitions of the coming days; the five roles, one account each, and an
-admin token. Work that was done is not done again. One command, for each interpreter costs a start
+admin token. Work that was done is not done again, but first passwords that nobody used in time are
+made anew. One command, for each interpreter costs a start
 more than a second.
 """
 
@@ -10,13 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandParser
 
-from governance import keys
+from governance import first_logins, keys
 from governance.models import Key
-from governance.services.people import FIRST_PEOPLE, make_first_people
+from governance.services.people import FIRST_PEOPLE, make_first_people, renew_first_passwords
 from ingest.log import partitions
 from ingest.log.connection import connect
 from portal.kernel.command import PortalCommand
@@ -42,7 +42,7 @@ class Command(PortalCommand):
             gc.enable()
         with connect() as connection:
             partitions.make_window(connection)
-        path = settings.DATA_DIR / "logins.json"
+        path = first_logins.place()
         known = _known(path)
         if known is None:
             made = make_first_people()
@@ -54,11 +54,22 @@ class Command(PortalCommand):
                 "admin_token": made.admin_token,
             }
             write_private(path, json.dumps(known))
+        elif first_logins.is_old():
+            _renew(known, path)
         if options["json"]:
             self.say_json(known)
             return
         for role, login in known["logins"].items():
             self.stdout.write(f"{role:16} {login['email']:28} {login['password']}")
+
+
+def _renew(known: dict[str, Any], path: Path) -> None:
+    """Put new passwords in the place of those that nobody used, in `known` and in its file."""
+    made = renew_first_passwords([login["email"] for login in known["logins"].values()])
+    for login in known["logins"].values():
+        login["password"] = made.get(login["email"], login["password"])
+    if made:
+        write_private(path, json.dumps(known))
 
 
 def _known(path: Path) -> dict[str, Any] | None:
