@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from governance.models import Erasure, User
 from governance.privacy import vault
@@ -113,6 +115,17 @@ def test_sent_twice_with_one_key_it_is_asked_once(ada: Client) -> None:
     assert first.json() == again.json()
     assert again["Idempotency-Replayed"] == "true"
     assert Erasure.objects.count() == 1
+
+
+def test_a_list_of_twelve_asks_the_database_no_more_than_one_of_two(ada: Client) -> None:
+    counts = []
+    for n in (2, 10):
+        for _ in range(n):
+            post(ada, "", BODY)
+        with CaptureQueriesContext(connection) as queries:
+            assert ada.get("/api/v1/erasures").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 # --- Pages ---------------------------------------------------------------------------------------------

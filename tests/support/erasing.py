@@ -4,16 +4,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import orjson
 from django.db import connection
 
 from governance import erasing
 from governance.erasing import Collected, Sought, Swept
 from governance.models import Erasure, Job
+from governance.privacy import vault
 from governance.privacy.whom import SETTLE
+from governance.services import erasures as services
 from governance.services.jobs import run_due_jobs
 from portal.kernel import clock
+from portal.kernel.actor import Actor
 
 TABLE: Final = "tests_guestbook"
+MAIL: Final = "Ada.Canary@zebra.example"
+NUMBER: Final = "4711000815"
+WHY: Final = "She wrote to us and asked for it."
 
 
 class Guestbook:
@@ -89,3 +96,20 @@ def run_to_the_end(row: Erasure) -> Job:
                 return job
             said = job.said
     raise AssertionError(f"it still runs: {said}")
+
+
+def asked(actor: Actor, *identifiers: str) -> Erasure:
+    return services.request_erasure(
+        identifiers or (MAIL, NUMBER), actor=actor, basis="objection", reason=WHY
+    )
+
+
+def approved(ada: Actor, ben: Actor, *identifiers: str) -> Erasure:
+    return services.approve_erasure(asked(ada, *identifiers).pk, actor=ben)
+
+
+def token_for(purpose: str, value: Any) -> str:
+    """The token that the vault has for a value, or makes."""
+    text = orjson.dumps(value)
+    ref = vault.value_ref(purpose, text)
+    return vault.tokens_for({ref: (purpose, text)})[ref]
