@@ -20,14 +20,18 @@ _LONGEST: Final = 1024  # characters; what is longer is no name of anybody
 
 
 def mark_of(text: str) -> bytes:
-    """The keyed hash, 32 bytes, by which an identifier is found again.
+    """The keyed hash, 32 bytes, by which an identifier is found again."""
+    plain = plain_of(text)
+    return keys.blind("subject", b"erased\x00" + plain.encode("utf-8", "surrogatepass"))
+
+
+def plain_of(text: str) -> str:
+    """What is the same of two spellings of an identifier.
 
     Spaces around it and the form of its accents do not matter, nor does the case of an address.
     """
     plain = unicodedata.normalize("NFC", text.strip())
-    if "@" in plain:
-        plain = plain.casefold()
-    return keys.blind("subject", b"erased\x00" + plain.encode("utf-8", "surrogatepass"))
+    return plain.casefold() if "@" in plain else plain
 
 
 @dataclass(frozen=True, slots=True)
