@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,14 @@ from django.conf import settings
 from governance.chain import signing
 from governance.chain.signing import AuditKeyError
 from portal.doctor.types import Finding, fail, ok, warn
+from portal.kernel import clock
 
 GIB: Final = 1024**3
 # Versions below these have weaknesses that can be reached here.
 FLOORS: Final = {"django": (5, 2, 17), "djangorestframework": (3, 18, 2)}
+# The day that requirements.lock was made anew on, and how old docs/security.md lets it become.
+LOCKED_ON: Final = date(2026, 11, 28)
+RENEWED_WITHIN: Final = timedelta(days=90)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _FILES: Final = (
     "DATABASE_URL_FILE", "REDIS_URL_FILE", "PORTAL_SECRET_KEY_FILE", "PORTAL_PRIVACY_KEYS_FILE",
@@ -80,6 +85,7 @@ def disk() -> Finding:
 
 
 def libraries() -> Finding:
+    """Whether no library is below a floor, and the lock no older than docs/security.md promises."""
     old = []
     for name, floor in FLOORS.items():
         found = version(name)
@@ -87,4 +93,10 @@ def libraries() -> Finding:
             old.append(f"{name} {found}")
     if old:
         return fail(f"{', '.join(old)} has known weaknesses", "Install from requirements.lock.")
-    return ok("at or above their floors")
+    age = clock.now().date() - LOCKED_ON
+    if age > RENEWED_WITHIN:
+        return warn(
+            f"the lock of {LOCKED_ON} is {age.days} days old",
+            "Install a newer release; until then compare requirements.lock with published weaknesses.",
+        )
+    return ok(f"at or above their floors, locked on {LOCKED_ON}")

@@ -1,12 +1,16 @@
 """`manage.py doctor`: each check can be well and can fail, and says what to do."""
 
+import contextlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
+from packaging.version import Version
 
 from governance.models import AuditVerification
 from governance.services.anchoring import anchor_or_say_why
@@ -340,6 +345,28 @@ def test_libraries_below_their_floors_fail(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(machine, "version", lambda name: "5.2.16")
     finding = machine.libraries()
     assert (finding.state, "django 5.2.16" in finding.found) == (State.FAIL, True)
+
+
+def test_libraries_locked_longer_ago_than_is_promised_are_a_warning() -> None:
+    locked = datetime.combine(machine.LOCKED_ON, time(), UTC)
+    with clock.at(locked + timedelta(days=90)):
+        assert seen(machine.libraries) is State.OK
+    with clock.at(locked + timedelta(days=91)):
+        finding = machine.libraries()
+    assert (finding.state, "is 91 days old" in finding.found) == (State.WARN, True)
+    said = (Path(__file__).resolve().parents[2] / "docs/security.md").read_text()
+    assert f"within {machine.RENEWED_WITHIN.days} days otherwise" in said
+
+
+def test_no_library_that_runs_is_older_than_the_lock() -> None:
+    lock = (Path(__file__).resolve().parents[2] / "requirements.lock").read_text()
+    pins: defaultdict[str, set[str]] = defaultdict(set)
+    for name, pinned in re.findall(r"^([a-z0-9_.-]+)==([^ ;\\]+)", lock, re.M):
+        pins[name].add(pinned)
+    assert set(machine.FLOORS) <= set(pins)
+    for name, allowed in pins.items():
+        with contextlib.suppress(PackageNotFoundError):  # of another system
+            assert Version(version(name)) >= min(map(Version, allowed)), name
 
 
 # --- Settings ---------------------------------------------------------------------------------
