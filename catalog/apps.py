@@ -20,6 +20,7 @@ class CatalogConfig(AppConfig):
                     {Permission.DISCOVER, Permission.READ_PAYLOAD, Permission.READ_PERSONAL}
                 ),
                 find=lambda name: models.Consumer.objects.filter(name=name).first(),
+                of_teams=lambda teams: models.Consumer.objects.filter(team__in=teams)[:100],
             )
         )
         programs.register(
@@ -28,6 +29,7 @@ class CatalogConfig(AppConfig):
                 letter="p",
                 permissions=frozenset({Permission.DISCOVER, Permission.PUBLISH}),
                 find=lambda name: models.Producer.objects.filter(name=name).first(),
+                of_teams=lambda teams: models.Producer.objects.filter(team__in=teams)[:100],
             )
         )
         access.protect(

@@ -27,7 +27,7 @@ def why_not(actor: Actor, permission: Permission, thing: Governed) -> list[str]:
         found.append(f"This token lacks the scope {access.SCOPE[permission]}.")
     found += _ended(actor, permission, thing)
     waiting = AccessRequest.objects.filter(
-        requester_id=actor.id, state=RequestState.OPEN,
+        requester_id=actor.id, holder_kind="", state=RequestState.OPEN,
         resource_kind=thing.ref.kind, resource_key=thing.ref.key,
     )  # fmt: skip
     found += [f"Your request of {row.created_at:%Y-%m-%d} waits for an answer." for row in waiting]

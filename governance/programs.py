@@ -6,13 +6,14 @@ The app above registers them (`register`), because governance lies below it.
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
+from governance.errors import TeamNeededError
 from governance.types import Permission, ResourceRef
-from portal.kernel.actor import ActorKind
+from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import FieldError, InvalidError
 
 ANY_STREAM: Final = "*"
@@ -36,12 +37,14 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """One kind of them. `letter` stands in the ids of its grants, `find` gives one by name."""
+    """One kind of them. `letter` stands in the ids of its grants, `find` gives one by name, and
+    `of_teams` those of some teams by name, at most a hundred."""
 
     kind: ActorKind
     letter: str
     permissions: frozenset[Permission]
     find: Callable[[str], Program | None]
+    of_teams: Callable[[frozenset[int]], Iterable[Program]]
 
 
 _PROGRAMS: dict[ActorKind, Programs] = {}
@@ -77,6 +80,27 @@ def find(named: str, *, pointer: str) -> Program | None:
         fault = FieldError(pointer, "unknown", f"there is no {kind} of this name")
         raise InvalidError(f"The {kind} is not known.", errors=[fault])
     return found
+
+
+def get(named: str, *, pointer: str) -> Program:
+    """As `find`, where nothing else may be named: raises InvalidError for that too."""
+    found = find(named, pointer=pointer)
+    if found is None:
+        fault = FieldError(pointer, "unknown", "give consumer:NAME or producer:NAME")
+        raise InvalidError("It names no program.", errors=[fault])
+    return found
+
+
+def of_teams(team_ids: frozenset[int]) -> list[Program]:
+    """The consumers, then the producers, of some teams."""
+    return [one for kind in _PROGRAMS.values() for one in kind.of_teams(team_ids)]
+
+
+def require_team(program: Program, actor: Actor) -> None:
+    """Refuse who is neither of the program's team nor an admin."""
+    if not actor.is_admin and program.owner_team_id not in actor.team_ids:
+        kind = kind_of(program).value
+        raise TeamNeededError("Only its team and admins may do this.", f"{kind}.manage")
 
 
 def kind_of(program: Program) -> ActorKind:

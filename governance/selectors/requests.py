@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from governance import access, programs
 from governance.models import AccessRequest
+from governance.programs import Program
 from governance.types import ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
@@ -85,15 +86,18 @@ def live_grants(
     limit: int = 200,
     mine: bool = False,
     decides: bool = False,
+    holder: Program | None = None,
     after: tuple[datetime, str] | None = None,
 ) -> list[GrantRow]:
     """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
 
-    `mine` leaves those of others out, `decides` those on which somebody else decides. `after` is the end and id of the last one that was seen.
+    `mine` leaves those of others out, `decides` those on which somebody else decides, `holder` those
+    of all but one program. `after` is the end and id of the last one that was seen.
     """
     found: list[GrantRow] = []
     for protected, letter, table in _grant_tables():
-        if ref is not None and ref.kind != protected.kind:
+        is_of_another = ref is not None and ref.kind != protected.kind
+        if is_of_another or (holder is not None and letter != programs.letter_of(holder)):
             continue
         rows = _visible(table, protected, actor, letter, mine=mine).filter(
             valid_until__gt=Now(), revoked_at=None
@@ -102,6 +106,8 @@ def live_grants(
             rows = rows.filter(content_object__in=access.approved_by(actor, protected))
         if ref is not None:
             rows = rows.filter(content_object=access.find_resource(ref))
+        if holder is not None:
+            rows = rows.filter(**{_holder_column(letter): holder.pk})
         if after is not None:
             rows = rows.filter(_later(after, f"{protected.kind}-{letter}"))
         rows = rows.select_related("content_object", "permission", _holder_column(letter))
