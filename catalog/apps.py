@@ -8,8 +8,30 @@ class CatalogConfig(AppConfig):
         # Models exist only now; governance, below, learns here what it protects.
         from catalog import models  # noqa: PLC0415
         from catalog.selectors.fields import described_fields, granted_fields  # noqa: PLC0415
-        from governance import access, described  # noqa: PLC0415
+        from governance import access, described, programs  # noqa: PLC0415
+        from governance.types import Permission  # noqa: PLC0415
+        from portal.kernel.actor import ActorKind  # noqa: PLC0415
 
+        programs.register(
+            programs.Programs(
+                kind=ActorKind.CONSUMER,
+                letter="c",
+                permissions=frozenset(
+                    {Permission.DISCOVER, Permission.READ_PAYLOAD, Permission.READ_PERSONAL}
+                ),
+                find=lambda name: models.Consumer.objects.filter(name=name).first(),
+                of_teams=lambda teams: models.Consumer.objects.filter(team__in=teams)[:100],
+            )
+        )
+        programs.register(
+            programs.Programs(
+                kind=ActorKind.PRODUCER,
+                letter="p",
+                permissions=frozenset({Permission.DISCOVER, Permission.PUBLISH}),
+                find=lambda name: models.Producer.objects.filter(name=name).first(),
+                of_teams=lambda teams: models.Producer.objects.filter(team__in=teams)[:100],
+            )
+        )
         access.protect(
             access.Protected(
                 kind="domain",
@@ -18,6 +40,10 @@ class CatalogConfig(AppConfig):
                 group_grants=models.DomainGroupPermission,
                 find=lambda key: models.Domain.objects.filter(slug=key).first(),
                 key="slug",
+                program_grants={
+                    ActorKind.CONSUMER: models.DomainConsumerPermission,
+                    ActorKind.PRODUCER: models.DomainProducerPermission,
+                },
             )
         )
         access.protect(
@@ -30,6 +56,11 @@ class CatalogConfig(AppConfig):
                 parent="domain",
                 restricted="restricted",
                 fields=granted_fields,
+                program_grants={
+                    ActorKind.CONSUMER: models.StreamConsumerPermission,
+                    ActorKind.PRODUCER: models.StreamProducerPermission,
+                },
+                has_globs=True,
             )
         )
 

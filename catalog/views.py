@@ -15,6 +15,7 @@ from catalog.selectors.streams import get_stream, may_read_payload, visible_stre
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
+from governance.selectors.requests import live_grants
 from governance.sudo import sudo
 from portal.http import parameters
 from portal.http.pagination import paginate
@@ -155,6 +156,7 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
             "globs": found.permitted.exclude(glob="").values_list("glob", flat=True)[:50],
             "sources": found.sources.order_by("source")[:100],
             "old_uses": old_uses_of(found, actor)[:50],
+            "grants": live_grants(actor, holder=found, limit=100),
         },
     )
 
@@ -169,12 +171,13 @@ def consumers(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def consumer(request: HttpRequest, name: str) -> HttpResponse:
-    found = parties.get_consumer(name)
+    actor, found = request_actor(request), parties.get_consumer(name)
     return render(
         request,
         "catalog/consumer.html",
         {
             "consumer": found,
-            "mappings": parties.mappings_of(request_actor(request), found)[:200],
+            "mappings": parties.mappings_of(actor, found)[:200],
+            "grants": live_grants(actor, holder=found, limit=100),
         },
     )

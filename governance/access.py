@@ -11,14 +11,16 @@ statement. In words, a person holds a permission on a thing when one of these is
 4. a live grant says so, on the thing or on its parent, to the person or to one of their teams;
 5. to approve only: somebody who holds it by 2 or 4 is away and made them their deputy.
 
-Keys of producers and consumers hold only 1: what they may publish or read is theirs by mapping.
+The key of a producer or a consumer holds it by 1, or by 4 where the grant is to that producer or
+consumer and the key's glob covers the thing; `governance.programs` says what each may hold at all.
+Where a producer may publish by mapping, ingest and the registry know beside this.
 A personal token narrows all of it by its scopes. Nothing else grants anything.
 
 The models above register themselves (`protect`) at start-up, because governance lies below them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -29,10 +31,11 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from governance import programs
 from governance.errors import ScopeNeededError
 from governance.models import Delegation, Membership, User
 from governance.types import Governed, Permission, ResourceRef
-from portal.kernel.actor import Actor
+from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import NotFoundError, NotPermittedError
 
 M = TypeVar("M", bound=Model)
@@ -86,7 +89,8 @@ class Protected:
     """How a model is protected: its grant tables, its owner column and its parent, if any.
 
     `fields` gives the fields of a thing that a grant may be about, by path, each with its
-    classification; without it a grant is about all of the thing.
+    classification; without it a grant is about all of the thing. `program_grants` are the tables of
+    what producers and consumers hold; of things with globs, a key reaches those that its glob covers.
     """
 
     kind: str
@@ -99,6 +103,8 @@ class Protected:
     restricted: str | None = None
     key: str = "name"  # the column that a reference's key names it by
     fields: Callable[[Any], Mapping[str, str]] | None = None
+    program_grants: Mapping[ActorKind, type[Model]] = field(default_factory=dict)
+    has_globs: bool = False
 
 
 _PROTECTED: dict[type[Model], Protected] = {}
@@ -150,7 +156,7 @@ def condition(
     protected = _PROTECTED[model]
     opened = _open(protected, permission)
     if not actor.is_person:
-        return opened
+        return opened | _granted(protected, actor, permission)
     if (scope or SCOPE[permission]) not in actor.scopes:
         return NOBODY
     if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
@@ -271,7 +277,7 @@ class Reason:
 def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reason]:
     """Every reason for which the actor holds the permission; empty when they do not."""
     assert isinstance(thing, Model)
-    if not actor.is_system and actor.is_person and SCOPE[permission] not in actor.scopes:
+    if actor.is_person and SCOPE[permission] not in actor.scopes:
         return []
     protected = _PROTECTED[type(thing)]
     one = type(thing)._default_manager.filter(pk=thing.pk)
@@ -282,15 +288,13 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
     ]
     if one.filter(_open(protected, permission)).exists():
         reasons.append(Reason("open", "it is open to everybody here"))
-    if not actor.is_person:
-        return reasons
     if one.filter(_owned_by(protected, actor.team_ids, permission)).exists():
         reasons.append(Reason("owner", "your team owns it"))
     reasons += [
         Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
         for row in live_rows(actor, permission, thing)
     ]
-    if permission is Permission.APPROVE and not reasons:
+    if permission is Permission.APPROVE and actor.is_person and not reasons:
         reasons += [
             Reason("deputy", f"you decide for {each.person.email}", each.until, each.note)
             for each in _delegations(actor).select_related("person")
@@ -302,14 +306,27 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
 def live_rows(actor: Actor, permission: Permission, thing: Governed) -> list[Any]:
     """The grants by which somebody holds a permission on a thing now, by the database's clock."""
     assert isinstance(thing, Model)
+    protected = _PROTECTED[type(thing)]
+    if not _may_hold(actor, permission) or not _is_reached(protected, actor, thing):
+        return []
     return [
         row
-        for holder, target in _levels(_PROTECTED[type(thing)], thing)
-        for grants, mine in _grant_tables(holder, [actor.id])
+        for holder, target in _levels(protected, thing)
+        for grants, mine in _grant_tables(holder, actor, [actor.id])
         for row in _live(grants, permission)
         .filter(mine, content_object=target)
         .select_related("permission")
     ]
+
+
+def grants_of_program(kind: ActorKind, program_id: int, model: type[Model]) -> QuerySet[Any]:
+    """The grants of a producer or a consumer on things of a model that are not over, by the
+    database's clock; some of them may begin later."""
+    table: Any = _PROTECTED[model].program_grants[kind]
+    rows: QuerySet[Any] = table._default_manager.filter(
+        **{kind.value: program_id}, valid_until__gt=Now(), revoked_at=None
+    )
+    return rows
 
 
 def grants_of(actor: Actor, permission: Permission, thing: Governed) -> QuerySet[Any]:
@@ -381,7 +398,9 @@ def approved_by(actor: Actor, protected: Protected) -> QuerySet[Any]:
 
 
 def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
-    found = Q()
+    if not _may_hold(actor, permission):
+        return NOBODY
+    found = NOBODY
     people: Any = [actor.id]
     levels = [("pk", protected)]
     if protected.parent:
@@ -390,10 +409,27 @@ def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
         away = _delegations(actor).values("person")
         people = User.objects.filter(Q(pk=actor.id) | Q(pk__in=away)).values("pk")
     for column, level in levels:
-        for grants, mine in _grant_tables(level, people):
+        for grants, mine in _grant_tables(level, actor, people):
             rows = _live(grants, permission).filter(mine)
             found |= Q(**{f"{column}__in": rows.values("content_object_id")})
-    return found
+    return found & _reach(protected, actor)
+
+
+def _may_hold(actor: Actor, permission: Permission) -> bool:
+    """Whether there can be a grant of it to the actor at all."""
+    return actor.is_person or programs.may_hold(actor.kind, permission)
+
+
+def _reach(protected: Protected, actor: Actor) -> Q:
+    """The things that a key's glob covers; all of them for people, whose tokens have none."""
+    if actor.streams == programs.ANY_STREAM or not protected.has_globs:
+        return Q()
+    return Q(**{f"{protected.key}__regex": programs.glob_pattern(actor.streams)})
+
+
+def _is_reached(protected: Protected, actor: Actor, thing: Model) -> bool:
+    reach = _reach(protected, actor)
+    return not reach or type(thing)._default_manager.filter(reach, pk=thing.pk).exists()
 
 
 def _parent_of(protected: Protected) -> Protected:
@@ -409,8 +445,12 @@ def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]
     return levels
 
 
-def _grant_tables(protected: Protected, people: Any) -> list[tuple[type[Any], Q]]:
-    """Grants to people, and to the groups they are in: their teams and roles."""
+def _grant_tables(protected: Protected, actor: Actor, people: Any) -> list[tuple[type[Any], Q]]:
+    """Grants to people, and to the groups they are in: their teams and roles; of a key, to who holds
+    it."""
+    if not actor.is_person:
+        table = protected.program_grants.get(actor.kind)
+        return [(table, Q(**{actor.kind.value: actor.id}))] if table is not None else []
     groups = Group.objects.filter(user__in=people)
     return [
         (protected.user_grants, Q(user__in=people)),

@@ -20,13 +20,14 @@ def why_not(actor: Actor, permission: Permission, thing: Governed) -> list[str]:
     if access.may(actor, permission, thing):
         return []
     if not actor.is_person:
-        return ["Keys of programs hold what is open, and what their mapping gives them."]
+        who = _decider(thing)
+        return [f"Keys hold what is open and what a grant to their holder gives; {who} decides."]
     found = []
     if access.SCOPE[permission] not in actor.scopes:
         found.append(f"This token lacks the scope {access.SCOPE[permission]}.")
     found += _ended(actor, permission, thing)
     waiting = AccessRequest.objects.filter(
-        requester_id=actor.id, state=RequestState.OPEN,
+        requester_id=actor.id, holder_kind="", state=RequestState.OPEN,
         resource_kind=thing.ref.kind, resource_key=thing.ref.key,
     )  # fmt: skip
     found += [f"Your request of {row.created_at:%Y-%m-%d} waits for an answer." for row in waiting]
@@ -48,11 +49,15 @@ def _ended(actor: Actor, permission: Permission, thing: Governed) -> list[str]:
     return told
 
 
-def _who_gives(permission: Permission, thing: Governed) -> str:
+def _decider(thing: Governed) -> str:
     parent = getattr(thing, "domain", None)
     owner = thing.owner_team_id or getattr(parent, "owner_team_id", None)
     team = Team.objects.filter(pk=owner).first() if owner is not None else None
-    who = f"team {team.name}" if team is not None else "an admin, as it has no owner team"
+    return f"team {team.name}" if team is not None else "an admin, as it has no owner team"
+
+
+def _who_gives(permission: Permission, thing: Governed) -> str:
+    who = _decider(thing)
     if permission is Permission.READ_PERSONAL:
         return f"Personal fields are shown by grant alone, whatever the role; {who} decides."
     return f"Neither a role, nor owning it, nor a grant gives it to you; {who} decides."

@@ -16,7 +16,8 @@ DEFAULT_TERM: Final = timedelta(days=30)
 
 
 class AskForm(forms.Form):
-    """What for, until when, and whether personal fields are needed.
+    """What for, until when, and whether personal fields are needed; for whom, where somebody's teams
+    have programs (`for`, empty for themselves).
 
     Which fields are asked for is no field of the form; `faults_of_fields` says what is wrong with them.
     """
@@ -35,10 +36,29 @@ class AskForm(forms.Form):
     )
     personal = forms.BooleanField(required=False)
 
-    def __init__(self, said: QueryDict | None, *, renewed: GrantRow | None = None) -> None:
+    def __init__(
+        self,
+        said: QueryDict | None,
+        *,
+        renewed: GrantRow | None = None,
+        programs: Sequence[str] = (),
+        chosen: str = "",
+    ) -> None:
         purpose = renewed.purpose if renewed is not None else ""
-        initial = {"until": (clock.now() + DEFAULT_TERM).date(), "purpose": purpose}
-        super().__init__(said, initial=initial)
+        until = (clock.now() + DEFAULT_TERM).date()
+        super().__init__(said, initial={"until": until, "purpose": purpose, "for": chosen})
+        if programs:
+            self.fields["for"] = forms.ChoiceField(
+                required=False,
+                choices=[("", "me"), *((one, one.replace(":", " ", 1)) for one in programs)],
+                widget=forms.Select(attrs={"class": "in"}),
+                help_text="A consumer reads with its keys. A producer publishes, and sees nothing.",
+            )
+
+    @property
+    def whom(self) -> str:
+        """The program that it is asked for, as `consumer:warehouse`; empty for oneself."""
+        return str(self.cleaned_data.get("for", ""))
 
     @property
     def until_at(self) -> datetime:

@@ -62,10 +62,10 @@ def _is_below(path: str, above: str) -> bool:
 
 
 def projection(actor: Actor, thing: Governed) -> Projection:
-    """What somebody sees of a thing's payload now; NOTHING without a grant."""
+    """What somebody, or a program by its key, sees of a thing's payload now; NOTHING without a grant."""
     if actor.is_system:
         return WHOLE
-    if not actor.is_person or "read" not in actor.scopes:
+    if actor.is_person and "read" not in actor.scopes:
         return NOTHING
     rows = access.live_rows(actor, Permission.READ_PAYLOAD, thing)
     personal = [row for row in rows if _is_personal(row)]
@@ -77,7 +77,7 @@ def projection(actor: Actor, thing: Governed) -> Projection:
 
 def note_use(actor: Actor, thing: Governed) -> None:
     """Keep when somebody's grants to read were last used, to the hour."""
-    if actor.is_system or not actor.is_person:
+    if actor.is_system:
         return
     before = clock.now() - _NOTED_EACH
     for row in access.live_rows(actor, Permission.READ_PAYLOAD, thing):

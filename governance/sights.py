@@ -42,7 +42,9 @@ def sights(thing: Any, wanted: Wanted) -> list[Sight]:
 
 
 def sights_of(request: AccessRequest) -> list[Sight]:
-    """As `sights`, of a request: only what was asked for."""
+    """As `sights`, of a request: only what was asked for; nothing is seen by who publishes."""
+    if request.is_to_publish:
+        return []
     try:
         thing = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     except NotFoundError:  # it is gone, and with it what there was to decide

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from governance import access
+from governance import access, programs
 from governance.explaining import why_not
 from governance.forms import AskForm, end_of_day
 from governance.middleware import request_actor
@@ -25,11 +25,12 @@ from governance.types import Permission, ResourceRef
 from portal.http import words
 from portal.http.pagination import paginate
 from portal.kernel import clock
-from portal.kernel.actor import Actor
+from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import InvalidError, NotFoundError, PortalError
 
 SOON: Final = timedelta(days=30)
 _SHOWN_REQUESTS: Final = 10
+_A_PRODUCER: Final = f"{ActorKind.PRODUCER}:"
 
 
 @require_GET
@@ -42,6 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     waiting_count = selectors.requests_to_decide(actor).count()
     now = clock.now()
     grants = selectors.live_grants(actor)
+    mine = selectors.live_grants(actor, mine=True)
     return render(
         request,
         "governance/access.html",
@@ -52,7 +54,8 @@ def overview(request: HttpRequest) -> HttpResponse:
             "mine": selectors.visible_requests(actor)
             .filter(requester_id=actor.id)
             .order_by("-created_at")[:_SHOWN_REQUESTS],
-            "my_grants": selectors.live_grants(actor, mine=True, limit=20),
+            "my_grants": [grant for grant in mine if not grant.is_of_program][:20],
+            "program_grants": [grant for grant in mine if grant.is_of_program][:20],
             "deputies": delegations_of(actor),
             "decides": bool(selectors.live_grants(actor, decides=True, limit=1)),
             "ending": [grant for grant in grants if grant.valid_until < now + SOON][:10],
@@ -91,19 +94,15 @@ def ask(request: HttpRequest) -> HttpResponse:
     access.require(actor, Permission.DISCOVER, thing)
     renewed = _renewed(request, actor, ref)
     asked = Wanted(tuple(renewed.fields)) if renewed is not None else Wanted()
-    form = AskForm(request.POST or None, renewed=renewed)
-    offered = sights(thing, asked)
-    wanted = _wanted(request, form, offered)
+    chosen_program, choices = _programs(request, actor, renewed)
+    form = AskForm(request.POST or None, renewed=renewed, programs=choices, chosen=chosen_program)
+    is_to_publish = renewed is not None and renewed.permission == Permission.PUBLISH
+    offered = [] if is_to_publish else sights(thing, asked)
+    is_for_producer = request.POST.get("for", "").startswith(_A_PRODUCER)
+    wanted = None if is_for_producer else _wanted(request, form, offered)
     if request.method == "POST" and form.is_valid() and not form.faults_of_fields:
         try:
-            services.ask_for_access(
-                ref,
-                actor=actor,
-                purpose=form.cleaned_data["purpose"],
-                until=form.until_at,
-                wanted=wanted or Wanted(personal=form.cleaned_data["personal"]),
-                renews=renewed.id if renewed is not None else "",
-            )
+            _ask(ref, actor, form, wanted, renewed)
         except PortalError as error:
             _show(form, error)
         else:
@@ -121,6 +120,7 @@ def ask(request: HttpRequest) -> HttpResponse:
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
             "why_not": why_not(actor, Permission.READ_PAYLOAD, thing),
             "renewed": renewed,
+            "is_to_publish": is_to_publish,
             "sights": sights(thing, wanted) if wanted is not None else offered,
         },
         status=422 if form.errors or form.faults_of_fields else 200,
@@ -133,6 +133,39 @@ def _asked_for(request: HttpRequest) -> ResourceRef:
         if key:
             return ResourceRef(kind, key[:255])
     raise NotFoundError("Open a stream and press “Ask for access” there.")
+
+
+def _programs(
+    request: HttpRequest, actor: Actor, renewed: GrantRow | None
+) -> tuple[str, list[str]]:
+    """Which program is chosen, if any, and for which it can be asked: those of the person's teams and
+    the one in the address. A grant is prolonged for who holds it: there is nothing to choose."""
+    if renewed is not None:
+        return "", []
+    named = request.GET.get("for", "")[:80]
+    if named:
+        programs.require_team(programs.get(named, pointer="/for"), actor)
+    choices = [str(one.ref) for one in programs.of_teams(actor.team_ids)]
+    return named, choices if not named or named in choices else [named, *choices]
+
+
+def _ask(
+    ref: ResourceRef, actor: Actor, form: AskForm, wanted: Wanted | None, renewed: GrantRow | None
+) -> None:
+    """Ask for what the page says. A producer sees nothing, whatever is ticked; a grant is prolonged
+    for who holds it, whatever is chosen."""
+    whom = renewed.holder if renewed is not None and renewed.is_of_program else form.whom
+    if whom.startswith(_A_PRODUCER):
+        wanted = Wanted()
+    services.ask_for_access(
+        ref,
+        actor=actor,
+        purpose=form.cleaned_data["purpose"],
+        until=form.until_at,
+        wanted=wanted or Wanted(personal=form.cleaned_data["personal"]),
+        renews=renewed.id if renewed is not None else "",
+        holder=programs.get(whom, pointer="/for") if whom else None,
+    )
 
 
 def _renewed(request: HttpRequest, actor: Actor, ref: ResourceRef) -> GrantRow | None:
@@ -190,7 +223,7 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
             )
             messages.success(
                 request,
-                f"Granted {found.requester.email} {found.resource_key} "
+                f"Granted {found.holder or found.requester.email} {found.resource_key} "
                 f"until {words.day(found.granted_until or found.until)}.",
             )
         else:

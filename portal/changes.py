@@ -15,7 +15,7 @@ from catalog.models import SchemaField, SchemaVersion, Stream
 from catalog.selectors.streams import visible_streams
 from catalog.services.enforcement import ADVANCED, MOVED
 from experiments.selectors.experiments import visible_experiments
-from governance.models import AuditEntry
+from governance.models import AccessRequest, AuditEntry
 from governance.models.access import RequestState
 from governance.selectors.requests import visible_requests
 from portal.http import words
@@ -258,6 +258,12 @@ def _alarms(actor: Actor, since: datetime) -> list[Change]:
     return found
 
 
+def _given(row: AccessRequest) -> str:
+    if row.is_to_publish:
+        return "to publish"
+    return f"with personal fields {'in clear' if row.wants_personal else 'masked'}"
+
+
 def _granted(actor: Actor, since: datetime, limit: int) -> list[Change]:
     """Requests that were granted: the person's own, and those of their teams' streams."""
     rows = visible_requests(actor).filter(
@@ -266,12 +272,11 @@ def _granted(actor: Actor, since: datetime, limit: int) -> list[Change]:
     return [
         Change(
             at=row.decided_at,
-            who=row.requester.email,
+            who=row.holder or row.requester.email,
             is_team=False,
             did="was granted",
             stream=row.resource_key,
-            rest=f" with personal fields {'in clear' if row.wants_personal else 'masked'}, "
-            f"until {words.day(row.until)}.",
+            rest=f" {_given(row)}, until {words.day(row.until)}.",
         )
         for row in rows.order_by("-decided_at")[:limit]
         if row.decided_at

@@ -19,7 +19,7 @@ from experiments import pages as experiment_pages
 from experiments.models import AnalysisSnapshot, Experiment, ExperimentMetric
 from experiments.selectors import experiments as experiment_selectors
 from experiments.types import State
-from governance.models import AuditEntry
+from governance.models import AccessRequest, AuditEntry
 from governance.selectors.audit_log import newest_verification
 from governance.selectors.requests import (
     GrantRow,
@@ -77,6 +77,12 @@ class Items:
         return self.all[:SHOWN]
 
 
+def _sight_of(request: AccessRequest) -> str:
+    if request.is_to_publish:
+        return "to publish"
+    return f"personal fields {'in clear' if request.wants_personal else 'masked'}"
+
+
 def waiting_items(actor: Actor) -> Items:
     """Alarms of the person's streams (on-call and admins: of all), decisions, and what ends soon.
 
@@ -86,9 +92,9 @@ def waiting_items(actor: Actor) -> Items:
     decisions = [
         Item(
             icon="key",
-            title=f"{request.requester.name} asks for {request.resource_key}",
-            text=f"“{request.purpose}” Until {words.day(request.until)}, personal fields "
-            f"{'in clear' if request.wants_personal else 'masked'}.",
+            title=f"{request.requester.name} asks for {request.resource_key}"
+            + (f" for {request.holder}" if request.holder else ""),
+            text=f"“{request.purpose}” Until {words.day(request.until)}, {_sight_of(request)}.",
             url="/access/",
             action="Decide",
             about=request.resource_key,
@@ -171,15 +177,20 @@ def _retiring(actor: Actor) -> list[Item]:
     ]
 
 
+def _access_of(grant: GrantRow) -> str:
+    return f"Access of {grant.holder}" if grant.is_of_program else "Your access"
+
+
 def _ending(actor: Actor) -> list[Item]:
-    """The person's own grants that end within two weeks."""
+    """The person's own grants, and those of their teams' programs, that end within two weeks."""
     soon = clock.now() + NEW
     return [
         Item(
             icon="clock",
-            title=f"Your access to {grant.ref.key} ends on {words.day(grant.valid_until)}",
+            title=f"{_access_of(grant)} to {grant.ref.key} ends on {words.day(grant.valid_until)}",
             text=f"“{grant.purpose}”",
-            url=f"/access/new/?{grant.ref.kind}={grant.ref.key}",
+            url=f"/access/new/?{grant.ref.kind}={grant.ref.key}"
+            + (f"&renews={grant.id}" if grant.is_of_program else ""),
             action="Ask again",
             about=grant.ref.key,
         )
@@ -456,6 +467,7 @@ def ending_grants(actor: Actor) -> list[GrantRow]:
 
 def my_access(actor: Actor) -> Any:
     """What the person may read by grant, and what they asked for."""
-    grants = live_grants(actor, mine=True, limit=_FEW)
+    held = live_grants(actor, mine=True, limit=_FEW)
+    grants = [grant for grant in held if not grant.is_of_program]
     asked = visible_requests(actor).filter(requester_id=actor.id, state="open")
     return {"grants": grants, "asked": list(asked.order_by("-created_at")[:_FEW])}

@@ -4,6 +4,12 @@ from catalog.models.domains import Domain, DomainGroupPermission, DomainUserPerm
 from catalog.models.drafts import Draft, DraftKind, DraftShare
 from catalog.models.enforcement import EnforcementRule, FieldExtension
 from catalog.models.glossary import Term, TermUse
+from catalog.models.key_grants import (
+    DomainConsumerPermission,
+    DomainProducerPermission,
+    StreamConsumerPermission,
+    StreamProducerPermission,
+)
 from catalog.models.producers import (
     KeyStreamQuota,
     Producer,
@@ -36,7 +42,9 @@ __all__ = [
     "Consumer",
     "ConsumerMapping",
     "Domain",
+    "DomainConsumerPermission",
     "DomainGroupPermission",
+    "DomainProducerPermission",
     "DomainUserPermission",
     "Draft",
     "DraftKind",
@@ -60,7 +68,9 @@ __all__ = [
     "SchemaVersion",
     "Stream",
     "StreamAlias",
+    "StreamConsumerPermission",
     "StreamGroupPermission",
+    "StreamProducerPermission",
     "StreamTag",
     "StreamUserPermission",
     "Tag",

@@ -18,11 +18,15 @@ from catalog.classified import PERSONAL
 from catalog.models import (
     ConsumerMapping,
     Domain,
+    DomainConsumerPermission,
     DomainGroupPermission,
+    DomainProducerPermission,
     DomainUserPermission,
     ProducerStream,
     SchemaField,
+    StreamConsumerPermission,
     StreamGroupPermission,
+    StreamProducerPermission,
     StreamUserPermission,
 )
 from catalog.reviewing import due_expression
@@ -186,10 +190,16 @@ class _Held:
         if last is not None and (self.last_used_at is None or last > self.last_used_at):
             self.last_used_at = last
         if is_shown:
-            group = getattr(row, "group", None)
-            holder = row.user.email if group is None else getattr(group, "team", group).name
             permission = row.permission.codename.removesuffix(f"_{kind}")
-            self.shown.append(Grant(holder, permission, row.purpose, row.valid_until, last))
+            self.shown.append(Grant(_holder(row), permission, row.purpose, row.valid_until, last))
+
+
+def _holder(row: Any) -> str:
+    for column in ("consumer", "producer"):
+        if hasattr(row, column):
+            return str(getattr(row, column).ref)
+    group = getattr(row, "group", None)
+    return str(row.user.email if group is None else getattr(group, "team", group).name)
 
 
 def _grants(actor: Actor, streams: Sequence[Any]) -> dict[int, _Held]:
@@ -202,8 +212,12 @@ def _grants(actor: Actor, streams: Sequence[Any]) -> dict[int, _Held]:
     tables: tuple[tuple[str, type[Model], str, dict[int, list[int]]], ...] = (
         ("stream", StreamUserPermission, "user", of_stream),
         ("stream", StreamGroupPermission, "group__team", of_stream),
+        ("stream", StreamConsumerPermission, "consumer", of_stream),
+        ("stream", StreamProducerPermission, "producer", of_stream),
         ("domain", DomainUserPermission, "user", of_domain),
         ("domain", DomainGroupPermission, "group__team", of_domain),
+        ("domain", DomainConsumerPermission, "consumer", of_domain),
+        ("domain", DomainProducerPermission, "producer", of_domain),
     )
     for kind, table, holder, placed in tables:
         decided = _decided(actor, kind, placed)

@@ -15,8 +15,9 @@ from portal.kernel.actor import Actor, ActorKind
 
 @dataclass(frozen=True, slots=True)
 class ProducerRights:
-    """What a producer may publish to through one of its keys."""
+    """What a producer may publish to through one of its keys: by mapping, and by grant."""
 
+    actor: Actor
     producer: Producer
     stream_ids: frozenset[int]
     patterns: tuple[re.Pattern[str], ...]
@@ -28,11 +29,15 @@ class ProducerRights:
             pattern.fullmatch(name) for pattern in self.patterns
         )
 
-    def may_publish(self, stream: Stream) -> bool:
-        """Whether the key reaches a stream that its producer may publish to."""
+    def is_mapped(self, stream: Stream) -> bool:
+        """Whether the key reaches a stream that its producer may publish to without an end."""
         if not self.key_pattern.fullmatch(stream.name):
             return False
         return stream.pk in self.stream_ids or self.covers(stream.name)
+
+    def may_publish(self, stream: Stream) -> bool:
+        """Whether the key reaches a stream that its producer may publish to now."""
+        return self.is_mapped(stream) or access.may(self.actor, Permission.PUBLISH, stream)
 
 
 def producer_rights(actor: Actor) -> ProducerRights | None:
@@ -45,6 +50,7 @@ def producer_rights(actor: Actor) -> ProducerRights | None:
         return None
     permitted = ProducerStream.objects.filter(producer=producer).values_list("stream_id", "glob")
     return ProducerRights(
+        actor=actor,
         producer=producer,
         stream_ids=frozenset(stream for stream, glob in permitted if not glob),
         patterns=tuple(re.compile(translate(glob)) for _, glob in permitted if glob),

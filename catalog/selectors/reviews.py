@@ -10,11 +10,15 @@ from django.db.models.functions import Now
 from catalog.classified import PERSONAL
 from catalog.models import (
     ConsumerMapping,
+    DomainConsumerPermission,
     DomainGroupPermission,
+    DomainProducerPermission,
     DomainUserPermission,
     SchemaField,
     Stream,
+    StreamConsumerPermission,
     StreamGroupPermission,
+    StreamProducerPermission,
     StreamUserPermission,
 )
 from catalog.reviewing import due_expression
@@ -122,24 +126,28 @@ def _retention(stream: Stream, page: str) -> Stand:
 
 def _access(stream: Stream) -> Stand:
     live = Q(valid_from__lte=Now(), valid_until__gt=Now(), revoked_at=None)
-    counts, used, next_end = [0, 0], [], []
-    for of_team, table, thing in (
+    counts, used, next_end = [0, 0, 0], [], []
+    for holder, table, thing in (
         (0, StreamUserPermission, stream),
         (1, StreamGroupPermission, stream),
+        (2, StreamConsumerPermission, stream),
+        (2, StreamProducerPermission, stream),
         (0, DomainUserPermission, stream.domain),
         (1, DomainGroupPermission, stream.domain),
+        (2, DomainConsumerPermission, stream.domain),
+        (2, DomainProducerPermission, stream.domain),
     ):
         manager: Any = table._default_manager
         rows = manager.filter(live, content_object=thing).values_list("last_used_at", "valid_until")
         for last, end in rows:
-            counts[of_team] += 1
+            counts[holder] += 1
             used += [last] if last else []
             next_end.append(end)
-    people, teams = counts
-    if not people + teams:
+    people, teams, programs = counts
+    if not sum(counts):
         return Stand("No grant holds; who owns it may read it.", url="/access/recertify/")
     says = (
-        f"{words.plural(people, 'grant')} of people and {teams} of teams hold, "
+        f"{words.plural(people, 'grant')} of people, {teams} of teams and {programs} of programs hold, "
         f"{len(used)} of them ever used; the next ends {min(next_end):%Y-%m-%d}."
     )
     opened = "only grants let it be known of" if stream.restricted else "everybody may know of it"

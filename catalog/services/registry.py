@@ -267,7 +267,7 @@ def _make_stream(subject: str, document: Mapping[str, Any], actor: Actor) -> Str
     )
     RegistrySubject.objects.filter(subject=subject).update(stream=stream, made_stream=True)
     rights = producer_rights(actor)
-    if rights is not None and not rights.may_publish(stream):
+    if rights is not None and not rights.is_mapped(stream):
         ProducerStream.objects.create(producer=rights.producer, stream=stream)
     return stream
 

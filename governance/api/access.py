@@ -7,6 +7,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance import programs
 from governance.api import render
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
@@ -49,7 +50,7 @@ PATHS: Final = bodies.texts(most=500, longest=500)
 _WANTED: Final = {"fields": PATHS, "personal": bodies.boolean, "clear": PATHS}
 NEW_REQUEST: Final = Body(
     required={"resource": RESOURCE, "purpose": bodies.text(1000), "until": bodies.moment},
-    optional=_WANTED,
+    optional={**_WANTED, "for": bodies.text(80)},
 )
 APPROVAL: Final = Body(optional={"reason": bodies.text(1000), "until": bodies.moment, **_WANTED})
 DENIAL: Final = Body(required={"reason": bodies.text(1000)})
@@ -86,7 +87,9 @@ class AccessRequests(ApiView):
         return Response(page.as_dict(render.access_request))
 
     @operation(
-        "Ask to read a payload, for a purpose and until a day at most 90 days ahead.",
+        "Ask to read a payload, for a purpose and until a day at most 90 days ahead. With `for`, as in "
+        "`consumer:NAME` or `producer:NAME`, it is asked for a program of a team of yours: that a "
+        "consumer may read, or that a producer may publish.",
         body=NEW_REQUEST,
         gives=render.RequestBody,
         status=201,
@@ -100,6 +103,7 @@ class AccessRequests(ApiView):
             purpose=body["purpose"],
             until=body["until"],
             wanted=_wanted(body),
+            holder=programs.get(body["for"], pointer="/for") if "for" in body else None,
         )
         return request_answer(row, status=201)
 

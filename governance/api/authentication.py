@@ -79,6 +79,7 @@ def key_actor(key: Key, *, request_id: str) -> Actor:
         label=key.name,
         scopes=frozenset(key.scopes),
         key_id=key.id,
+        streams=key.streams_glob,
         request_id=request_id,
     )
 

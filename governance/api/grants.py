@@ -5,7 +5,7 @@ from typing import Any, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance import access
+from governance import access, programs
 from governance.api import render
 from governance.api.access import PATHS, RESOURCE, request_answer
 from governance.api.authentication import api_actor
@@ -61,7 +61,9 @@ class Grants(ApiView):
         return Response(page.as_dict(render.grant))
 
     @operation(
-        "Grant a permission to a person (by address) or a team (by slug), without a request.",
+        "Grant a permission without a request: to a person (by address), a team (by slug), or to "
+        "`consumer:NAME` or `producer:NAME`. A consumer may hold discover, read_payload and "
+        "read_personal, a producer discover and publish.",
         body=NEW_GRANT,
         gives=render.GrantBody,
         status=201,
@@ -82,18 +84,19 @@ class Grants(ApiView):
         return Response(render.grant(row), status=201, headers=place)
 
 
-def _holder(name: str) -> User | Team:
-    """A person by address, a team by slug."""
-    found: User | Team | None = (
-        User.objects.filter(email=name.lower(), is_active=True).first()
-        if "@" in name
-        else Team.objects.filter(slug=name).first()
-    )
+def _holder(name: str) -> services.Holder:
+    """A person by address, a team by slug, a program as `consumer:NAME` or `producer:NAME`."""
+    found: services.Holder | None = programs.find(name, pointer="/holder")
+    if found is None and "@" in name:
+        found = User.objects.filter(email=name.lower(), is_active=True).first()
+    elif found is None:
+        found = Team.objects.filter(slug=name).first()
     if found is None:
-        raise InvalidError(
-            "The holder is not known.",
-            errors=[FieldError("/holder", "unknown", "give a person's address or a team's slug")],
-        )
+        fault = FieldError(
+            "/holder", "unknown",
+            "give a person's address, a team's slug, consumer:NAME or producer:NAME",
+        )  # fmt: skip
+        raise InvalidError("The holder is not known.", errors=[fault])
     return found
 
 

@@ -33,7 +33,7 @@ class DeclaredPolicy(BasePermission):
         if policy.word == "credentials":
             return True
         if not actor.is_person:
-            is_let_in = method in SAFE and policy.is_for_programs
+            is_let_in = method in SAFE and policy.lets_in(actor.kind)
             if not is_let_in or _is_public(actor, request.auth):
                 raise PeopleOnlyError(policy.word)
             return True

@@ -21,7 +21,11 @@ class GrantedBody(TypedDict):
     clear: list[str]
 
 
-class RequestBody(TypedDict):
+# `for` names the program that something is asked for, as `consumer:warehouse`.
+_ForBody = TypedDict("_ForBody", {"for": str | None})
+
+
+class RequestBody(_ForBody):
     id: UUID
     resource: ResourceBody
     requester: str
@@ -46,6 +50,7 @@ def access_request(row: AccessRequest) -> RequestBody:
         "id": row.pk,
         "resource": {"kind": row.resource_kind, "key": row.resource_key},
         "requester": row.requester.email,
+        "for": row.holder or None,
         "personal": row.wants_personal,
         "fields": row.fields,
         "clear": row.clear,

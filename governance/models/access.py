@@ -21,6 +21,8 @@ class AccessRequest(models.Model):
     `fields` are the paths asked for, empty for all there are; `clear` those personal ones of them
     that are asked for as they are, empty for all when `wants_personal`. What was granted may be less
     and shorter: `granted_*`, set with the decision. `renews` is the grant that it is to prolong.
+    `holder_*` name the consumer or producer that it is asked for, empty where somebody asks for
+    themselves: a consumer is to read, a producer to publish.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -28,6 +30,9 @@ class AccessRequest(models.Model):
     resource_key = models.CharField(max_length=120)
     owner_team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL, related_name="+")
     requester = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_requests")
+    holder_kind = models.CharField(max_length=10, blank=True, default="", db_default="")
+    holder_id = models.BigIntegerField(null=True, blank=True)
+    holder_name = models.CharField(max_length=60, blank=True, default="", db_default="")
     wants_personal = models.BooleanField(default=False)
     fields = ArrayField(models.TextField(), default=list, blank=True)
     clear = ArrayField(models.TextField(), default=list, blank=True)
@@ -51,8 +56,22 @@ class AccessRequest(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["requester", "resource_kind", "resource_key"],
-                condition=models.Q(state="open"),
+                condition=models.Q(state="open", holder_kind=""),
                 name="access_request_one_open",
+            ),
+            models.UniqueConstraint(
+                fields=["holder_kind", "holder_id", "resource_kind", "resource_key"],
+                condition=models.Q(state="open") & ~models.Q(holder_kind=""),
+                name="access_request_one_open_of_holder",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(holder_kind="", holder_id__isnull=True, holder_name="")
+                | models.Q(
+                    ~models.Q(holder_name=""),
+                    holder_kind__in=["consumer", "producer"],
+                    holder_id__isnull=False,
+                ),
+                name="access_request_holder",
             ),
             models.CheckConstraint(
                 condition=models.Q(decided_by__isnull=True)
@@ -72,6 +91,23 @@ class AccessRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.requester} asks for {self.resource_key}"
+
+    @property
+    def is_to_publish(self) -> bool:
+        """Whether it asks to publish; to read otherwise."""
+        return self.holder_kind == "producer"
+
+    @property
+    def holder(self) -> str:
+        """Whom it is for, as `consumer:warehouse`; empty where somebody asks for themselves."""
+        return f"{self.holder_kind}:{self.holder_name}" if self.holder_kind else ""
+
+    @property
+    def what(self) -> str:
+        """What is asked, as in "to read shop.order_paid for consumer:warehouse"."""
+        verb = "publish to" if self.is_to_publish else "read"
+        whom = f" for {self.holder}" if self.holder else ""
+        return f"to {verb} {self.resource_key}{whom}"
 
 
 class Delegation(models.Model):

@@ -10,18 +10,21 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from governance import access
+from governance import access, programs
 from governance.models import AccessRequest
+from governance.programs import Program
 from governance.types import ResourceRef
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
-_GRANT_ID: Final = re.compile(r"([a-z]{1,20})-([gu])-([0-9]{1,18})")
+_GRANT_ID: Final = re.compile(r"([a-z]{1,20})-([a-z])-([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """One grant as lists show it. `id` is `<kind>-<u|g>-<row id>`, its name in the API."""
+    """One grant as lists show it. `id` is `<kind>-<letter>-<row id>`, its name in the API: u is a
+    person, g a team, c a consumer, p a producer. A program is named `consumer:warehouse`.
+    """
 
     id: str
     ref: ResourceRef
@@ -37,6 +40,11 @@ class GrantRow:
     fields: tuple[str, ...]
     confirmed_at: datetime | None
     confirmed_by: str
+
+    @property
+    def is_of_program(self) -> bool:
+        """Whether a producer or a consumer holds it."""
+        return self.id.split("-")[1] in programs.letters()
 
 
 def visible_requests(actor: Actor) -> QuerySet[AccessRequest]:
@@ -78,15 +86,18 @@ def live_grants(
     limit: int = 200,
     mine: bool = False,
     decides: bool = False,
+    holder: Program | None = None,
     after: tuple[datetime, str] | None = None,
 ) -> list[GrantRow]:
     """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
 
-    `mine` leaves those of others out, `decides` those on which somebody else decides. `after` is the end and id of the last one that was seen.
+    `mine` leaves those of others out, `decides` those on which somebody else decides, `holder` those
+    of all but one program. `after` is the end and id of the last one that was seen.
     """
     found: list[GrantRow] = []
     for protected, letter, table in _grant_tables():
-        if ref is not None and ref.kind != protected.kind:
+        is_of_another = ref is not None and ref.kind != protected.kind
+        if is_of_another or (holder is not None and letter != programs.letter_of(holder)):
             continue
         rows = _visible(table, protected, actor, letter, mine=mine).filter(
             valid_until__gt=Now(), revoked_at=None
@@ -95,10 +106,11 @@ def live_grants(
             rows = rows.filter(content_object__in=access.approved_by(actor, protected))
         if ref is not None:
             rows = rows.filter(content_object=access.find_resource(ref))
+        if holder is not None:
+            rows = rows.filter(**{_holder_column(letter): holder.pk})
         if after is not None:
             rows = rows.filter(_later(after, f"{protected.kind}-{letter}"))
-        holder = "user" if letter == "u" else "group__team"
-        rows = rows.select_related("content_object", "permission", holder)
+        rows = rows.select_related("content_object", "permission", _holder_column(letter))
         found += [
             grant_row(row, protected.kind, letter)
             for row in rows.order_by("valid_until", "pk")[:limit]
@@ -143,17 +155,30 @@ def _grant_tables() -> Iterator[tuple[access.Protected, str, Any]]:
     for _, protected in sorted(access.protected_kinds().items()):
         yield protected, "g", protected.group_grants
         yield protected, "u", protected.user_grants
+        for letter, kind in sorted(programs.letters().items()):
+            if kind in protected.program_grants:
+                yield protected, letter, protected.program_grants[kind]
+
+
+def _holder_column(letter: str) -> str:
+    """The way from a grant to who holds it: a person, a team, a consumer or a producer."""
+    if letter in "gu":
+        return "user" if letter == "u" else "group__team"
+    return programs.letters()[letter].value
+
+
+def holder_of(row: Any, letter: str) -> Any:
+    """Who holds a grant: a person, a team's group (or a role's), a consumer or a producer."""
+    return getattr(row, "group" if letter == "g" else _holder_column(letter))
 
 
 def grant_row(row: Any, kind: str, letter: str) -> GrantRow:
     """A row of a grant table as a value."""
-    is_team = letter == "g"
-    team = getattr(row.group, "team", None) if is_team else None
     return GrantRow(
         id=f"{kind}-{letter}-{row.pk}",
         ref=row.content_object.ref,
-        holder=(team.name if team else row.group.name) if is_team else row.user.email,
-        holder_is_team=is_team,
+        holder=_name_of(holder_of(row, letter), letter),
+        holder_is_team=letter == "g",
         permission=row.permission.codename.removesuffix(f"_{kind}"),
         purpose=row.purpose,
         valid_from=row.valid_from,
@@ -167,6 +192,14 @@ def grant_row(row: Any, kind: str, letter: str) -> GrantRow:
     )
 
 
+def _name_of(holder: Any, letter: str) -> str:
+    if letter == "u":
+        return str(holder.email)
+    if letter == "g":
+        return str(getattr(holder, "team", holder).name)
+    return str(holder.ref)
+
+
 def _visible(
     table: Any, protected: access.Protected, actor: Actor, letter: str, *, mine: bool
 ) -> QuerySet[Any]:
@@ -175,7 +208,10 @@ def _visible(
         return rows
     if not actor.is_person:
         return rows.none()
-    own = Q(user=actor.id) if letter == "u" else Q(group__team__in=actor.team_ids)
+    own = Q(user=actor.id)
+    if letter != "u":
+        team = "group__team" if letter == "g" else f"{_holder_column(letter)}__team"
+        own = Q(**{f"{team}__in": actor.team_ids})
     if mine:
         return rows.filter(own)
     return rows.filter(own | Q(content_object__in=access.approved_by(actor, protected)))

@@ -57,7 +57,7 @@ def _tell(row: AccessRequest, admins: set[int]) -> None:
         admins - {row.requester_id},
         News(
             NoticeKind.REQUEST_WAITING, ref, f"Nobody answers {row.requester.email}",
-            f"Asked to read {ref.key} more than {days} days ago, for: {row.purpose}",
+            f"Asked {row.what} more than {days} days ago, for: {row.purpose}",
             "/access/", f"escalated:{row.pk}",
         ),
         by=SYSTEM,
@@ -65,7 +65,7 @@ def _tell(row: AccessRequest, admins: set[int]) -> None:
     tell(
         [row.requester_id],
         News(
-            NoticeKind.REQUEST_DECIDED, ref, f"Your request to read {ref.key} went to the admins",
+            NoticeKind.REQUEST_DECIDED, ref, f"Your request {row.what} went to the admins",
             f"Its owners have not answered in {days} days.", "/access/", f"escalated:{row.pk}",
         ),
         by=SYSTEM,

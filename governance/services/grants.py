@@ -10,9 +10,10 @@ from django.contrib.auth.models import Permission as PermissionRow
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from governance import access, audit
+from governance import access, audit, programs
 from governance.models import AccessRequest, Team, User
-from governance.selectors.requests import GrantRow, find_grant, grant_row
+from governance.programs import Program
+from governance.selectors.requests import GrantRow, find_grant, grant_row, holder_of
 from governance.types import Permission, ResourceRef
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
@@ -23,6 +24,7 @@ from portal.kernel.errors import (
     NotPermittedError,
 )
 
+Holder = User | Team | Program
 MAX_TERM: Final = timedelta(days=90)
 MAX_AT_ONCE: Final = 500
 READS: Final = frozenset({Permission.READ_PAYLOAD, Permission.READ_PERSONAL})
@@ -45,12 +47,14 @@ def grant_access(
     *,
     actor: Actor,
     permission: Permission,
-    holder: User | Team,
+    holder: Holder,
     purpose: str,
     until: datetime,
     fields: Sequence[str] = (),
 ) -> GrantRow:
-    """Grant a permission without a request. The holder is a person or a whole team."""
+    """Grant a permission without a request. The holder is a person, a whole team, a consumer or a
+    producer; what a program's keys have no use for is refused at `/permission`.
+    """
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.APPROVE, thing)
     check_terms(purpose, until)
@@ -58,6 +62,8 @@ def grant_access(
     if fields and permission not in READS:
         fault = FieldError("/fields", "not_here", "only a grant to read is about fields")
         raise InvalidError("The grant cannot be about fields.", errors=[fault])
+    if not isinstance(holder, (User, Team)):
+        programs.check_may_hold(holder, permission, pointer="/permission")
     if isinstance(holder, User) and actor.is_person and holder.pk == actor.id:
         raise NotPermittedError(
             "Nobody grants themselves; somebody else decides.",
@@ -71,19 +77,19 @@ def grant_access(
         actor,
         "access.granted",
         thing.ref,
-        summary=f"granted {holder} {permission.value} on {thing.ref.key} until {until:%Y-%m-%d}",
+        summary=f"granted {_named(holder)} {permission.value} on {thing.ref.key} until {until:%Y-%m-%d}",
         after={"purpose": purpose, "until": rfc3339.spell(until), "fields": list(terms.fields)},
     )
-    return grant_row(row, ref.kind, "g" if isinstance(holder, Team) else "u")
+    return grant_row(row, ref.kind, _letter(holder))
 
 
 @transaction.atomic
 def end_grant(grant_id: str, *, actor: Actor) -> GrantRow:
-    """End a grant at once: by its holder, by who may approve on the thing, or by an admin."""
+    """End a grant at once: by its holder (of a program's by its team), by who may approve on the
+    thing, or by an admin."""
     row, kind, letter = find_grant(actor, grant_id)
     thing = row.content_object
-    is_holder = actor.is_person and letter == "u" and row.user_id == actor.id
-    if not is_holder:
+    if not holds(actor, row, letter):
         access.require(actor, Permission.APPROVE, thing)
     touched = (
         type(row)._default_manager.filter(pk=row.pk, revoked_at=None).update(revoked_at=clock.now())
@@ -149,10 +155,19 @@ def _confirm(grant_id: str, actor: Actor) -> None:
     )
 
 
+def holds(actor: Actor, row: Any, letter: str) -> bool:
+    """Whether a grant is the actor's own, or of a program of a team of theirs."""
+    if not actor.is_person or letter == "g":
+        return False
+    if letter == "u":
+        return bool(row.user_id == actor.id)
+    return holder_of(row, letter).owner_team_id in actor.team_ids
+
+
 def add_grant(
     thing: Any,
     permission: Permission,
-    holder: User | Team,
+    holder: Holder,
     terms: Terms,
     *,
     actor: Actor,
@@ -179,13 +194,28 @@ def add_grant(
         "permission": permission_row, "content_object": thing, "fields": list(terms.fields),
         "defaults": values,
     }  # fmt: skip
+    table: Any
+    column: dict[str, Any]
     if isinstance(holder, Team):
-        found, _ = protected.group_grants._default_manager.update_or_create(
-            group=holder.group, **same
-        )
+        table, column = protected.group_grants, {"group": holder.group}
+    elif isinstance(holder, User):
+        table, column = protected.user_grants, {"user": holder}
     else:
-        found, _ = protected.user_grants._default_manager.update_or_create(user=holder, **same)
+        kind = programs.kind_of(holder)
+        table, column = protected.program_grants[kind], {kind.value: holder}
+    found, _ = table._default_manager.update_or_create(**column, **same)
     return found
+
+
+def _letter(holder: Holder) -> str:
+    if isinstance(holder, User):
+        return "u"
+    return "g" if isinstance(holder, Team) else programs.letter_of(holder)
+
+
+def _named(holder: Holder) -> str:
+    """How the log names who holds a grant."""
+    return str(holder if isinstance(holder, (User, Team)) else holder.ref)
 
 
 def check_terms(purpose: str, until: datetime) -> None:

@@ -8,13 +8,21 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from governance import access, audit
+from governance import access, audit, programs
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
 from governance.models import AccessRequest
 from governance.models.access import RequestState
+from governance.programs import Program
 from governance.selectors.delegations import is_deputy_of
-from governance.selectors.requests import find_grant, get_request, grant_row
-from governance.services.grants import Terms, add_grant, check_fields, check_terms
+from governance.selectors.requests import find_grant, get_request, grant_row, holder_of
+from governance.services.grants import (
+    READS,
+    Terms,
+    add_grant,
+    check_fields,
+    check_terms,
+    holds,
+)
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission, ResourceRef
 from portal.kernel import clock, rfc3339
@@ -41,18 +49,23 @@ def ask_for_access(
     until: datetime,
     wanted: Wanted = Wanted(),
     renews: str = "",
+    holder: Program | None = None,
 ) -> AccessRequest:
     """Ask to read a thing's payload for a purpose and until a day; its owner decides.
 
-    Raises NotFoundError when the thing may not be known of, InvalidError for purpose, term or
-    fields, RequestOpenError when the same person already asks for it.
+    With a holder it is asked for a program of a team of theirs: that a consumer may read it, or that
+    a producer may publish to it. Raises NotFoundError when the thing may not be known of,
+    TeamNeededError for a program of another team, InvalidError for purpose, term or fields,
+    RequestOpenError when the same is already asked for.
     """
     if not actor.is_person:
         raise PeopleOnlyError("access.request")
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.DISCOVER, thing)
+    if holder is not None:
+        programs.require_team(holder, actor)
     check_terms(purpose, until)
-    _check_wanted(thing, wanted)
+    _check_wanted(thing, wanted, holder)
     ref = thing.ref  # its name, where an alias was given
     try:
         with transaction.atomic():
@@ -61,6 +74,9 @@ def ask_for_access(
                 resource_key=ref.key,
                 owner_team_id=_owner_of(thing),
                 requester_id=actor.id,
+                holder_kind=holder.ref.kind if holder is not None else "",
+                holder_id=holder.pk if holder is not None else None,
+                holder_name=holder.name if holder is not None else "",
                 wants_personal=wanted.personal,
                 fields=sorted(set(wanted.fields)),
                 clear=sorted(set(wanted.clear)),
@@ -69,14 +85,16 @@ def ask_for_access(
                 renews=renews,
             )
     except IntegrityError as error:
-        raise RequestOpenError("You already have an open request for it.") from error
+        said = f"{holder.ref} already has" if holder is not None else "You already have"
+        raise RequestOpenError(f"{said} an open request for it.") from error
     _tell_deciders(request, thing, actor)
     audit.record(
         actor,
         "access.requested",
         ref,
-        summary=f"asked to read {ref.key} until {until:%Y-%m-%d}",
+        summary=f"asked {request.what} until {until:%Y-%m-%d}",
         after={
+            "for": request.holder or None,
             "personal": wanted.personal,
             "purpose": purpose.strip(),
             "fields": request.fields,
@@ -89,25 +107,26 @@ def ask_for_access(
 def renew_grant(
     grant_id: str, *, actor: Actor, until: datetime, purpose: str = ""
 ) -> AccessRequest:
-    """Ask to prolong a grant to read of one's own, as it is: its fields, and its purpose unless
-    another is given.
+    """Ask to prolong a grant of one's own, or of a program of one's team, as it is: its fields, and
+    its purpose unless another is given.
 
     Raises NotFoundError for a grant that is not known, NotOwnRequestError for another's,
-    InvalidStateError for one that reads nothing.
+    InvalidStateError for one that neither reads nor publishes.
     """
     row, kind, letter = find_grant(actor, grant_id)
     grant = grant_row(row, kind, letter)
-    is_own = letter == "u" and row.user_id == actor.id
-    if not (actor.is_person and (is_own or (letter == "g" and _is_member(row, actor)))):
+    holder: Program | None = holder_of(row, letter) if grant.is_of_program else None
+    is_own = holds(actor, row, letter) or (letter == "g" and _is_member(row, actor))
+    if not (actor.is_person and (is_own or (holder is not None and actor.is_admin))):
         raise NotOwnRequestError("Only who holds a grant asks to prolong it.")
-    if grant.permission not in (Permission.READ_PAYLOAD, Permission.READ_PERSONAL):
-        raise InvalidStateError("Only a grant to read is prolonged by a request.")
+    if grant.permission not in READS and not (letter == "p" and grant.permission == "publish"):
+        raise InvalidStateError("Only a grant to read, or to publish, is prolonged by a request.")
     is_personal = grant.permission == Permission.READ_PERSONAL
     fields = tuple(row.fields)
     wanted = Wanted((), personal=True, clear=fields) if is_personal else Wanted(fields)
     return ask_for_access(
         grant.ref, actor=actor, purpose=purpose or grant.purpose, until=until, wanted=wanted,
-        renews=grant_id,
+        renews=grant_id, holder=holder,
     )  # fmt: skip
 
 
@@ -127,14 +146,16 @@ def approve_request(
 ) -> AccessRequest:
     """Grant what was asked or a part of it, at most as long. Never by the one who asked.
 
-    Raises InvalidError for a part that holds more than was asked, and when the term is over.
+    Raises InvalidError for a part that holds more than was asked, and when the term is over;
+    InvalidStateError when the program it was asked for is gone.
     """
     request = _decidable(request_id, actor)
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     asked = Wanted(tuple(request.fields), request.wants_personal, tuple(request.clear))
     given = part or asked
+    holder = _holder_of(request)
     if part is not None:
-        _check_wanted(thing, part)
+        _check_wanted(thing, part, holder)
         _check_within(asked, part)
     term = min(request.until, until) if until else request.until
     if term <= clock.now():
@@ -148,11 +169,14 @@ def approve_request(
         granted_clear=sorted(given.clear),
     )  # fmt: skip
     permissions = {Permission.READ_PAYLOAD: given.fields}
-    if given.personal:
+    if request.is_to_publish:
+        permissions = {Permission.PUBLISH: ()}
+    elif given.personal:
         permissions[Permission.READ_PERSONAL] = given.clear or given.fields
     for permission, fields in permissions.items():
         terms = Terms(request.purpose, term, tuple(sorted(fields)))
-        add_grant(thing, permission, request.requester, terms, actor=actor, request=request)
+        to = holder or request.requester
+        add_grant(thing, permission, to, terms, actor=actor, request=request)
     is_less = given != asked or term < request.until
     said = f"{'Granted in part, ' if is_less else 'Granted '}until {term:%Y-%m-%d}."
     _tell_requester(request, f"{said} {reason.strip()}", actor)
@@ -160,7 +184,7 @@ def approve_request(
         actor,
         "access.granted",
         thing.ref,
-        summary=f"granted {request.requester.email} {' and '.join(permissions)} "
+        summary=f"granted {_whom(request)} {' and '.join(permissions)} "
         f"on {thing.ref.key} until {term:%Y-%m-%d}",
         after={
             "purpose": request.purpose, "reason": reason, "until": rfc3339.spell(term),
@@ -170,7 +194,29 @@ def approve_request(
     return request
 
 
-def _check_wanted(thing: Any, wanted: Wanted) -> None:
+def _holder_of(request: AccessRequest) -> Program | None:
+    """The program that a request is for, None where somebody asks for themselves."""
+    if not request.holder:
+        return None
+    gone = f"{request.holder} is gone since it was asked for."
+    try:
+        found = programs.get(request.holder, pointer="/for")
+    except InvalidError as error:
+        raise InvalidStateError(gone) from error
+    if found.pk != request.holder_id:  # another has its name now
+        raise InvalidStateError(gone)
+    return found
+
+
+def _whom(request: AccessRequest) -> str:
+    return request.holder or request.requester.email
+
+
+def _check_wanted(thing: Any, wanted: Wanted, holder: Program | None) -> None:
+    if holder is not None and not programs.may_hold(
+        programs.kind_of(holder), Permission.READ_PAYLOAD
+    ):
+        _check_no_fields(wanted)
     check_fields(thing, wanted.fields, pointer="/fields")
     check_fields(thing, wanted.clear, pointer="/clear")
     known = access.fields_of(thing) or {}
@@ -184,6 +230,18 @@ def _check_wanted(thing: Any, wanted: Wanted) -> None:
             faults.append(FieldError(f"/clear/{place}", "not_personal", "is not masked at all"))
     if faults:
         raise InvalidError("The fields do not fit together.", errors=faults[:20])
+
+
+def _check_no_fields(wanted: Wanted) -> None:
+    """A producer publishes: there is nothing that it would see."""
+    said = {"/fields": wanted.fields, "/personal": wanted.personal, "/clear": wanted.clear}
+    faults = [
+        FieldError(pointer, "not_here", "a producer publishes, and reads nothing")
+        for pointer, value in said.items()
+        if value
+    ]
+    if faults:
+        raise InvalidError("A producer reads nothing.", errors=faults)
 
 
 def _check_within(asked: Wanted, part: Wanted) -> None:
@@ -213,7 +271,7 @@ def deny_request(request_id: UUID, *, actor: Actor, reason: str) -> AccessReques
         actor,
         "access.denied",
         ResourceRef(request.resource_kind, request.resource_key),
-        summary=f"declined the request of {request.requester.email}",
+        summary=f"declined the request of {request.requester.email} {request.what}",
         after={"reason": reason},
     )
     return request
@@ -230,7 +288,7 @@ def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
         actor,
         "access.withdrawn",
         ResourceRef(request.resource_kind, request.resource_key),
-        summary=f"withdrew the request for {request.resource_key}",
+        summary=f"withdrew the request {request.what}",
     )
     return request
 
@@ -240,7 +298,7 @@ def _tell_deciders(request: AccessRequest, thing: Any, actor: Actor) -> None:
     news = News(
         NoticeKind.REQUEST_WAITING,
         ref,
-        f"{actor.label} asks to read {ref.key}",
+        f"{actor.label} asks {request.what}",
         f"Until {request.until:%Y-%m-%d}, for: {request.purpose}",
         "/access/",
         f"request:{request.pk}",
@@ -253,7 +311,7 @@ def _tell_requester(request: AccessRequest, sentence: str, actor: Actor) -> None
     news = News(
         NoticeKind.REQUEST_DECIDED,
         ref,
-        f"Your request to read {ref.key} is decided",
+        f"Your request {request.what} is decided",
         sentence.strip(),
         "/access/",
         f"request:{request.pk}",

@@ -1,17 +1,19 @@
 """Who may publish what: the catalog as ingest needs it, cached in the process.
 
-No query is made per request. Entries live five seconds at most; a change of a stream, version,
-producer or key is told by the database (`LISTEN portal_catalog`, triggers in migration 0003) and
-empties the cache at once. A name that is not cached is always looked up, so a stream that was
+No query is made per request. Entries live five seconds at most, a publisher no longer than its next
+grant to end; a change of a stream, version, producer, key or a producer's grant is told by the
+database (`LISTEN portal_catalog`, triggers in migration 0003) and empties the cache at once. A name that is not cached is always looked up, so a stream that was
 registered a moment ago is known.
 """
 
 import hashlib
 import logging
+import math
 import os
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +23,11 @@ from urllib.parse import unquote
 
 import psycopg
 from django.db import connections
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.db.models.functions import Now
 
 from catalog.models import (
+    Domain,
     FieldExtension,
     KeyStreamQuota,
     Producer,
@@ -42,16 +45,18 @@ from catalog.types import (
     Track,
     VersionState,
 )
-from governance import tombstones
+from governance import access, tombstones
 from governance.models import Key, KeyKind
 from governance.privacy import vault
 from governance.services.keys import find_key
+from governance.types import Permission
 from ingest.judging.contract import Contract
 from ingest.judging.deprecations import Ending, start_of
 from ingest.log.connection import connect
 from ingest.times import us_of
 from ingest.types import Envelope, Reason
 from portal.kernel import clock
+from portal.kernel.actor import ActorKind
 from portal.kernel.errors import FieldError, InvalidError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -125,6 +130,7 @@ class StreamEntry:
     # When it moved between the tracks, the newest first, and the newest alone: `catalog.tracks`.
     moments_us: tuple[int, ...] = ()
     moved_us: int = NEVER
+    domain_id: int = 0
 
     def track_of(self, occurred_us: int) -> int:
         """0 (production) or 1, by the event's own time alone: what is older than a move stays."""
@@ -171,9 +177,25 @@ class StreamEntry:
         ).version
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a producer holds by grant: the streams and domains it may publish to, and those it may
+    know of. True until the next of them begins or ends, `seconds` after it was asked for."""
+
+    streams: frozenset[int] = frozenset()
+    domains: frozenset[int] = frozenset()
+    known_streams: frozenset[int] = frozenset()
+    known_domains: frozenset[int] = frozenset()
+    seconds: float = math.inf
+
+
+NO_GRANT: Final = Granted()
+
+
 @dataclass(slots=True)
 class Publisher:
-    """A producer behind one of its keys. `sources` are the declared ones, if any.
+    """A producer behind one of its keys. `sources` are the declared ones, if any. `stream_ids` are
+    its streams by mapping and by grant.
 
     `names_meant` remembers which streams the names that Segment's SDKs give mean to this producer.
     """
@@ -194,11 +216,12 @@ class Publisher:
     names_meant: dict[tuple[str, str], str] = field(default_factory=dict)
     routes: "Routes" = field(default_factory=lambda: Routes(0, 0.0))
     stream_quotas: dict[int, int] = field(default_factory=dict)  # events a second by stream
+    granted: Granted = NO_GRANT
 
     @property
     def may_publish_anything(self) -> bool:
         """Whether its producer is permitted to any stream; its key may still cover none."""
-        return self.is_trusted or bool(self.stream_ids or self.patterns)
+        return self.is_trusted or bool(self.stream_ids or self.patterns or self.granted.domains)
 
     def may_publish(self, stream: StreamEntry) -> bool:
         """Whether key and producer both cover the stream; the portal itself may always."""
@@ -206,15 +229,24 @@ class Publisher:
             return True
         if not self.key_pattern.fullmatch(stream.name):
             return False
-        return stream.id in self.stream_ids or any(
-            pattern.fullmatch(stream.name) for pattern in self.patterns
+        return (
+            stream.id in self.stream_ids
+            or stream.domain_id in self.granted.domains
+            or any(pattern.fullmatch(stream.name) for pattern in self.patterns)
         )
 
     def may_know(self, stream: StreamEntry) -> bool:
-        """Streams are open to be known unless restricted to their owners."""
-        return not stream.is_restricted or (
-            self.team_id is not None and self.team_id == stream.owner_team_id
+        """Streams are open to be known unless restricted to their owners and to grants."""
+        return (
+            not stream.is_restricted
+            or (self.team_id is not None and self.team_id == stream.owner_team_id)
+            or self._is_known_by_grant(stream)
         )
+
+    def _is_known_by_grant(self, stream: StreamEntry) -> bool:
+        held = self.granted
+        is_granted = stream.id in held.known_streams or stream.domain_id in held.known_domains
+        return is_granted and bool(self.key_pattern.fullmatch(stream.name))
 
     def may_use_source(self, source: str) -> bool:
         """Whether events may name this source; any may, where none is declared."""
@@ -274,7 +306,7 @@ class Directory:
 
     def load_publisher(self, credential: str) -> Publisher | None:
         """Look a credential up; None when it is not a live producer key."""
-        generation = self._generation
+        generation, began = self._generation, time.monotonic()
         key = find_key(credential)
         if key is None or key.kind != KeyKind.PRODUCER:
             return None
@@ -284,7 +316,7 @@ class Directory:
                 self._publishers.clear()
             self._publishers[digest_of(credential)] = (
                 publisher,
-                time.monotonic() + _lifetime_of(key),
+                min(time.monotonic() + _lifetime_of(key), began + publisher.granted.seconds),
             )
         return publisher
 
@@ -371,6 +403,7 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
     permitted = ProducerStream.objects.filter(producer=producer).values_list("stream_id", "glob")
     sources = ProducerSource.objects.filter(producer=producer).values_list("source", "declared")
     declared = {source for source, is_declared in sources if is_declared}
+    granted = granted_to(producer.pk)
     if declared:  # the one that the Segment door gives is never another producer's
         declared.add(segment_source(producer.name))
     return Publisher(
@@ -378,7 +411,7 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
         name=producer.name,
         team_id=producer.team_id,
         key_id=key.pk if key is not None else "",
-        stream_ids=frozenset(stream for stream, glob in permitted if not glob),
+        stream_ids=granted.streams | {stream for stream, glob in permitted if not glob},
         patterns=tuple(_glob(glob) for _, glob in permitted if glob),
         key_pattern=_glob(key.streams_glob if key is not None else "*"),
         sources=frozenset(declared),
@@ -388,6 +421,32 @@ def publisher_of(producer: Producer, *, key: Key | None = None) -> Publisher:
         is_trusted=key is None,
         default_domain=producer.default_domain or producer.name,
         stream_quotas=_stream_quotas(key),
+        granted=granted,
+    )
+
+
+def granted_to(producer_id: int) -> Granted:
+    """What a producer holds by grants that hold now, by the database's clock."""
+    found: dict[tuple[type[Model], bool], set[int]] = defaultdict(set)
+    changes = []
+    for model in (Stream, Domain):
+        rows = access.grants_of_program(ActorKind.PRODUCER, producer_id, model)
+        for thing, code, since, until, now in rows.values_list(
+            "content_object_id", "permission__codename", "valid_from", "valid_until", Now()
+        ):
+            changes.append(((since if since > now else until) - now).total_seconds())
+            if since <= now:
+                found[model, False].add(thing)
+                if code.startswith(f"{Permission.PUBLISH}_"):
+                    found[model, True].add(thing)
+    if not changes:
+        return NO_GRANT
+    return Granted(
+        streams=frozenset(found[Stream, True]),
+        domains=frozenset(found[Domain, True]),
+        known_streams=frozenset(found[Stream, False]),
+        known_domains=frozenset(found[Domain, False]),
+        seconds=min(changes),
     )
 
 
@@ -508,6 +567,7 @@ def _stream_entry(
         ahead_us=stream.ahead_seconds * 1_000_000,
         is_retired=stream.lifecycle == Lifecycle.RETIRED,
         is_restricted=stream.restricted,
+        domain_id=stream.domain_id,
         owner_team_id=stream.owner_team_id,
         default_version=stream.default_version,
         versions=versions,

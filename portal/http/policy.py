@@ -19,11 +19,19 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
+from portal.kernel.actor import ActorKind
+
 FILE: Final = Path(__file__).resolve().parents[1] / "matrix.toml"
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # In place of a method: whatever the views of a library answer.
 ANY: Final = "ANY"
+# Whose keys the matrix's people send that are programs.
+KEYS: Final[Mapping[ActorKind, frozenset[str]]] = {
+    ActorKind.PRODUCER: frozenset({"producer_key"}),
+    ActorKind.CONSUMER: frozenset({"consumer_key", "reading_key"}),
+    ActorKind.FLAG_CLIENT: frozenset({"flag_key"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +50,9 @@ class Policy:
     known_to: frozenset[str] | None
     is_of_stream: bool
 
-    @property
-    def is_for_programs(self) -> bool:
-        """Whether keys of programs come in by it, to read."""
-        return "producer_key" in self.open
+    def lets_in(self, kind: ActorKind) -> bool:
+        """Whether keys of a kind of program come in by it, to read: any, or those with a grant."""
+        return not self.open.isdisjoint(KEYS.get(kind, ()))
 
     def scope_for(self, method: str) -> str:
         """The scope that a personal token needs."""

@@ -21,7 +21,8 @@ class Actor:
 
     `id` is the primary key of the user, producer or consumer (0 for the system). `roles` are the
     names of a person's roles, `team_ids` their teams. `scopes` narrow what a personal token may
-    do; a signed-in session holds all of them. `request_id` ties audit rows to one request.
+    do; a signed-in session holds all of them. `streams` is the glob of a program's key: it narrows
+    what grants give it. `request_id` ties audit rows to one request.
     """
 
     kind: ActorKind
@@ -31,6 +32,7 @@ class Actor:
     team_ids: frozenset[int] = frozenset()
     scopes: frozenset[str] = ALL_SCOPES
     key_id: str = ""
+    streams: str = "*"
     request_id: str = field(default="", compare=False)
 
     @property

@@ -27,7 +27,7 @@ from governance.services.keys import create_key
 from governance.types import Permission, ReviewPoint, Role
 from ingest.models import PrivacySuggestion
 from portal.checks import the_matrix_names_every_route_and_method
-from portal.http.policy import SAFE, Policy, matrix, read
+from portal.http.policy import KEYS, SAFE, Policy, matrix, read
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import SYSTEM
 from tests.api.conftest import (
@@ -206,6 +206,7 @@ def visitor(who: str, secret: Secret) -> Visitor:
     keys = {
         "producer_key": lambda: credential("prod", create_producer("other", actor=SYSTEM).pk),
         "consumer_key": lambda: credential("cons", create_consumer("other", actor=SYSTEM).pk),
+        "reading_key": lambda: credential("cons", _reading_consumer(secret)),
         "flag_key": lambda: credential("flag", 0),
     }
     if who == "anybody":
@@ -217,6 +218,12 @@ def visitor(who: str, secret: Secret) -> Visitor:
     pages.force_login(person)
     scopes = ("read",) if who == "admin_reading" else ()
     return Visitor(pages, with_key(token_of(person, *scopes)))
+
+
+def _reading_consumer(secret: Secret) -> int:
+    consumer = create_consumer("other", actor=SYSTEM)
+    make_grant(secret.stream, consumer, Permission.READ_PAYLOAD)
+    return consumer.pk
 
 
 def with_key(text: str) -> Client:
@@ -263,7 +270,8 @@ def expected(who: str, policy: Policy, state: str, method: str, path: str) -> st
     if who.endswith("_key"):
         if not is_machine:
             return "sign in"
-        reads = method in SAFE and policy.is_for_programs and who != "flag_key"
+        (kind,) = [kind for kind, keys in KEYS.items() if who in keys]
+        reads = method in SAFE and policy.lets_in(kind) and who != "flag_key"
         own_door = path.startswith("/registry") and who in policy.open
         if not reads and not own_door and policy.word != "credentials":
             return "no"

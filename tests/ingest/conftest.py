@@ -260,6 +260,8 @@ def world(transactional_db: None) -> Iterator[World]:
             "catalog_streamgrouppermission",
             "catalog_domainuserpermission",
             "catalog_domaingrouppermission",
+            "catalog_streamproducerpermission",
+            "catalog_domainproducerpermission",
             "catalog_producersource",
             "catalog_producerstream",
             "catalog_producer",

@@ -11,7 +11,7 @@ from catalog.models import Domain, Stream
 from catalog.services.streams import NewStream, register_stream
 from governance.models import Team, User
 from governance.selectors.people import actor_of
-from governance.services.grants import grant_access
+from governance.services.grants import Holder, grant_access
 from governance.services.keys import create_key
 from governance.services.teams import add_member, create_team
 from governance.types import Permission, Role
@@ -78,7 +78,7 @@ def make_stream(
 
 
 def make_grant(
-    place: Stream | Domain, holder: User | Team, permission: Permission, days: int = 30
+    place: Stream | Domain, holder: Holder, permission: Permission, days: int = 30
 ) -> None:
     grant_access(
         place.ref,

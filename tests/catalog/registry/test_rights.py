@@ -3,9 +3,11 @@
 import pytest
 from django.test import Client
 
-from catalog.models import Change, ProducerStream, Stream
+from catalog.models import Change, Producer, ProducerStream, Stream
 from catalog.services.tracks import promote_stream
 from governance.models import AuditEntry, Team
+from governance.selectors.requests import live_grants
+from governance.services.grants import end_grant
 from governance.services.keys import create_key
 from governance.types import Permission, Role
 from portal.kernel.actor import SYSTEM
@@ -87,6 +89,34 @@ def test_a_producer_registers_where_it_may_publish_and_settles_nothing_of_others
         "POST", "/subjects/shop.order_paid/versions", sent(WIDER), status=403, code=40301
     )
     assert "/access/new/?stream=shop.order_paid" in message
+
+
+def test_a_producer_registers_where_a_grant_lets_it_publish_as_long_as_it_holds(
+    secret: Stream,
+) -> None:
+    guest = producer()
+    made = Producer.objects.get()
+    body = {**WIDER, "title": "Secret"}
+    guest.fail("GET", "/subjects/shop.secret_thing/versions", status=404, code=40401)
+    make_grant(secret, made, Permission.DISCOVER)
+    assert guest.expect("GET", "/subjects/shop.secret_thing/versions") == [1]
+    guest.fail("POST", "/subjects/shop.secret_thing/versions", sent(body), status=403, code=40301)
+    make_grant(secret.domain, made, Permission.PUBLISH)
+    guest.register("shop.secret_thing", body)
+    guest.fail("DELETE", "/subjects/shop.secret_thing", status=403, code=40301)
+    for grant in live_grants(SYSTEM):
+        end_grant(grant.id, actor=SYSTEM)
+    guest.fail("GET", "/subjects/shop.secret_thing/versions", status=404, code=40401)
+
+
+def test_a_stream_made_under_a_grant_stays_its_makers_when_that_ends(team: Team) -> None:
+    domain = make_stream("checkout.other_done").domain
+    maker = producer(team=team, domain="checkout")
+    made = Producer.objects.get()
+    make_grant(domain, made, Permission.PUBLISH)
+    maker.register("orders", ORDER)
+    stream = Stream.objects.get(name="checkout.orders")
+    assert ProducerStream.objects.filter(producer=made, stream=stream).exists()
 
 
 def test_people_need_the_permission_to_edit_and_the_role_to_make(team: Team) -> None:
