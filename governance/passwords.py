@@ -1,13 +1,10 @@
-"""Rules for passwords that Django has none for: words that everybody tries first here, passwords that
-breaches have made known, what is guessed early, and how long.
+"""Rules for passwords that Django has none for: words that everybody tries first here, what many use
+or is guessed early, and how long.
 
 The words are the portal's own, and the parts of the name that people reach it by (docs/security.md).
 """
 
-import hashlib
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,7 +14,6 @@ from django.core.exceptions import ValidationError
 LONGEST: Final = 1_000
 OWN_WORDS: Final = ("event", "portal", "stream", "password", "passwort", "welcome", "secret")
 FEWEST_OTHERS: Final = 8
-KNOWN: Final = Path(__file__).with_name("common_passwords.txt")
 # How many guesses a password withstands at least, as zxcvbn counts them: lists of common passwords
 # and words in turn, with the years, rows of keys, repetitions and swapped letters that people add.
 FEWEST_GUESSES: Final = 30_000_000
@@ -50,23 +46,11 @@ class ContextWordsValidator:
         )
 
 
-@cache
-def known() -> frozenset[str]:
-    """Digests of passwords that are known from breaches, as `digest` makes them."""
-    lines = KNOWN.read_text().splitlines()
-    return frozenset(line for line in lines if not line.startswith("#"))
-
-
-def digest(password: str) -> str:
-    """What the list has of a password, whatever its capitals."""
-    return hashlib.sha256(password.lower().encode()).hexdigest()[:16]
-
-
 class GuessableValidator:
-    """Refuses what a breach has made known, and what is guessed in the first thirty million tries."""
+    """Refuses what many use, and what is guessed in the first thirty million tries."""
 
     def validate(self, password: str, user: object = None) -> None:
-        if digest(password) in known() or self._is_guessed(password):
+        if self._is_guessed(password):
             raise ValidationError(self.get_help_text(), code="guessable")
 
     @staticmethod

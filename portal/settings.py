@@ -398,7 +398,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 # What one caller may ask of pages and API, by web process (governance.pace).
-REQUESTS_PER_SECOND = env.integer("PORTAL_REQUESTS_PER_SECOND", 100, minimum=1)
+REQUESTS_PER_SECOND = env.integer("PORTAL_REQUESTS_PER_SECOND", 300, minimum=1)
 API_DOCS_PUBLIC = env.flag("PORTAL_API_DOCS_PUBLIC", default=True)
 
 # --- Static files -----------------------------------------------------------------------------
