@@ -15,7 +15,7 @@ from governance.models import Erasure, ErasureState
 from governance.models.jobs import JobState
 from governance.selectors import erasures as selectors
 from governance.services import erasures as services
-from governance.sudo import sudo
+from governance.sudo import sudo, sudo_anew
 from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.rendering import dump
@@ -33,7 +33,7 @@ _ENDED: Final = (JobState.PAUSED, JobState.STOPPED, JobState.FAILED)
 
 
 @require_http_methods(["GET", "POST"])
-@sudo
+@sudo_anew
 def overview(request: HttpRequest) -> HttpResponse:
     """What waits for a decision, what was done, and the form to ask for one."""
     actor = _admin(request)
