@@ -126,6 +126,8 @@ def _title(found: selectors.Totals) -> str:
             f"{words.number(found.untreated)} of {words.plural(found.labelled, 'personal field')}"
             f" {'has' if found.untreated == 1 else 'have'} no treatment."
         )
+    if found.labelled == 1:
+        return "The one personal field is treated."
     return f"All {words.plural(found.labelled, 'personal field')} are treated."
 
 
