@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -330,21 +331,35 @@ class Drill:
 
     def _restore(self, dump: Path) -> dict[str, str]:
         """The backup in another database; gives the environment that leads there."""
+        from governance.chain import ownership
         from portal.launcher.postgres import find_binaries
 
         url = os.environ["DATABASE_URL"]
-        other = url.rpartition("/")[0] + "/restored"
+        owner = self._by_owner(url)
+        mine, theirs = (each.rpartition("/")[0] + "/restored" for each in (url, owner))
         psql = [str(find_binaries() / "psql"), "--quiet", "--set", "ON_ERROR_STOP=1"]
-        subprocess.run([*psql, url, "--command", "CREATE DATABASE restored"], check=True)
-        subprocess.run([*psql, other, "--file", str(dump)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*psql, owner, "--command", "CREATE DATABASE restored"], check=True)
+        subprocess.run([*psql, theirs, "--file", str(dump)], check=True, stdout=subprocess.DEVNULL)
+        if owner != url:
+            ownership.make_roles(theirs, mine)
+            ownership.hand_over(theirs, mine)
         return {
             **os.environ,
-            "DATABASE_URL": other,
+            "DATABASE_URL": mine,
             "PORTAL_ARCHIVE_DIR": str(self._place / "archive"),
             "PORTAL_ERASURE_LEDGER": os.environ.get(
                 "PORTAL_ERASURE_LEDGER", str(self._data / "ledger" / "erasures.jsonl")
             ),
         }
+
+    def _by_owner(self, url: str) -> str:
+        """Who may make a database: the owner of an embedded one, else who the portal works as."""
+        from portal.launcher.postgres import Server
+
+        password = self._data / "secrets" / "postgres_password"
+        if not password.exists():
+            return url
+        return Server(self._data / "postgres", urlsplit(url).port or 0, password.read_text()).url()
 
     def _replay(self, environment: dict[str, str]) -> dict[str, Any]:
         done = subprocess.run(
