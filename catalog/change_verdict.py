@@ -28,7 +28,7 @@ def change_verdict(
     """The verdict of a change as far as it is measured."""
     if not report:
         return ChangeVerdict("warn", MEASURING, "Workers look at it now; this page follows.")
-    readers = report["consumers"]
+    readers = [*report["consumers"], *undeclared_readers(report)]
     broken = [row for row in readers if row["effect"] == "breaks"]
     if not report["verdict"]["compatible"] and not opens_group:
         return ChangeVerdict("bad", "It cannot be activated as it is.", _why_incompatible(report))
@@ -46,6 +46,11 @@ def change_verdict(
     say = "Nothing breaks." if not readers else f"All {len(readers)} consumers are safe."
     return ChangeVerdict("ok", say if len(readers) != 1 else "Its consumer is safe.",
                          _replayed(replay))  # fmt: skip
+
+
+def undeclared_readers(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Consumers that a report saw read the stream without having declared it."""
+    return [row for row in report.get("observed") or () if not row["declared"]]
 
 
 def _why_incompatible(report: Mapping[str, Any]) -> str:

@@ -23,21 +23,9 @@ class Dependent:
     is_running: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedRead:
-    """What a consumer was seen to read: which fields (none: whole events), when last, how much."""
-
-    consumer: str
-    fields: tuple[str, ...]
-    last_read_at: datetime
-    events_a_day: float
-
-
 DependentsOf = Callable[[Stream], Sequence[Dependent]]
-ReadsOf = Callable[[Stream], Sequence[ObservedRead]]
 KINDS: Final = ("rollup", "funnel", "metric", "experiment")
 _dependents: dict[str, DependentsOf] = {}
-_reads: list[ReadsOf] = []
 
 
 def register_dependents(kind: str, of: DependentsOf) -> None:
@@ -51,16 +39,6 @@ def dependents_of(stream: Stream) -> dict[str, list[Dependent] | None]:
     return {
         kind: list(_dependents[kind](stream)) if kind in _dependents else None for kind in KINDS
     }
-
-
-def register_reads(of: ReadsOf) -> None:
-    """Say who has seen consumers read; where several have, all are asked."""
-    _reads.append(of)
-
-
-def observed_reads(stream: Stream) -> list[ObservedRead] | None:
-    """What consumers were seen to read of a stream; None where nobody measures it."""
-    return [read for of in _reads for read in of(stream)] if _reads else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from catalog.examples import example_of
 from catalog.impact import old_uses_of
 from catalog.models import SchemaVersion, Stream
 from catalog.selectors import parties
+from catalog.selectors.observed import readings_of
 from catalog.selectors.streams import get_stream, may_read_payload, visible_streams
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.typed_code import LANGUAGES, typed_code
@@ -177,7 +178,7 @@ def consumer(request: HttpRequest, name: str) -> HttpResponse:
         "catalog/consumer.html",
         {
             "consumer": found,
-            "mappings": parties.mappings_of(actor, found)[:200],
+            "readings": readings_of(actor, found, limit=200),
             "grants": live_grants(actor, holder=found, limit=100),
         },
     )

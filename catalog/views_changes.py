@@ -1,6 +1,8 @@
 """Pages of changes: the list, one change with its report, proposing, and two versions compared."""
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from catalog import draft_pages
-from catalog.change_verdict import change_verdict
+from catalog.change_verdict import change_verdict, undeclared_readers
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Mode, Policy
 from catalog.diff import field_diff, from_check, text_diff
@@ -35,6 +37,7 @@ from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
 TABS: Final = ("open", "waiting", "mine", "all")
 VIEWS: Final = ("fields", "side", "json")
 _COLUMNS: Final = 6
+_EFFECTS: Final = ("breaks", "care", "safe")
 
 
 @require_GET
@@ -140,26 +143,36 @@ def _diff(
 
 def reader_columns(report: dict[str, Any]) -> list[str]:
     """The touched fields that somebody reads, the worst first; at most six."""
-    effects = ("breaks", "care", "safe")
     worst: dict[str, int] = {}
-    for row in report.get("consumers", []):
+    for row in [*report.get("consumers", []), *undeclared_readers(report)]:
         for cause in row["causes"]:
-            rank = effects.index(cause["effect"])
+            rank = _EFFECTS.index(cause["effect"])
             worst[cause["path"]] = min(rank, worst.get(cause["path"], rank))
     return sorted(worst, key=lambda path: (worst[path], path))[:_COLUMNS]
 
 
 def reader_matrix(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Consumers and what else reads the stream, each with the effect on it by touched field."""
+    """Consumers, those that declared it first, each with the effect on it by touched field.
+
+    `observed` is what its key was seen to read, None where it was not; `is_worse` says that what it
+    was seen to read breaks where what it declared does not.
+    """
     columns = reader_columns(report)
+    seen = {row["consumer"]: _read_back(row) for row in report.get("observed") or ()}
     rows = []
-    for row in report.get("consumers", []):
+    for row in [*report.get("consumers", []), *undeclared_readers(report)]:
         cells = []
         for column in columns:
             effects = [c["effect"] for c in row["causes"] if c["path"] == column]
-            cells.append(next((e for e in ("breaks", "care", "safe") if e in effects), ""))
-        rows.append({**row, "cells": cells})
+            cells.append(next((e for e in _EFFECTS if e in effects), ""))
+        observed = seen.get(row["consumer"])
+        is_worse = observed is not None and row["effect"] != observed["effect"] == "breaks"
+        rows.append({**row, "cells": cells, "observed": observed, "is_worse": is_worse})
     return rows
+
+
+def _read_back(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "last_read_at": datetime.fromisoformat(row["last_read_at"])}
 
 
 def replay_days(replay: dict[str, Any]) -> list[dict[str, Any]]:

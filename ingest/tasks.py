@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
+from catalog.services.observed_reads import forget_old_reads
 from ingest.services import compaction, field_expiry, observing, retention, storage
 from ingest.services.deprecated_uses import forget_old_uses
 from ingest.services.growth import watch_growth
@@ -64,6 +65,7 @@ def advance_enforcement() -> None:
 def forget_uses() -> None:
     """Drop counts of uses that nobody looks at any more."""
     forget_old_uses()
+    forget_old_reads()
 
 
 @shared_task(name="ingest.suspect_personal")

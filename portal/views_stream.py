@@ -17,6 +17,7 @@ from catalog.personal import BY_NAME
 from catalog.reviewing import due_at
 from catalog.selectors import parties
 from catalog.selectors.glossary import terms_of_fields
+from catalog.selectors.observed import all_readers, described_readers
 from catalog.selectors.streams import (
     fields_of_version,
     get_stream,
@@ -78,6 +79,7 @@ def stream_frame(request: HttpRequest, name: str, tab: str) -> tuple[Actor, Stre
             "trust": trust,
             "verdict": stream_verdict(trust, lifecycle=stream.lifecycle, consumers=consumers),
             "consumer_count": consumers,
+            "reader_count": all_readers(stream).count(),
             "field_count": stream.fields.filter(is_current=True).count(),
             "personal_count": stream.fields.filter(
                 is_current=True, classification__in=("personal", "sensitive")
@@ -306,11 +308,11 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
 @require_GET
 def consumers(request: HttpRequest, name: str) -> HttpResponse:
     _, stream, frame = stream_frame(request, name, "consumers")
-    page = paginate(
-        parties.readers_of(stream), order=("since", "id"), cursor=request.GET.get("cursor")
-    )
+    page = paginate(all_readers(stream), order=("name",), cursor=request.GET.get("cursor"))
     return render(
-        request, "catalog/stream_consumers.html", frame | {"readers": page.items, "next": page.next}
+        request,
+        "catalog/stream_consumers.html",
+        frame | {"readers": described_readers(stream, page.items), "next": page.next},
     )
 
 

@@ -7,9 +7,11 @@ from rest_framework.response import Response
 
 from catalog.api import render
 from catalog.api.common import DESCRIPTION, KEY_ORDER, NAME, OWNER, SLUG, made, page_of
+from catalog.api.observed import ReaderBody, reader
 from catalog.api.references import find_team
 from catalog.models import Consumer
 from catalog.selectors import parties
+from catalog.selectors.observed import readings_of
 from catalog.selectors.streams import get_stream
 from catalog.services import consumers as consumer_services
 from catalog.services import producers as producer_services
@@ -41,10 +43,21 @@ NEW_MAPPING: Final = Body(
 NEW_CONSUMER_KEY: Final = Body(optional={"name": NAME})
 
 
-def _consumer_whole(actor: Actor, row: Consumer) -> render.ConsumerDetailBody:
+class ConsumerDetailBody(render.ConsumerBody):
+    """`reads`: of each stream that it declared or was seen to read, both side by side."""
+
+    mappings: list[render.MappingBody]
+    reads: list[ReaderBody]
+
+
+def _consumer_whole(actor: Actor, row: Consumer) -> ConsumerDetailBody:
     """A consumer with the first 500 streams it reads, of those the actor may know of."""
     mappings = parties.mappings_of(actor, row)[:500]
-    return {**render.consumer(row), "mappings": [render.mapping(item) for item in mappings]}
+    return {
+        **render.consumer(row),
+        "mappings": [render.mapping(item) for item in mappings],
+        "reads": [reader(item) for item in readings_of(actor, row, limit=500)],
+    }
 
 
 class Consumers(ApiView):
@@ -52,7 +65,7 @@ class Consumers(ApiView):
     def get(self, request: Request) -> Response:
         return page_of(self.asked, parties.consumers(), ("name",), render.consumer)
 
-    @operation("Make a consumer.", body=NEW_CONSUMER, gives=render.ConsumerDetailBody, status=201)
+    @operation("Make a consumer.", body=NEW_CONSUMER, gives=ConsumerDetailBody, status=201)
     @idempotent
     def post(self, request: Request) -> Response:
         actor, body = api_actor(request), self.said(request)
@@ -69,13 +82,13 @@ class Consumers(ApiView):
 
 
 class ConsumerDetail(ApiView):
-    @operation("One consumer and what it reads.", gives=render.ConsumerDetailBody)
+    @operation("One consumer and what it reads.", gives=ConsumerDetailBody)
     def get(self, request: Request, name: str) -> Response:
         row = parties.get_consumer(name)
         whole = _consumer_whole(api_actor(request), row)
         return Response(whole, headers={"ETag": etag(row.revision)})
 
-    @operation("Change a consumer.", body=CONSUMER_CHANGES, gives=render.ConsumerDetailBody)
+    @operation("Change a consumer.", body=CONSUMER_CHANGES, gives=ConsumerDetailBody)
     def patch(self, request: Request, name: str) -> Response:
         actor, row = api_actor(request), parties.get_consumer(name)
         require_match(request.headers, etag(row.revision))

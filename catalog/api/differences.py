@@ -90,7 +90,7 @@ class CheckBody(TypedDict):
     others: list[VerdictBody]
     fields: list[dict[str, Any]]
     consumers: list[dict[str, Any]]
-    observed: list[dict[str, Any]] | str
+    observed: list[dict[str, Any]]
     rollups: list[dict[str, Any]] | str
     funnels: list[dict[str, Any]] | str
     metrics: list[dict[str, Any]] | str

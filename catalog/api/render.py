@@ -430,10 +430,6 @@ class MappingBody(TypedDict):
     since: Time
 
 
-class ConsumerDetailBody(ConsumerBody):
-    mappings: list[MappingBody]
-
-
 def consumer(row: Consumer) -> ConsumerBody:
     return {
         "name": row.name,

@@ -10,6 +10,7 @@ from catalog.models.key_grants import (
     StreamConsumerPermission,
     StreamProducerPermission,
 )
+from catalog.models.observed import ObservedRead
 from catalog.models.producers import (
     KeyStreamQuota,
     Producer,
@@ -53,6 +54,7 @@ __all__ = [
     "FieldExtension",
     "Follow",
     "KeyStreamQuota",
+    "ObservedRead",
     "Producer",
     "ProducerSource",
     "ProducerStream",

@@ -41,7 +41,6 @@ def check_candidate(stream: Stream, document: Mapping[str, Any], *, actor: Actor
         **report,
         "computed_at": clock.now(),
         "stream": stream.name,
-        "observed": _or_not(report["observed"]),
         **{_PLURALS[kind]: _or_not(things) for kind, things in dependents.items()},
         "policy": _policy(stream, report, actor),
         "replay": _or_not(

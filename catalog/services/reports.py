@@ -1,6 +1,6 @@
 """The change report: what a proposed version would do, found out by workers and kept with it.
 
-First what the catalog knows (verdict, differences, readers, what depends on its fields, style and
+First what the catalog knows (verdict, differences, readers, declared and observed, what depends on its fields, style and
 privacy), which takes a moment; then what a machine could do about each refused difference; then the
 replay of stored events, a stated sample first and then
 every event of the last seven days, step by step.
@@ -17,12 +17,13 @@ from catalog.compatibility.budget import Budget
 from catalog.compatibility.engine import compare
 from catalog.compatibility.types import Direction, Mode, Policy, Verdict
 from catalog.field_index import FieldRow, fields_of
-from catalog.models import Change, ConsumerMapping, Stream
+from catalog.models import Change, Consumer, ConsumerMapping, Stream
+from catalog.selectors.observed import described_readers, latest_of, seen_readers
 from catalog.services.policing import said_of_candidate
 from catalog.services.remedies import offer_remedies
 from catalog.services.schemas import compared_versions
 from catalog.style_lint import lint
-from catalog.touched import BREAKS, Touched, effect_on, touched_fields
+from catalog.touched import BREAKS, Touched, effect_on, is_about, touched_fields
 from governance.job_kinds import Step
 from governance.models import Job
 from portal.kernel import clock
@@ -31,6 +32,7 @@ from portal.kernel.errors import InvalidStateError
 STEP_SECONDS: Final = 1.0
 MAX_DIFFERENCES: Final = 200
 MAX_READERS: Final = 500
+EFFECTS: Final = ("breaks", "unknown", "care", "safe")  # on a reader, the worst first
 _OTHER_MODES: Final = (
     Mode.BACKWARD, Mode.FORWARD, Mode.FULL, Mode.FULL_TRANSITIVE,
 )  # fmt: skip
@@ -185,33 +187,58 @@ def _readers(stream: Stream, touched: list[Touched]) -> list[dict[str, Any]]:
             effect = "unknown" if any(item.effect == BREAKS for item in touched) else "safe"
         rows.append(
             {
-                "consumer": mapping.consumer.name,
-                "title": mapping.consumer.title or mapping.consumer.name,
-                "kind": mapping.consumer.kind,
-                "team": mapping.consumer.team.slug if mapping.consumer.team else None,
+                **_named(mapping.consumer),
                 "fields": mapping.fields,
                 "effect": effect,
                 "causes": [item.as_dict() for item in causes],
             }
         )
-    order = ("breaks", "unknown", "care", "safe")
-    return sorted(rows, key=lambda row: (order.index(row["effect"]), row["consumer"]))
+    return _worst_first(rows)
 
 
-def _observed(stream: Stream, touched: list[Touched]) -> list[dict[str, Any]] | None:
-    reads = impact.observed_reads(stream)
-    if reads is None:
-        return None
-    return [
-        {
-            "consumer": read.consumer,
-            "fields": list(read.fields),
-            "effect": effect_on(touched, read.fields)[0] if read.fields else "unknown",
-            "last_read_at": read.last_read_at.isoformat(),
-            "events_a_day": read.events_a_day,
-        }
-        for read in reads
-    ]
+def _observed(stream: Stream, touched: list[Touched]) -> list[dict[str, Any]]:
+    """Each consumer whose key was seen to read the stream, with the effect on it.
+
+    When and how much it read is said of the touched fields among those it was given, else of the
+    stream; where only its events could be counted, nobody knows what it would feel.
+    """
+    seen = seen_readers(stream).order_by("name")[:MAX_READERS]
+    rows = []
+    for reader in described_readers(stream, list(seen)):
+        observed = reader.observed
+        if observed is None:
+            continue  # the last of it was let go meanwhile
+        effect, causes = effect_on(touched, [read.path for read in observed.fields])
+        if not observed.fields:
+            effect = "unknown" if any(item.effect == BREAKS for item in touched) else "safe"
+        events, last_at = latest_of(
+            read for read in observed.fields if any(is_about(c.path, read.path) for c in causes)
+        ) or (observed.events, observed.last_at)
+        rows.append(
+            {
+                **_named(reader.consumer),
+                "declared": reader.mapping is not None,
+                "fields": [read.path for read in observed.fields],
+                "effect": effect,
+                "causes": [item.as_dict() for item in causes],
+                "last_read_at": last_at.isoformat(),
+                "events_30_days": events,
+            }
+        )
+    return _worst_first(rows)
+
+
+def _named(consumer: Consumer) -> dict[str, Any]:
+    return {
+        "consumer": consumer.name,
+        "title": consumer.title or consumer.name,
+        "kind": consumer.kind,
+        "team": consumer.team.slug if consumer.team else None,
+    }
+
+
+def _worst_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (EFFECTS.index(row["effect"]), row["consumer"]))
 
 
 def _dependents(stream: Stream, touched: list[Touched]) -> dict[str, Any]:

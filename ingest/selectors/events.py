@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from catalog.classified import MASK, PERSONAL, is_personal, project
 from catalog.models import Producer, Stream
+from catalog.services.observed_reads import note_read
 from governance import access, audit
 from governance.projection import Projection, note_use, projection
 from governance.types import Permission
@@ -197,7 +198,8 @@ def _shown(
 ) -> list[StoredEvent]:
     if not rows:
         return []
-    shown, touched = _described(stream, rows, projection(actor, stream))
+    seen = projection(actor, stream)
+    shown, touched = _described(stream, rows, seen)
     note_use(actor, stream)
     if touched:
         audit.record(
@@ -207,6 +209,7 @@ def _shown(
             summary=f"saw {', '.join(sorted(touched))} in {len(rows)} events of {stream.name}",
             after={"fields": sorted(touched), "events": len(rows)},
         )
+    note_read(actor, stream, seen, len(rows))
     return shown
 
 

@@ -8,9 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from governance.types import Role
-from tests.api.conftest import Secret, addresses
-from tests.support.factories import make_person, token_of
+from catalog.models import ObservedRead
+from catalog.services.consumers import create_consumer
+from governance.types import Permission, Role
+from portal.kernel.actor import SYSTEM
+from tests.api.conftest import Secret, addresses, credential
+from tests.support.factories import make_grant, make_person, token_of
 
 pytestmark = pytest.mark.django_db
 # Our own files of SQL begin with what they are for.
@@ -24,6 +27,8 @@ MAY = {
     "governance_personsession": "when a browser was last used",
     "governance_key": "when a key was last used",
     "governance_key_use": "when a key was last used",
+    "catalog_streamconsumerpermission": "when a grant to read was last used",
+    "catalog_observedread": "what a consumer's key was given",
 }
 
 
@@ -48,12 +53,16 @@ def test_no_get_writes_a_row(secret: Secret) -> None:
     owner = Client()
     owner.force_login(secret.owner)
     machine = Client(headers={"Authorization": f"Bearer {token_of(make_person(Role.ADMIN))}"})
+    consumer = create_consumer("warehouse", actor=SYSTEM)
+    make_grant(secret.stream, consumer, Permission.READ_PAYLOAD)
+    program = Client(headers={"Authorization": f"Bearer {credential('cons', consumer.pk)}"})
     found = {}
     for path in (one.path for one in addresses(secret)):
-        for client in (person, owner, machine):
+        for client in (person, owner, machine, program):
             if rows := written(client, path):
                 found[path] = rows
     assert found == {}
+    assert ObservedRead.objects.exists(), "the key was given no event, so its walk proves nothing"
 
 
 def test_a_write_would_be_seen(secret: Secret) -> None:

@@ -156,8 +156,8 @@ def test_a_candidate_is_checked_as_its_report_would_be_and_nothing_is_kept(
         "needed_approvals": 0, "needs_group": True, "privacy": [], "track": "experimental",
         "enforcement": "enforce",
     }  # fmt: skip
-    assert found["rollups"] == found["funnels"] == found["observed"] == "not measured"
-    assert found["experiments"] == []
+    assert found["rollups"] == found["funnels"] == "not measured"
+    assert found["experiments"] == found["observed"] == []
     assert found["replay"]["phase"] == "sample"
     assert (found["replay"]["checked"], found["replay"]["total"]) == (0, None)
     assert found["seconds"] > 0
