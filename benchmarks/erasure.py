@@ -30,14 +30,13 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.crowd import OLD, OLD_DAYS, STREAMS, Crowd
 from benchmarks.searching import Search
-from benchmarks.servers import portal
+from benchmarks.servers import owner_url, portal
 
 BATCH = 1_000
 # What is the same of each event that is left, whatever the walk did: rows of others whole, of those
@@ -335,7 +334,7 @@ class Drill:
         from portal.launcher.postgres import find_binaries
 
         url = os.environ["DATABASE_URL"]
-        owner = self._by_owner(url)
+        owner = owner_url()
         mine, theirs = (each.rpartition("/")[0] + "/restored" for each in (url, owner))
         psql = [str(find_binaries() / "psql"), "--quiet", "--set", "ON_ERROR_STOP=1"]
         subprocess.run([*psql, owner, "--command", "CREATE DATABASE restored"], check=True)
@@ -351,15 +350,6 @@ class Drill:
                 "PORTAL_ERASURE_LEDGER", str(self._data / "ledger" / "erasures.jsonl")
             ),
         }
-
-    def _by_owner(self, url: str) -> str:
-        """Who may make a database: the owner of an embedded one, else who the portal works as."""
-        from portal.launcher.postgres import Server
-
-        password = self._data / "secrets" / "postgres_password"
-        if not password.exists():
-            return url
-        return Server(self._data / "postgres", urlsplit(url).port or 0, password.read_text()).url()
 
     def _replay(self, environment: dict[str, str]) -> dict[str, Any]:
         done = subprocess.run(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,3 +37,14 @@ def portal() -> Iterator[dict[str, Any]]:
         process.terminate()
         process.wait(60)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def owner_url() -> str:
+    """Inside `portal`: its database by who owns it. The portal's own role may do less."""
+    from portal.launcher.postgres import Server
+
+    data, url = Path(os.environ["PORTAL_DATA"]), os.environ["DATABASE_URL"]
+    password = data / "secrets" / "postgres_password"
+    if not password.exists():  # DATABASE_URL was given, with one role for everything
+        return url
+    return Server(data / "postgres", urlsplit(url).port or 0, password.read_text()).url()
