@@ -63,9 +63,10 @@ def test_a_letter_that_is_replayed_over_a_move_lies_where_its_own_time_says_once
     letters.approve_repair(repair, actor=shop.ben)
     letters.apply_repair(repair, actor=shop.ada)
     monkeypatch.setattr(letter_jobs, "MAX_BATCH", 1)
-    while "e0" not in tracks(shop):
+    while len(tracks(shop)) < 2:  # letters of one request have no order among themselves
         jobs.run_due_jobs(budget_seconds=0.001)
-    assert tracks(shop) == {"e0": EXPERIMENTAL, "e2": EXPERIMENTAL}
+    before = tracks(shop)
+    assert before in ({"e2": EXPERIMENTAL, one: EXPERIMENTAL} for one in ("e0", "e1"))
     with clock.at(now - timedelta(minutes=10)):
         promote_stream(shop.stream, actor=SYSTEM)
     (moment,) = shop.stream.track_moments
