@@ -4,7 +4,9 @@ Triggers refuse changes of the chain, but who owns a table may take its triggers
 tables and functions belong to `portal_audit`, a role without a sign-in, and the role that the portal
 works with may read them, add anchors, and call the one function that appends (decision 0046).
 
-Plain SQL over a connection of its own: it runs before there is a portal.
+Whatever the portal's role owns, a trigger say, runs as whoever touches it. So migrations run as that
+role, and the owner of the database does no more than is done here: by the catalogue alone, over a
+connection of its own that finds nothing in `public` by a bare name.
 """
 
 from typing import Any, Final
@@ -15,7 +17,10 @@ from psycopg.sql import SQL, Identifier, Literal
 
 OWNER: Final = "portal_audit"
 CHAIN: Final = ("governance_audit", "governance_audit_head", "governance_audit_anchor")
-FUNCTIONS: Final = ("governance_audit_append", "governance_audit_refuse")
+FUNCTIONS: Final = (
+    "public.governance_audit_append(text, bigint, text, text, text, text, text, text, text)",
+    "public.governance_audit_refuse()",
+)
 
 # Each with what ALTER calls it, and whose it is to be; what belongs to an extension or to another
 # table follows those.
@@ -24,7 +29,7 @@ SELECT kind, spelt, heir FROM (
     SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
                           WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS kind,
            c.oid::regclass::text AS spelt, c.relowner AS has,
-           CASE WHEN c.relname = ANY(%(chain)s) THEN %(owner)s ELSE %(role)s END AS heir
+           CASE WHEN c.relname = ANY(%(chain)s) THEN %(keeper)s ELSE %(role)s END AS heir
     FROM pg_class AS c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm')
       AND NOT EXISTS (
@@ -33,7 +38,8 @@ SELECT kind, spelt, heir FROM (
             AND (d.deptype = 'e' OR (d.deptype IN ('a', 'i') AND c.relkind = 'S')))
     UNION ALL
     SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner,
-           CASE WHEN p.proname = ANY(%(functions)s) THEN %(owner)s ELSE %(role)s END
+           CASE WHEN p.oid IN (SELECT to_regprocedure(one) FROM unnest(%(functions)s::text[]) AS one)
+                THEN %(keeper)s ELSE %(role)s END
     FROM pg_proc AS p
     WHERE p.pronamespace = 'public'::regnamespace
       AND NOT EXISTS (
@@ -41,6 +47,20 @@ SELECT kind, spelt, heir FROM (
           WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ) AS found
 WHERE has <> heir::regrole
+"""
+# Functions that go by the name of one of the chain's, and are none.
+_NAMESAKES: Final = """
+SELECT p.oid::regprocedure::text
+FROM pg_proc AS p
+WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY(%(names)s::text[])
+  AND p.oid NOT IN (
+      SELECT to_regprocedure(one) FROM unnest(%(functions)s::text[]) AS one
+      WHERE to_regprocedure(one) IS NOT NULL)
+"""
+_IS_KEPT: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_class
+    WHERE oid = to_regclass('public.governance_audit') AND relowner = %(owner)s::regrole)
 """
 
 
@@ -56,7 +76,7 @@ def make_roles(owner_url: str, portal_url: str) -> None:
     """
     told = conninfo_to_dict(portal_url)
     role, password = _role_of(owner_url, portal_url), told.get("password")
-    with psycopg.connect(owner_url, connect_timeout=5) as db:
+    with connect_as_owner(owner_url) as db:
         _make_role(db, OWNER, "NOLOGIN")
         _make_role(db, role, "LOGIN")
         if password:
@@ -64,21 +84,59 @@ def make_roles(owner_url: str, portal_url: str) -> None:
         _let_in(db, role)
 
 
+def make_ready(owner_url: str, portal_url: str) -> int:
+    """Let the portal's role migrate: what was made before it belongs to it, but for a chain that is
+    kept by `portal_audit` already. The roles are there (`make_roles`).
+
+    Gives how many things changed hands. Raises OwnershipError, psycopg.Error.
+    """
+    role = _role_of(owner_url, portal_url)
+    with connect_as_owner(owner_url) as db:
+        is_kept = db.execute(_IS_KEPT, {"owner": OWNER}).fetchone() == (True,)
+        return _hand(db, role, keeper=OWNER if is_kept else role)
+
+
 def hand_over(owner_url: str, portal_url: str) -> int:
     """Hand the chain to `portal_audit` and all else to the role of `portal_url`.
 
-    Done again it hands over what migrations made since; gives how many things changed hands. The
-    roles are there (`make_roles`). Raises OwnershipError, psycopg.Error.
+    Done again it hands over what was made since; gives how many things changed hands. The roles are
+    there (`make_roles`). Raises OwnershipError, psycopg.Error.
     """
     role = _role_of(owner_url, portal_url)
-    named = {"role": role, "owner": OWNER, "chain": list(CHAIN), "functions": list(FUNCTIONS)}
-    with psycopg.connect(owner_url, connect_timeout=5) as db:
-        strayed = db.execute(_STRAYED, named).fetchall()
-        for kind, spelt, heir in strayed:  # spelt by the server
-            parts = SQL(kind), SQL(spelt), Identifier(heir)
-            db.execute(SQL("ALTER {} {} OWNER TO {}").format(*parts))
+    with connect_as_owner(owner_url) as db:
+        changed = _hand(db, role, keeper=OWNER)
         _grant_chain(db, role)
-        return len(strayed)
+        return changed
+
+
+def connect_as_owner(owner_url: str) -> psycopg.Connection[Any]:
+    """A connection of the database's owner that finds nothing by a bare name but what is built in."""
+    return psycopg.connect(owner_url, connect_timeout=5, options="-c search_path=pg_catalog")
+
+
+def _hand(db: psycopg.Connection[Any], role: str, *, keeper: str) -> int:
+    """Give each thing its owner, the chain to `keeper`.
+
+    Once the chain is kept nothing is added to it from what the portal's role made: who makes a function
+    that runs as its owner must not choose that owner.
+    """
+    names = sorted({one.partition("(")[0].removeprefix("public.") for one in FUNCTIONS})
+    named = {"role": role, "owner": OWNER, "keeper": keeper, "chain": list(CHAIN),
+             "functions": list(FUNCTIONS), "names": names}  # fmt: skip
+    is_kept = db.execute(_IS_KEPT, named).fetchone() == (True,)
+    wrong = [spelt for (spelt,) in db.execute(_NAMESAKES, named)]
+    strayed = db.execute(_STRAYED, named).fetchall()
+    if is_kept:
+        wrong += [spelt for _, spelt, heir in strayed if heir == OWNER]
+    if wrong:
+        raise OwnershipError(
+            f"{', '.join(sorted(wrong))} has a name of the audit chain's and is of somebody else. "
+            "Look who made it, then drop it (docs/runbooks/audit.md)."
+        )
+    for kind, spelt, heir in strayed:  # spelt by the server
+        parts = SQL(kind), SQL(spelt), Identifier(heir)
+        db.execute(SQL("ALTER {} {} OWNER TO {}").format(*parts))
+    return len(strayed)
 
 
 def _role_of(owner_url: str, portal_url: str) -> str:
@@ -117,11 +175,20 @@ def _let_in(db: psycopg.Connection[Any], role: str) -> None:
 
 
 def _grant_chain(db: psycopg.Connection[Any], role: str) -> None:
-    there = "SELECT count(*) FROM pg_class WHERE relname = ANY(%s)"
+    there = (
+        "SELECT count(*) FROM pg_class"
+        " WHERE relname = ANY(%s) AND relnamespace = 'public'::regnamespace"
+    )
     if db.execute(there, (list(CHAIN),)).fetchone() != (len(CHAIN),):
         raise OwnershipError("The tables of the audit chain are not there. Migrate first.")
     for table in CHAIN:
         rights = "SELECT, INSERT" if table == "governance_audit_anchor" else "SELECT"
-        names = Identifier(table), Identifier(role)
+        names = Identifier("public", table), Identifier(role)
         db.execute(SQL("REVOKE ALL ON {} FROM PUBLIC, {}").format(*names))
         db.execute(SQL("GRANT {} ON {} TO {}").format(SQL(rights), *names))
+    for function in FUNCTIONS:
+        db.execute(
+            SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}").format(SQL(function), Identifier(role))
+        )
+    append = SQL(FUNCTIONS[0]), Identifier(role)
+    db.execute(SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(*append))

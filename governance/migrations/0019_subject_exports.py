@@ -8,6 +8,7 @@ from django.db import migrations, models
 from django.db.models.functions import Now
 
 import portal.kernel.identifiers
+from governance.chain.migrating import ChainSQL
 
 KINDS = [
     ("proposed", "Proposed"),
@@ -36,14 +37,14 @@ ENDS = [
 # Looks at personal values, of late also at the vault and at exports.
 LOOKS = """
 CREATE INDEX CONCURRENTLY IF NOT EXISTS governance_audit_saw
-    ON governance_audit (at DESC, seq DESC)
+    ON public.governance_audit (at DESC, seq DESC)
     WHERE action IN ('event.personal_read', 'event.personal_revealed',
                      'dead_letter.personal_read', 'dead_letter.personal_revealed',
                      'vault.looked_up', 'subject_export.downloaded')
 """
 OLD_LOOKS = """
 CREATE INDEX CONCURRENTLY IF NOT EXISTS governance_audit_looks
-    ON governance_audit (at DESC, seq DESC)
+    ON public.governance_audit (at DESC, seq DESC)
     WHERE action IN ('event.personal_read', 'event.personal_revealed',
                      'dead_letter.personal_read', 'dead_letter.personal_revealed')
 """
@@ -57,8 +58,8 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             "privacytoken", models.Index(fields=["purpose"], name="privacy_token_purpose")
         ),
-        migrations.RunSQL(LOOKS, "DROP INDEX CONCURRENTLY IF EXISTS governance_audit_saw"),
-        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS governance_audit_looks", OLD_LOOKS),
+        ChainSQL(LOOKS, "DROP INDEX CONCURRENTLY IF EXISTS public.governance_audit_saw"),
+        ChainSQL("DROP INDEX CONCURRENTLY IF EXISTS public.governance_audit_looks", OLD_LOOKS),
         migrations.AlterField(
             model_name="notice",
             name="kind",

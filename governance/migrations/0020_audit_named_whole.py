@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from django.db import migrations
 
+from governance.chain.migrating import ChainSQL
+
 APPEND = """
 CREATE OR REPLACE FUNCTION public.governance_audit_append(
     p_actor_kind text, p_actor_id bigint, p_actor text, p_action text,
@@ -56,6 +58,6 @@ def append_again(apps: object, schema_editor: object) -> None:
 class Migration(migrations.Migration):
     dependencies: ClassVar[list[tuple[str, str]]] = [("governance", "0019_subject_exports")]
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
-        migrations.RunSQL(APPEND, migrations.RunSQL.noop),
+        ChainSQL(APPEND, migrations.RunSQL.noop),
         migrations.RunPython(migrations.RunPython.noop, append_again),
     ]

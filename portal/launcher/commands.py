@@ -73,7 +73,7 @@ def _run(argv: list[str]) -> int:
         return _django(line, {})
     with servers_for_a_command(data or default_data(), _prepare) as (instance, environment):
         if command == "migrate" and instance.owner_url:
-            code = _django(line, environment | {"DATABASE_URL": instance.owner_url})
+            code = _django(line, environment | instance.make_ready_to_migrate())
             instance.hand_over()
             return code
         return _django(line, environment)

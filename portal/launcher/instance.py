@@ -31,6 +31,14 @@ SERVERS: Final = ("DATABASE_URL", "REDIS_URL")
 COMMAND_WAIT_SECONDS: Final = 120
 
 
+@contextmanager
+def _said_by_the_launcher() -> Iterator[None]:
+    try:
+        yield
+    except ownership.OwnershipError as error:
+        raise LauncherError(str(error)) from error
+
+
 @dataclass(slots=True)
 class Instance:
     """The place of one portal. `children` are the embedded servers this process started."""
@@ -135,16 +143,25 @@ class Instance:
 
     @property
     def owner_url(self) -> str | None:
-        """By whom the embedded database is migrated; None where DATABASE_URL names another."""
+        """Who owns the embedded database; None where DATABASE_URL names another."""
         return None if os.environ.get("DATABASE_URL") else self._postgres().url()
 
     def _portal_url(self) -> str:
         return self._postgres().portal_url(self.secret("postgres_portal_password"))
 
+    def make_ready_to_migrate(self) -> dict[str, str]:
+        """Let the portal's role migrate the embedded database; gives what a migration is told more."""
+        if not self.owner_url:
+            return {}
+        with _said_by_the_launcher():
+            ownership.make_ready(self.owner_url, self._portal_url())
+        return {"PORTAL_OWNER_DATABASE_URL": self.owner_url}
+
     def hand_over(self) -> None:
         """Give each table of the embedded database its owner: migrations have made new ones."""
         if self.owner_url:
-            ownership.hand_over(self.owner_url, self._portal_url())
+            with _said_by_the_launcher():
+                ownership.hand_over(self.owner_url, self._portal_url())
 
     def start_servers(self, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Start what is embedded; what DATABASE_URL or REDIS_URL replace must answer."""
@@ -163,7 +180,8 @@ class Instance:
             self.children.append(child)
             postgres.wait_ready(server, child, is_stopping=is_stopping)
             if not is_stopping():
-                ownership.make_roles(server.url(), self._portal_url())
+                with _said_by_the_launcher():
+                    ownership.make_roles(server.url(), self._portal_url())
         if not outside["REDIS_URL"]:
             store = self._redis()
             child = redis.child(store, self.logs / "redis.log", self.pid_file("redis"))

@@ -33,19 +33,20 @@ def prepare(
     Tables, partitions and the first people on one side, static files under hashed names on the other.
     """
     first_run: tuple[str, ...] = ("first_run", "--json")
-    by_owner: dict[str, str] = {}
+    for_migrations: dict[str, str] = {}
     commands: list[tuple[str, ...]] = []
     is_new, static = not is_prepared(environment), _static(environment)
     if is_new:
         say("migrating the database")
         first_run = (*first_run, "--migrate")
-        by_owner = {"DATABASE_URL": instance.owner_url} if instance.owner_url else {}
+        for_migrations = instance.make_ready_to_migrate()
     collected = instance.run / "collected.stamp"
     is_stale = not collected.exists() or collected.read_text() != static
     if is_stale:
         say("collecting static files")
         commands.append(("collectstatic", "--no-input", "--verbosity", "0"))
-    said, *_ = _run(instance, environment | by_owner, first_run, *commands, is_stopping=is_stopping)
+    told = environment | for_migrations
+    said, *_ = _run(instance, told, first_run, *commands, is_stopping=is_stopping)
     if is_new:
         instance.hand_over()
         _say_prepared(environment)

@@ -132,10 +132,12 @@ def test_a_server_gets_its_tables_partitions_people_and_static_files(
     services: dict[str, Any],
 ) -> None:
     script = services["migrate"]["command"][2]
-    by_owner, *lines = [shlex.split(step) for step in script.split(" && ")]
-    assert by_owner.pop(0) == "DATABASE_URL=$$PORTAL_OWNER_DATABASE_URL"
-    steps = [line[3] for line in (by_owner, *lines)]
-    assert steps == ["migrate", "audit", "first_run", "collectstatic"]
+    lines = [shlex.split(step) for step in script.split(" && ")]
+    steps = [line[3] for line in lines]
+    assert steps == ["audit", "migrate", "audit", "first_run", "collectstatic"]
+    assert lines[0][4:] == ["hand-over", "--before-migrating"]
+    assert lines[2][4:] == ["hand-over"]
+    assert "DATABASE_URL=" not in script, "migrations run as the portal's role"
     assert set(steps) <= set(get_commands())
 
 

@@ -6,11 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.state import ProjectState
 from psycopg.conninfo import make_conninfo
 
 from governance.chain import ownership
+from governance.chain.migrating import ChainSQL
 from governance.models import AuditEntry
 from portal.doctor import database
 from portal.doctor.types import State
@@ -59,6 +62,10 @@ def handed_over() -> Iterator[str]:
     ownership.make_roles(owner, portal)
     ownership.hand_over(owner, portal)
     yield portal
+    _end_roles()
+
+
+def _end_roles() -> None:
     with connection.cursor() as cursor:
         for role in (ROLE, ownership.OWNER):
             cursor.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER")
@@ -126,6 +133,70 @@ def test_what_a_migration_made_since_is_handed_over_and_nothing_twice(handed_ove
                 db.execute("INSERT INTO made_since DEFAULT VALUES")
         finally:
             cursor.execute("DROP TABLE made_since")
+
+
+def test_a_function_by_a_name_of_the_chains_is_named_and_stays_whose_it_is(
+    handed_over: str,
+) -> None:
+    owner, portal = _urls()
+    with _as_portal(handed_over) as db:
+        db.execute(
+            "CREATE FUNCTION public.governance_audit_append(text) RETURNS void SECURITY DEFINER"
+            " LANGUAGE sql AS 'ALTER TABLE governance_audit DISABLE TRIGGER ALL'"
+        )
+        for hand in (ownership.hand_over, ownership.make_ready):
+            with pytest.raises(
+                ownership.OwnershipError, match=r"governance_audit_append\(text\) has"
+            ):
+                hand(owner, portal)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute("SELECT governance_audit_append('')")
+        db.execute("DROP FUNCTION governance_audit_append(text)")
+    assert ownership.hand_over(owner, portal) == 0
+
+
+def test_once_it_is_kept_nothing_of_the_portals_role_is_added_to_it(handed_over: str) -> None:
+    owner, portal = _urls()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER FUNCTION governance_audit_refuse OWNER TO " + ROLE)
+    with pytest.raises(ownership.OwnershipError, match=r"governance_audit_refuse\(\) has a name"):
+        ownership.hand_over(owner, portal)
+
+
+def test_before_migrating_the_portals_role_is_given_all_but_a_chain_that_is_kept() -> None:
+    owner, portal = _urls()
+    ownership.make_roles(owner, portal)
+    of_whom = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'governance_audit'"
+    try:
+        for made, keeper in ((ownership.make_ready, ROLE), (ownership.hand_over, ownership.OWNER),
+                             (ownership.make_ready, ownership.OWNER)):  # fmt: skip
+            made(owner, portal)
+            with connection.cursor() as cursor:
+                cursor.execute(of_whom)
+                assert cursor.fetchone() == (keeper,)
+    finally:
+        _end_roles()
+
+
+def test_a_migration_of_the_chain_runs_as_who_keeps_it(handed_over: str, settings: Any) -> None:
+    settings.OWNER_DATABASE_URL = _urls()[0]
+    change = ChainSQL(
+        "CREATE INDEX IF NOT EXISTS made_later ON public.governance_audit (action)", ""
+    )
+    editor, state = connection.schema_editor(atomic=False), ProjectState()
+    of_whom = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made_later'"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET ROLE {ROLE}")
+            change.database_forwards("governance", editor, state, state)
+            cursor.execute(of_whom)
+            assert cursor.fetchone() == (ownership.OWNER,)
+            settings.OWNER_DATABASE_URL = ""
+            with pytest.raises(ImproperlyConfigured, match="PORTAL_OWNER_DATABASE_URL must name"):
+                change.database_forwards("governance", editor, state, state)
+        finally:
+            cursor.execute("RESET ROLE")
+            cursor.execute("DROP INDEX IF EXISTS made_later")
 
 
 def test_a_role_that_could_take_it_back_is_refused() -> None:

@@ -55,6 +55,10 @@ class Command(PortalCommand):
             "--public-key", action="append", default=[], metavar="KEY",
             help="a key that is trusted (as public-key says it), instead of this portal's own",
         )  # fmt: skip
+        parser.add_argument(
+            "--before-migrating", action="store_true",
+            help="hand-over: make the roles and let the portal's migrate; hand over again afterwards",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         step = options["step"]
@@ -66,7 +70,7 @@ class Command(PortalCommand):
             elif step == "prove":
                 self._prove(options["what"])
             elif step == "hand-over":
-                self._hand_over()
+                self._hand_over(is_before=options["before_migrating"])
             else:
                 self._public_key(is_json=options["json"])
         except (AuditKeyError, AnchorError, BrokenChainError) as error:
@@ -126,7 +130,7 @@ class Command(PortalCommand):
             raise CommandError("Say which row: audit prove NUMBER.")
         self.stdout.write(dump(proof_of(int(number))).decode())
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *, is_before: bool) -> None:
         owner_url = settings.OWNER_DATABASE_URL
         if not owner_url:
             raise CommandError(
@@ -137,7 +141,10 @@ class Command(PortalCommand):
         portal_url = make_conninfo(user=ours["USER"], password=ours["PASSWORD"])
         try:
             ownership.make_roles(owner_url, portal_url)
-            changed = ownership.hand_over(owner_url, portal_url)
+            if is_before:
+                changed = ownership.make_ready(owner_url, portal_url)
+            else:
+                changed = ownership.hand_over(owner_url, portal_url)
         except ownership.OwnershipError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{changed} tables and functions handed over.")
