@@ -13,9 +13,9 @@ from typing import Any, Final
 from catalog.selectors.streams import visible_streams
 from governance.types import Role
 from ingest.selectors import health
-from portal import home_panels
+from portal import home_needs, home_panels
 from portal.abilities import may_register
-from portal.home_panels import Item
+from portal.home_needs import Item, Items
 from portal.http import words
 from portal.kernel import soft_cache
 from portal.kernel.actor import Actor
@@ -103,7 +103,7 @@ class HomePage:
 
 def home_page(actor: Actor) -> HomePage:
     """The home page of one person."""
-    items = home_panels.waiting_items(actor)
+    items = home_needs.waiting_items(actor)
     main, side = layout_of(actor)
     return HomePage(
         headline=headline(items.all),
@@ -125,7 +125,7 @@ def layout_of(actor: Actor) -> tuple[Sequence[str], Sequence[str]]:
     return main, [name for name in side if name not in main]
 
 
-def _panels(actor: Actor, names: Sequence[str], items: home_panels.Items) -> list[Panel]:
+def _panels(actor: Actor, names: Sequence[str], items: Items) -> list[Panel]:
     found = []
     for name in names:
         data = items if name == "needs" else LOADERS[name](actor)
@@ -174,12 +174,14 @@ def headline(items: Sequence[Item]) -> str:
     """The verdict of the day in one sentence."""
     unwell = len({item.about for item in items if item.urgent})
     decisions = sum(item.decides for item in items)
-    ending = sum(not item.urgent and not item.decides for item in items)
+    reviews = sum(item.reviews for item in items)
+    ending = sum(not (item.urgent or item.decides or item.reviews) for item in items)
     parts = [
         f"{words.counted(count, noun)} {one if count == 1 else many}"
         for count, noun, one, many in (
             (unwell, "stream", "is unwell", "are unwell"),
             (decisions, "decision", "waits for you", "wait for you"),
+            (reviews, "review", "is due", "are due"),
             (ending, "thing", "ends soon", "end soon"),
         )
         if count

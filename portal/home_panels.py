@@ -12,19 +12,17 @@ from django.db.models import Count, Q, QuerySet
 
 from analytics.selectors import volume
 from catalog.models import ConsumerMapping, Draft, Follow, Producer, Stream
-from catalog.selectors import promotions
 from catalog.selectors.drafts import visible_drafts
 from catalog.selectors.streams import visible_streams
 from experiments import pages as experiment_pages
 from experiments.models import AnalysisSnapshot, Experiment, ExperimentMetric
 from experiments.selectors import experiments as experiment_selectors
 from experiments.types import State
-from governance.models import AccessRequest, AuditEntry
+from governance.models import AuditEntry
 from governance.selectors.audit_log import newest_verification
 from governance.selectors.requests import (
     GrantRow,
     live_grants,
-    requests_to_decide,
     visible_requests,
 )
 from ingest.models import DiscoveredStream
@@ -35,9 +33,8 @@ from portal.http import words
 from portal.kernel import clock, soft_cache
 from portal.kernel.actor import Actor
 from portal.rows import Row, stream_rows
-from quality.models import Alarm, CheckKind
-from quality.selectors.checks import checks_of_alarms, open_alarms, visible_alarms
-from quality.verdicts import spoken
+from quality.models import Alarm
+from quality.selectors.checks import visible_alarms
 
 SHOWN: Final = 8
 NEW: Final = timedelta(days=14)
@@ -50,153 +47,6 @@ _DRAFTS: Final = 2
 _ATTENTION_SECONDS: Final = 300
 _GROWTH: Final = 0.2
 _GROWTH_EVENTS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing that waits for the person, with the one action that settles it."""
-
-    icon: str
-    title: str
-    text: str
-    url: str
-    action: str
-    about: str
-    urgent: bool = False
-    decides: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """What waits: the first eight, and how many there are. True even when nothing waits."""
-
-    all: Sequence[Item]
-
-    @property
-    def shown(self) -> Sequence[Item]:
-        return self.all[:SHOWN]
-
-
-def _sight_of(request: AccessRequest) -> str:
-    if request.is_to_publish:
-        return "to publish"
-    return f"personal fields {'in clear' if request.wants_personal else 'masked'}"
-
-
-def waiting_items(actor: Actor) -> Items:
-    """Alarms of the person's streams (on-call and admins: of all), decisions, and what ends soon.
-
-    Decisions stand first for admins, alarms for everybody else.
-    """
-    alarms = _alarm_items(actor)
-    decisions = [
-        Item(
-            icon="key",
-            title=f"{request.requester.name} asks for {request.resource_key}"
-            + (f" for {request.holder}" if request.holder else ""),
-            text=f"“{request.purpose}” Until {words.day(request.until)}, {_sight_of(request)}.",
-            url="/access/",
-            action="Decide",
-            about=request.resource_key,
-            decides=True,
-        )
-        for request in requests_to_decide(actor).order_by("created_at")[: 2 * SHOWN]
-    ]
-    decisions += [
-        Item(
-            icon="up",
-            title=f"{row.stream.name} waits for your approval",
-            text=f"{row.opened_by} asked to move it to the {row.to_track} track. {row.reason}".strip(),
-            url=f"/streams/{row.stream.name}/promote/",
-            action="Decide",
-            about=row.stream.name,
-            decides=True,
-        )
-        for row in promotions.waiting_for(actor)[:SHOWN]
-    ]
-    first = [*decisions, *alarms] if actor.is_admin else [*alarms, *decisions]
-    return Items([*first, *_retiring(actor), *_ending(actor)])
-
-
-def _alarm_items(actor: Actor) -> list[Item]:
-    alarms = open_alarms(actor)
-    if not (actor.is_admin or actor.has_role("on_call")):
-        alarms = alarms.filter(
-            Q(stream__owner_team__in=actor.team_ids) | Q(stream__followers__user=actor.id)
-        ).distinct()
-    rows = list(alarms[: 2 * SHOWN])
-    checks = checks_of_alarms(rows)
-    return [
-        Item(
-            icon="bad",
-            title=f"{alarm.stream.name}: {CheckKind(alarm.kind).label.lower()} alarm",
-            text=f"{_said_now(alarm, checks)} Since {words.since(alarm.opened_at)}.",
-            url=f"/quality/alarms/{alarm.pk}/",
-            action="See why",
-            about=alarm.stream.name,
-            urgent=True,
-        )
-        for alarm in rows
-    ]
-
-
-def _said_now(alarm: Alarm, checks: dict[int, Any]) -> str:
-    """What the alarm's check says at present; what opened it, once the check is gone."""
-    check = checks.get(alarm.pk)
-    return spoken(check, alarm.stream.last_event_at) if check else alarm.sentence
-
-
-def _retiring(actor: Actor) -> list[Item]:
-    """Streams on their way out that consumers of the person's teams still read."""
-    now = clock.now()
-    rows = list(
-        ConsumerMapping.objects.filter(
-            consumer__team__in=actor.team_ids,
-            stream__in=visible_streams(actor).order_by().values("pk"),
-            stream__lifecycle="deprecated",
-            stream__sunset_at__gt=now,
-        )
-        .select_related("consumer", "stream")
-        .order_by("stream__sunset_at")[:_FEW]
-    )
-    wanted = {row.stream.successor_id for row in rows if row.stream.successor_id}
-    names = dict(visible_streams(actor).filter(pk__in=wanted).values_list("pk", "name"))
-    return [
-        Item(
-            icon="life-dep",
-            title=f"{row.stream.name} retires on {words.day(row.stream.sunset_at, now)}",
-            text=f"{row.consumer.title or row.consumer.name} still reads it."
-            + (f" Use {next_name} instead." if next_name else ""),
-            url=f"/streams/{next_name or row.stream.name}/",
-            action="See what follows" if next_name else "Look",
-            about=row.stream.name,
-        )
-        for row in rows
-        for next_name in [names.get(row.stream.successor_id or 0, "")]
-        if row.stream.sunset_at
-    ]
-
-
-def _access_of(grant: GrantRow) -> str:
-    return f"Access of {grant.holder}" if grant.is_of_program else "Your access"
-
-
-def _ending(actor: Actor) -> list[Item]:
-    """The person's own grants, and those of their teams' programs, that end within two weeks."""
-    soon = clock.now() + NEW
-    return [
-        Item(
-            icon="clock",
-            title=f"{_access_of(grant)} to {grant.ref.key} ends on {words.day(grant.valid_until)}",
-            text=f"“{grant.purpose}”",
-            url=f"/access/new/?{grant.ref.kind}={grant.ref.key}"
-            + (f"&renews={grant.id}" if grant.is_of_program else ""),
-            action="Ask again",
-            about=grant.ref.key,
-        )
-        for grant in live_grants(actor, mine=True, limit=_FEW)
-        if grant.valid_until < soon
-    ]
 
 
 @dataclass(frozen=True, slots=True)

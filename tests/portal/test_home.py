@@ -9,17 +9,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog.models import ConsumerMapping, Stream
+from catalog.services.changes import Proposal, propose_change
 from catalog.services.consumers import create_consumer
 from catalog.services.promotions import ask_to_move
 from catalog.services.streams import follow
 from catalog.types import Track
-from governance.models import AuditVerification
+from governance.models import AuditVerification, Review, User
 from governance.selectors.people import actor_of
+from governance.services.break_glass import break_glass
+from governance.services.erasures import request_erasure
 from governance.services.requests import ask_for_access
 from governance.types import Permission, Role
 from ingest.models import DiscoveredStream
 from portal.home import headline, home_page
-from portal.home_panels import Item
+from portal.home_needs import Item, waiting_items
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
 from tests.portal.conftest import account, alarm, client_of, refuse, signed_in
@@ -103,6 +106,8 @@ def test_what_waits_is_counted_in_words() -> None:
         == "One stream is unwell and one decision waits for you. The rest is calm."
     )
     assert headline([item("a"), item("b")]) == "Two things end soon."
+    review = Item("", "", "", "", "", "a", reviews=True)
+    assert headline([review, item("b")]) == "One review is due and one thing ends soon."
 
 
 def test_decisions_stand_first_for_admins_and_alarms_for_on_call() -> None:
@@ -265,3 +270,40 @@ def test_a_broken_audit_chain_is_not_calm_for_admins_on_any_page() -> None:
     assert said not in client_of(Role.ANALYST).get("/teams/").content.decode()
     AuditVerification.objects.create(rows=9, head_hash="", seconds=0.1)
     assert said not in client_of(Role.ADMIN).get("/teams/").content.decode()
+
+
+def test_whatever_waits_for_a_decision_or_a_look_stands_here_and_on_nobody_elses_page() -> None:
+    team = make_team()
+    stream = make_stream("shop.order_paid", team=team)
+    asker, owner = (make_person(Role.ENGINEER, team=team) for _ in range(2))
+    admin, other = make_person(Role.ADMIN), make_person(Role.ENGINEER, team=make_team())
+    wider = {"type": "object", "properties": {"code": {"type": "string"}}}
+    Stream.objects.filter(pk=stream.pk).update(track=Track.PRODUCTION)  # where changes are voted on
+    stream.refresh_from_db()
+    proposed = Proposal(document=wider, summary="A code is new.")
+    change = propose_change(stream, proposed, actor=actor_of(asker))
+    review = Review.objects.create(
+        resource_kind="stream", resource_key=stream.name, due_at=clock.now() - timedelta(days=3)
+    )
+    glass = break_glass(
+        stream.ref, actor=actor_of(make_person(Role.ON_CALL)), reason="The checkout burns."
+    )
+    erasure = request_erasure(
+        ["zebra@example.com"], basis="objection", reason="They asked.", actor=make_actor(Role.ADMIN)
+    )
+
+    def waits(person: User) -> dict[str, str]:
+        return {item.url: item.title for item in waiting_items(actor_of(person)).all}
+
+    of_owner = {
+        f"/changes/{change.pk}/": "shop.order_paid version 2 waits for your approval",
+        "/access/break-glass/": f"{glass.user.name} broke the glass on shop.order_paid",
+        f"/reviews/{review.pk}/": "shop.order_paid is due for review",
+    }
+    assert waits(owner) == of_owner
+    assert "The checkout burns." in signed_in(owner).get("/").content.decode()
+    assert f"/changes/{change.pk}/" not in waits(asker), "never one's own"
+    assert waits(admin)[f"/privacy/erasures/{erasure.pk}/"] == (
+        "An erasure of one identifier waits for approval"
+    )
+    assert waits(other) == {}
