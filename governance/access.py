@@ -31,7 +31,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
-from governance import programs
+from governance import held, programs
 from governance.errors import ScopeNeededError
 from governance.models import Delegation, Membership, User
 from governance.types import Governed, Permission, ResourceRef
@@ -400,18 +400,22 @@ def approved_by(actor: Actor, protected: Protected) -> QuerySet[Any]:
 def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
     if not _may_hold(actor, permission):
         return NOBODY
-    found = NOBODY
-    people: Any = [actor.id]
     levels = [("pk", protected)]
     if protected.parent:
         levels.append((protected.parent, _parent_of(protected)))
-    if permission is Permission.APPROVE:
-        away = _delegations(actor).values("person")
-        people = User.objects.filter(Q(pk=actor.id) | Q(pk__in=away)).values("pk")
+    found = NOBODY
     for column, level in levels:
-        for grants, mine in _grant_tables(level, actor, people):
-            rows = _live(grants, permission).filter(mine)
-            found |= Q(**{f"{column}__in": rows.values("content_object_id")})
+        ids = _permission_ids(level.kind, permission)
+        if actor.is_person:
+            things = held.by_person(
+                level.user_grants, level.group_grants, actor.id, ids,
+                and_absent=permission is Permission.APPROVE,
+            )  # fmt: skip
+        elif table := level.program_grants.get(actor.kind):
+            things = held.by_program(table, actor.kind.value, actor.id, ids)
+        else:
+            continue
+        found |= Q(**{f"{column}__in": things})
     return found & _reach(protected, actor)
 
 
@@ -459,15 +463,8 @@ def _grant_tables(protected: Protected, actor: Actor, people: Any) -> list[tuple
 
 
 def _live(grants: type[Any], permission: Permission) -> QuerySet[Any]:
-    """The grant rows that hold at this moment of the database's clock."""
     kind = grants._meta.get_field("content_object").related_model._meta.model_name
-    rows: QuerySet[Any] = grants._default_manager.filter(
-        permission_id__in=_permission_ids(kind, permission),
-        valid_from__lte=Now(),
-        valid_until__gt=Now(),
-        revoked_at=None,
-    )
-    return rows
+    return held.live(grants, _permission_ids(kind, permission))
 
 
 @cache
