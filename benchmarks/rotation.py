@@ -47,7 +47,7 @@ def main() -> int:
 
     place = Path(tempfile.mkdtemp(prefix="portal-bench-"))
     try:
-        with servers_for_a_command(place, prepare) as environment:
+        with servers_for_a_command(place, prepare) as (_, environment):
             os.environ.update(environment)
             import django
 
