@@ -103,8 +103,9 @@ def _measure(
     host: str, queues: Sequence[Sequence[bytes]], seconds: float
 ) -> tuple[int, float, list[float]]:
     selector = selectors.DefaultSelector()
-    for line in [_Line(host, queue) for queue in queues]:
-        selector.register(line.socket, selectors.EVENT_READ, line)
+    for queue in queues:
+        opened = _Line(host, queue)
+        selector.register(opened.socket, selectors.EVENT_READ, opened)
     accepted, delays = 0, []
     began = last = time.perf_counter()
     for key in list(selector.get_map().values()):

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -238,7 +238,7 @@ class Drill:
             sender.join()
         if process.returncode:
             raise SystemExit("The erasure did not end.")
-        receipt: dict[str, Any] = json.loads(said)
+        receipt: dict[str, dict[str, Any]] = json.loads(said)
         return receipt.get("receipt", receipt)
 
     def _go_on_sending(self, ended: threading.Event) -> None:
@@ -396,14 +396,14 @@ def _in_redis() -> Iterator[str]:
     import redis
 
     store = redis.Redis.from_url(os.environ["REDIS_URL"])
-    reads = {
+    reads: dict[bytes, Callable[[Any], Any]] = {
         b"string": store.get, b"list": lambda key: store.lrange(key, 0, -1),
         b"set": store.smembers, b"hash": store.hgetall,
         b"zset": lambda key: store.zrange(key, 0, -1, withscores=True), b"stream": store.xrange,
     }  # fmt: skip
     try:
         for key in store.scan_iter():
-            value = reads[store.type(key)](key)
+            value = reads[store.type(key)](key)  # type: ignore[index]  # bytes, as nothing is decoded
             text = value if isinstance(value, bytes) else repr(value).encode()
             yield f"{key.decode('latin-1')} {text.decode('latin-1')}"
             yield text.hex()

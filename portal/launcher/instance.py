@@ -296,7 +296,7 @@ class Instance:
 
 @contextmanager
 def servers_for_a_command(
-    data: Path, prepare: Callable[[Instance, dict[str, str]], None]
+    data: Path, prepare: Callable[[Instance, dict[str, str]], object]
 ) -> Iterator[tuple[Instance, dict[str, str]]]:
     """The place and the environment for one command: the running portal's servers, or ours while it lasts.
 
