@@ -19,7 +19,7 @@ A personal token narrows all of it by its scopes. Nothing else grants anything.
 The models above register themselves (`protect`) at start-up, because governance lies below them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -81,6 +81,8 @@ SCOPE: Final[dict[Permission, str]] = {
     Permission.APPROVE: "approve",
     Permission.ADMINISTER: "admin",
 }
+# What a grant of some fields narrows.
+READS: Final = frozenset({Permission.READ_PAYLOAD, Permission.READ_PERSONAL})
 NOBODY: Final = Q(pk__in=[])
 
 
@@ -352,6 +354,38 @@ def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
     return type(thing)._default_manager.filter(owned, pk=thing.pk).exists()
 
 
+def held_without(
+    actor: Actor,
+    permission: Permission,
+    protected: Protected,
+    *,
+    until: datetime,
+    fields: Collection[str] = (),
+    row: Model | None = None,
+) -> Q:
+    """The things that a person has a permission on, for at least so long and of these fields (none:
+    of all), if one grant (`row`) did not exist. What they decide as somebody's deputy is not meant.
+    """
+    if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
+        return Q()
+    found = _open(protected, permission) | _owned_by(protected, actor.team_ids, permission)
+    whole = Q(fields=[])
+    if permission not in READS:
+        whole = Q()
+    elif fields:
+        whole |= Q(fields__contains=sorted(fields))
+    levels = [("pk", protected)]
+    if protected.parent:
+        levels.append((protected.parent, parent_of(protected)))
+    for column, level in levels:
+        for grants, mine in _grant_tables(level, actor, [actor.id]):
+            rows = _live(grants, permission).filter(mine, whole, valid_until__gte=until)
+            if isinstance(row, grants):
+                rows = rows.exclude(pk=row.pk)
+            found |= Q(**{f"{column}__in": rows.values("content_object_id")})
+    return found
+
+
 def _acts_as(actor: Actor, role: str) -> bool:
     return actor.is_admin if role == "admin" else actor.has_role(role)
 
@@ -404,7 +438,7 @@ def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
     people: Any = [actor.id]
     levels = [("pk", protected)]
     if protected.parent:
-        levels.append((protected.parent, _parent_of(protected)))
+        levels.append((protected.parent, parent_of(protected)))
     if permission is Permission.APPROVE:
         away = _delegations(actor).values("person")
         people = User.objects.filter(Q(pk=actor.id) | Q(pk__in=away)).values("pk")
@@ -432,7 +466,8 @@ def _is_reached(protected: Protected, actor: Actor, thing: Model) -> bool:
     return not reach or type(thing)._default_manager.filter(reach, pk=thing.pk).exists()
 
 
-def _parent_of(protected: Protected) -> Protected:
+def parent_of(protected: Protected) -> Protected:
+    """How what a thing lies in is protected; only for those with a parent."""
     related = protected.model._meta.get_field(protected.parent or "").related_model
     assert isinstance(related, type)
     return _PROTECTED[related]
@@ -441,7 +476,7 @@ def _parent_of(protected: Protected) -> Protected:
 def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]:
     levels = [(protected, thing)]
     if protected.parent:
-        levels.append((_parent_of(protected), getattr(thing, protected.parent)))
+        levels.append((parent_of(protected), getattr(thing, protected.parent)))
     return levels
 
 
