@@ -33,6 +33,7 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from governance import programs
 from governance.errors import ScopeNeededError
+from governance.grant_words import reach_of
 from governance.models import Delegation, Membership, User
 from governance.types import Governed, Permission, ResourceRef
 from portal.kernel.actor import Actor, ActorKind
@@ -292,10 +293,9 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
         reasons.append(Reason("open", "it is open to everybody here"))
     if one.filter(_owned_by(protected, actor.team_ids, permission)).exists():
         reasons.append(Reason("owner", "your team owns it"))
-    reasons += [
-        Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
-        for row in live_rows(actor, permission, thing)
-    ]
+    for row in live_rows(actor, permission, thing, with_holder=True):
+        how = f"granted {reach_of(row, permission, protected.kind)} by {row.granted_by}"
+        reasons.append(Reason("grant", how, row.valid_until, row.purpose))
     if permission is Permission.APPROVE and actor.is_person and not reasons:
         reasons += [
             Reason("deputy", f"you decide for {each.person.email}", each.until, each.note)
@@ -305,20 +305,26 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
     return reasons
 
 
-def live_rows(actor: Actor, permission: Permission, thing: Governed) -> list[Any]:
+def live_rows(
+    actor: Actor, permission: Permission, thing: Governed, *, with_holder: bool = False
+) -> list[Any]:
     """The grants by which somebody holds a permission on a thing now, by the database's clock."""
     assert isinstance(thing, Model)
     protected = _PROTECTED[type(thing)]
     if not _may_hold(actor, permission) or not _is_reached(protected, actor, thing):
         return []
-    return [
-        row
-        for holder, target in _levels(protected, thing)
-        for grants, mine in _grant_tables(holder, actor, [actor.id])
-        for row in _live(grants, permission)
-        .filter(mine, content_object=target)
-        .select_related("permission")
-    ]
+    found = []
+    for holder, target in _levels(protected, thing):
+        for grants, mine in _grant_tables(holder, actor, [actor.id]):
+            rows = _live(grants, permission).filter(mine, content_object=target)
+            found += list(_with_holder(rows) if with_holder else rows.select_related("permission"))
+    return found
+
+
+def is_reached(actor: Actor, thing: Governed) -> bool:
+    """Whether the glob of a key covers a thing; of everybody else, yes."""
+    assert isinstance(thing, Model)
+    return _is_reached(_PROTECTED[type(thing)], actor, thing)
 
 
 def grants_of_program(kind: ActorKind, program_id: int, model: type[Model]) -> QuerySet[Any]:
@@ -331,16 +337,32 @@ def grants_of_program(kind: ActorKind, program_id: int, model: type[Model]) -> Q
     return rows
 
 
-def grants_of(actor: Actor, permission: Permission, thing: Governed) -> QuerySet[Any]:
-    """The person's own grants of a permission on a thing itself, ended ones too."""
+def ended_rows(
+    actor: Actor, permission: Permission, thing: Governed, *, most: int
+) -> list[tuple[Any, Any]]:
+    """Grants that would give it and hold no longer, the latest first, each with what it is on: to
+    the person, to their teams and roles, or to a key's holder, on the thing or on its parent."""
     assert isinstance(thing, Model)
-    protected = _PROTECTED[type(thing)]
-    rows: QuerySet[Any] = protected.user_grants._default_manager.filter(
-        permission_id__in=_permission_ids(protected.kind, permission),
-        content_object=thing,
-        user_id=actor.id,
-    )
-    return rows
+    if not _may_hold(actor, permission):
+        return []
+    found: list[tuple[Any, Any]] = []
+    for protected, target in _levels(_PROTECTED[type(thing)], thing):
+        for grants, mine in _grant_tables(protected, actor, [actor.id]):
+            rows = (
+                _giving(grants, permission)
+                .filter(mine, content_object=target)
+                .filter(Q(valid_until__lte=Now()) | Q(revoked_at__isnull=False))
+                .order_by("-valid_until")
+            )
+            found += [(row, target) for row in _with_holder(rows)[:most]]
+    found.sort(key=lambda pair: pair[0].revoked_at or pair[0].valid_until, reverse=True)
+    return found[:most]
+
+
+def levels_of(thing: Governed) -> list[Any]:
+    """The thing, and what it lies in: where a grant on it may be."""
+    assert isinstance(thing, Model)
+    return [target for _, target in _levels(_PROTECTED[type(thing)], thing)]
 
 
 def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
@@ -495,14 +517,26 @@ def _grant_tables(protected: Protected, actor: Actor, people: Any) -> list[tuple
 
 def _live(grants: type[Any], permission: Permission) -> QuerySet[Any]:
     """The grant rows that hold at this moment of the database's clock."""
+    return _giving(grants, permission).filter(
+        valid_from__lte=Now(), valid_until__gt=Now(), revoked_at=None
+    )
+
+
+def _giving(grants: type[Any], permission: Permission) -> QuerySet[Any]:
+    """The grant rows that give a permission, or gave it."""
     kind = grants._meta.get_field("content_object").related_model._meta.model_name
     rows: QuerySet[Any] = grants._default_manager.filter(
-        permission_id__in=_permission_ids(kind, permission),
-        valid_from__lte=Now(),
-        valid_until__gt=Now(),
-        revoked_at=None,
+        permission_id__in=_permission_ids(kind, permission)
     )
     return rows
+
+
+def _with_holder(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """With what is told of a grant: its permission, its holder and what it is on."""
+    names = {each.name for each in rows.model._meta.get_fields()}
+    holder = next(name for name in ("user", "group", "consumer", "producer") if name in names)
+    joined = "group__team" if holder == "group" else holder
+    return rows.select_related("permission", "content_object", joined)
 
 
 @cache

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import access, programs
-from governance.explaining import why_not
+from governance.explaining import unseen_fields, why_not
 from governance.forms import AskForm, end_of_day
 from governance.middleware import request_actor
 from governance.selectors import requests as selectors
@@ -119,6 +119,7 @@ def ask(request: HttpRequest) -> HttpResponse:
             "thing": thing,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
             "why_not": why_not(actor, Permission.READ_PAYLOAD, thing),
+            "unseen": unseen_fields(actor, thing),
             "renewed": renewed,
             "is_to_publish": is_to_publish,
             "sights": sights(thing, wanted) if wanted is not None else offered,

@@ -145,11 +145,18 @@ class ReasonBody(TypedDict):
     purpose: str
 
 
+class UnseenBody(TypedDict):
+    path: str
+    how: str
+    why: str
+
+
 class ExplainBody(TypedDict):
     permission: str
     held: bool
     reasons: list[ReasonBody]
     why_not: list[str]
+    fields: list[UnseenBody]
     request_at: str
 
 
