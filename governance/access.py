@@ -94,6 +94,7 @@ class Protected:
     `fields` gives the fields of a thing that a grant may be about, by path, each with its
     classification; without it a grant is about all of the thing. `program_grants` are the tables of
     what producers and consumers hold; of things with globs, a key reaches those that its glob covers.
+    `facts` are those of a thing that policies on requests read, as `resource`.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class Protected:
     fields: Callable[[Any], Mapping[str, str]] | None = None
     program_grants: Mapping[ActorKind, type[Model]] = field(default_factory=dict)
     has_globs: bool = False
+    facts: Callable[[Any], Mapping[str, Any]] | None = None
 
 
 _PROTECTED: dict[type[Model], Protected] = {}
@@ -137,6 +139,12 @@ def fields_of(thing: Model) -> Mapping[str, str] | None:
     where it is granted whole."""
     fields = _PROTECTED[type(thing)].fields
     return fields(thing) if fields is not None else None
+
+
+def facts_of(thing: Model) -> Mapping[str, Any]:
+    """What policies on requests read of a thing, by name."""
+    facts = _PROTECTED[type(thing)].facts
+    return facts(thing) if facts is not None else {}
 
 
 def condition(

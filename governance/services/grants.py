@@ -3,7 +3,7 @@ decision: who, what, which fields, what for, until when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from django.contrib.auth.models import Permission as PermissionRow
@@ -239,7 +239,25 @@ def _named(holder: Holder) -> str:
     return str(holder if isinstance(holder, (User, Team)) else holder.ref)
 
 
-def check_terms(purpose: str, until: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How long a grant may last: MAX_TERM, or the days that a policy (`by`) says. `by_day`: its end
+    is that of a whole day, which may be a part of a day longer."""
+
+    days: int | None = None
+    by_day: bool = False
+    by: str = ""
+
+    @property
+    def longest_days(self) -> int:
+        return self.days if self.days is not None else MAX_TERM.days
+
+    def latest_end(self, now: datetime) -> datetime:
+        end = now + timedelta(days=self.longest_days)
+        return datetime.combine(end.date(), time.max, tzinfo=UTC) if self.by_day else end
+
+
+def check_terms(purpose: str, until: datetime, *, term: Term = Term()) -> None:
     """Raises InvalidError unless there is a purpose of some words and an end within the longest
     term."""
     faults = []
@@ -252,8 +270,10 @@ def check_terms(purpose: str, until: datetime) -> None:
     now = clock.now()
     if until <= now:
         faults.append(FieldError("/until", "past", "must lie ahead"))
-    elif until > now + MAX_TERM + timedelta(days=1):
-        faults.append(FieldError("/until", "too_long", f"at most {MAX_TERM.days} days from now"))
+    elif until > term.latest_end(now):
+        by = f" by the policy {term.by}" if term.by else ""
+        said = f"at most {term.longest_days} days from now{by}"
+        faults.append(FieldError("/until", "too_long", said))
     if faults:
         raise InvalidError("The request needs a purpose and a term.", errors=faults)
 
