@@ -53,9 +53,13 @@ class PeopleOnlyError(NotPermittedError):
 
 
 class NotOwnRequestError(NotPermittedError):
-    """A step that only the one who asked may take, or everybody but them."""
+    """A step that only the one who asked may take, or everybody but them; `request_at` is where the
+    request stands for who may."""
 
     code = "own_request"
+
+    def __init__(self, detail: str, permission: str, request_at: str) -> None:
+        super().__init__(detail, permission=permission, request_at=request_at)
 
 
 class OwnGrantError(NotPermittedError):

@@ -46,6 +46,7 @@ __all__ = [
     "withdraw_request",
 ]
 MOST_ACCEPTED: Final = 50
+_INBOX: Final = "/access/requests/"
 
 
 @transaction.atomic
@@ -193,7 +194,9 @@ def renew_grant(
     holder: Program | None = holder_of(row, letter) if grant.is_of_program else None
     is_own = holds(actor, row, letter) or (letter == "g" and _is_member(row, actor))
     if not (actor.is_person and (is_own or (holder is not None and actor.is_admin))):
-        raise NotOwnRequestError("Only who holds a grant asks to prolong it.")
+        raise NotOwnRequestError(
+            "Only who holds a grant asks to prolong it.", "grant.renew", access.ask_url(grant.ref)
+        )
     if grant.permission not in READS and not (letter == "p" and grant.permission == "publish"):
         raise InvalidStateError("Only a grant to read, or to publish, is prolonged by a request.")
     is_personal = grant.permission == Permission.READ_PERSONAL
@@ -323,7 +326,9 @@ def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
     """Take one's own open request back."""
     request = get_request(actor, request_id)
     if not actor.is_person or request.requester_id != actor.id:
-        raise NotOwnRequestError("Only the person who asked can withdraw the request.")
+        raise NotOwnRequestError(
+            "Only the person who asked can withdraw the request.", "request.withdraw", _INBOX
+        )
     move(request, RequestState.WITHDRAWN)
     audit.record(
         actor,
@@ -345,9 +350,15 @@ def _owner_of(thing: Any) -> int | None:
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
     if request.requester_id == actor.id and actor.is_person:
-        raise NotOwnRequestError("Somebody else must decide on your own request.")
+        raise NotOwnRequestError(
+            "Somebody else must decide on your own request.", Permission.APPROVE.value, _INBOX
+        )
     if is_deputy_of(actor, request.requester_id):
-        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
+        raise NotOwnRequestError(
+            "You decide for who asked: somebody else must decide on it.",
+            Permission.APPROVE.value,
+            _INBOX,
+        )
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request
