@@ -7,6 +7,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now; governance, below, learns here what it protects.
         from catalog import models  # noqa: PLC0415
+        from catalog.selectors import resource_facts  # noqa: PLC0415
         from catalog.selectors.fields import described_fields, granted_fields  # noqa: PLC0415
         from governance import access, described, programs  # noqa: PLC0415
         from governance.types import Permission  # noqa: PLC0415
@@ -44,6 +45,7 @@ class CatalogConfig(AppConfig):
                     ActorKind.CONSUMER: models.DomainConsumerPermission,
                     ActorKind.PRODUCER: models.DomainProducerPermission,
                 },
+                facts=resource_facts.domain_facts,
             )
         )
         access.protect(
@@ -61,6 +63,7 @@ class CatalogConfig(AppConfig):
                     ActorKind.PRODUCER: models.StreamProducerPermission,
                 },
                 has_globs=True,
+                facts=resource_facts.stream_facts,
             )
         )
 

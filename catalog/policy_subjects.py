@@ -4,6 +4,7 @@ from catalog.models import Consumer, Stream
 from catalog.policy_facts import CHANGE_FACTS, CONSUMER_FACTS, STREAM_FACTS
 from catalog.selectors import policy_facts as read
 from governance.policies.facts import Subject
+from governance.selectors import request_policies
 
 STREAM = "stream"
 CHANGE = "change"
@@ -11,7 +12,7 @@ CONSUMER = "consumer"
 
 
 def subjects() -> list[Subject]:
-    """Streams with their contract, open changes of a contract, and consumers."""
+    """Streams with their contract, open changes of a contract, consumers, and requests for access."""
     return [
         Subject(
             kind=STREAM,
@@ -46,4 +47,5 @@ def subjects() -> list[Subject]:
             titles=read.consumer_titles,
             address="/consumers/{key}/",
         ),
+        request_policies.subject(),  # here: what it says of streams is the catalog's to say
     ]

@@ -19,7 +19,7 @@ A personal token narrows all of it by its scopes. Nothing else grants anything.
 The models above register themselves (`protect`) at start-up, because governance lies below them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -33,6 +33,7 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from governance import held, programs
 from governance.errors import ScopeNeededError
+from governance.grant_words import reach_of
 from governance.models import Delegation, Membership, User
 from governance.types import Governed, Permission, ResourceRef
 from portal.kernel.actor import Actor, ActorKind
@@ -81,6 +82,8 @@ SCOPE: Final[dict[Permission, str]] = {
     Permission.APPROVE: "approve",
     Permission.ADMINISTER: "admin",
 }
+# What a grant of some fields narrows.
+READS: Final = frozenset({Permission.READ_PAYLOAD, Permission.READ_PERSONAL})
 NOBODY: Final = Q(pk__in=[])
 
 
@@ -91,6 +94,7 @@ class Protected:
     `fields` gives the fields of a thing that a grant may be about, by path, each with its
     classification; without it a grant is about all of the thing. `program_grants` are the tables of
     what producers and consumers hold; of things with globs, a key reaches those that its glob covers.
+    `facts` are those of a thing that policies on requests read, as `resource`.
     """
 
     kind: str
@@ -105,6 +109,7 @@ class Protected:
     fields: Callable[[Any], Mapping[str, str]] | None = None
     program_grants: Mapping[ActorKind, type[Model]] = field(default_factory=dict)
     has_globs: bool = False
+    facts: Callable[[Any], Mapping[str, Any]] | None = None
 
 
 _PROTECTED: dict[type[Model], Protected] = {}
@@ -134,6 +139,12 @@ def fields_of(thing: Model) -> Mapping[str, str] | None:
     where it is granted whole."""
     fields = _PROTECTED[type(thing)].fields
     return fields(thing) if fields is not None else None
+
+
+def facts_of(thing: Model) -> Mapping[str, Any]:
+    """What policies on requests read of a thing, by name."""
+    facts = _PROTECTED[type(thing)].facts
+    return facts(thing) if facts is not None else {}
 
 
 def condition(
@@ -290,10 +301,9 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
         reasons.append(Reason("open", "it is open to everybody here"))
     if one.filter(_owned_by(protected, actor.team_ids, permission)).exists():
         reasons.append(Reason("owner", "your team owns it"))
-    reasons += [
-        Reason("grant", f"granted by {row.granted_by}", row.valid_until, row.purpose)
-        for row in live_rows(actor, permission, thing)
-    ]
+    for row in live_rows(actor, permission, thing, with_holder=True):
+        how = f"granted {reach_of(row, permission, protected.kind)} by {row.granted_by}"
+        reasons.append(Reason("grant", how, row.valid_until, row.purpose))
     if permission is Permission.APPROVE and actor.is_person and not reasons:
         reasons += [
             Reason("deputy", f"you decide for {each.person.email}", each.until, each.note)
@@ -303,20 +313,26 @@ def explain(actor: Actor, permission: Permission, thing: Governed) -> list[Reaso
     return reasons
 
 
-def live_rows(actor: Actor, permission: Permission, thing: Governed) -> list[Any]:
+def live_rows(
+    actor: Actor, permission: Permission, thing: Governed, *, with_holder: bool = False
+) -> list[Any]:
     """The grants by which somebody holds a permission on a thing now, by the database's clock."""
     assert isinstance(thing, Model)
     protected = _PROTECTED[type(thing)]
     if not _may_hold(actor, permission) or not _is_reached(protected, actor, thing):
         return []
-    return [
-        row
-        for holder, target in _levels(protected, thing)
-        for grants, mine in _grant_tables(holder, actor, [actor.id])
-        for row in _live(grants, permission)
-        .filter(mine, content_object=target)
-        .select_related("permission")
-    ]
+    found = []
+    for holder, target in _levels(protected, thing):
+        for grants, mine in _grant_tables(holder, actor, [actor.id]):
+            rows = _live(grants, permission).filter(mine, content_object=target)
+            found += list(_with_holder(rows) if with_holder else rows.select_related("permission"))
+    return found
+
+
+def is_reached(actor: Actor, thing: Governed) -> bool:
+    """Whether the glob of a key covers a thing; of everybody else, yes."""
+    assert isinstance(thing, Model)
+    return _is_reached(_PROTECTED[type(thing)], actor, thing)
 
 
 def grants_of_program(kind: ActorKind, program_id: int, model: type[Model]) -> QuerySet[Any]:
@@ -329,16 +345,32 @@ def grants_of_program(kind: ActorKind, program_id: int, model: type[Model]) -> Q
     return rows
 
 
-def grants_of(actor: Actor, permission: Permission, thing: Governed) -> QuerySet[Any]:
-    """The person's own grants of a permission on a thing itself, ended ones too."""
+def ended_rows(
+    actor: Actor, permission: Permission, thing: Governed, *, most: int
+) -> list[tuple[Any, Any]]:
+    """Grants that would give it and hold no longer, the latest first, each with what it is on: to
+    the person, to their teams and roles, or to a key's holder, on the thing or on its parent."""
     assert isinstance(thing, Model)
-    protected = _PROTECTED[type(thing)]
-    rows: QuerySet[Any] = protected.user_grants._default_manager.filter(
-        permission_id__in=_permission_ids(protected.kind, permission),
-        content_object=thing,
-        user_id=actor.id,
-    )
-    return rows
+    if not _may_hold(actor, permission):
+        return []
+    found: list[tuple[Any, Any]] = []
+    for protected, target in _levels(_PROTECTED[type(thing)], thing):
+        for grants, mine in _grant_tables(protected, actor, [actor.id]):
+            rows = (
+                _giving(grants, permission)
+                .filter(mine, content_object=target)
+                .filter(Q(valid_until__lte=Now()) | Q(revoked_at__isnull=False))
+                .order_by("-valid_until")
+            )
+            found += [(row, target) for row in _with_holder(rows)[:most]]
+    found.sort(key=lambda pair: pair[0].revoked_at or pair[0].valid_until, reverse=True)
+    return found[:most]
+
+
+def levels_of(thing: Governed) -> list[Any]:
+    """The thing, and what it lies in: where a grant on it may be."""
+    assert isinstance(thing, Model)
+    return [target for _, target in _levels(_PROTECTED[type(thing)], thing)]
 
 
 def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
@@ -350,6 +382,38 @@ def holds_all(actor: Actor, permission: Permission, thing: Governed) -> bool:
         return True
     owned = _owned_by(_PROTECTED[type(thing)], actor.team_ids, permission)
     return type(thing)._default_manager.filter(owned, pk=thing.pk).exists()
+
+
+def held_without(
+    actor: Actor,
+    permission: Permission,
+    protected: Protected,
+    *,
+    until: datetime,
+    fields: Collection[str] = (),
+    row: Model | None = None,
+) -> Q:
+    """The things that a person has a permission on, for at least so long and of these fields (none:
+    of all), if one grant (`row`) did not exist. What they decide as somebody's deputy is not meant.
+    """
+    if any(permission in given for role, given in BY_ROLE.items() if _acts_as(actor, role)):
+        return Q()
+    found = _open(protected, permission) | _owned_by(protected, actor.team_ids, permission)
+    whole = Q(fields=[])
+    if permission not in READS:
+        whole = Q()
+    elif fields:
+        whole |= Q(fields__contains=sorted(fields))
+    levels = [("pk", protected)]
+    if protected.parent:
+        levels.append((protected.parent, parent_of(protected)))
+    for column, level in levels:
+        for grants, mine in _grant_tables(level, actor, [actor.id]):
+            rows = _live(grants, permission).filter(mine, whole, valid_until__gte=until)
+            if isinstance(row, grants):
+                rows = rows.exclude(pk=row.pk)
+            found |= Q(**{f"{column}__in": rows.values("content_object_id")})
+    return found
 
 
 def _acts_as(actor: Actor, role: str) -> bool:
@@ -402,7 +466,7 @@ def _granted(protected: Protected, actor: Actor, permission: Permission) -> Q:
         return NOBODY
     levels = [("pk", protected)]
     if protected.parent:
-        levels.append((protected.parent, _parent_of(protected)))
+        levels.append((protected.parent, parent_of(protected)))
     found = NOBODY
     for column, level in levels:
         ids = _permission_ids(level.kind, permission)
@@ -436,7 +500,8 @@ def _is_reached(protected: Protected, actor: Actor, thing: Model) -> bool:
     return not reach or type(thing)._default_manager.filter(reach, pk=thing.pk).exists()
 
 
-def _parent_of(protected: Protected) -> Protected:
+def parent_of(protected: Protected) -> Protected:
+    """How what a thing lies in is protected; only for those with a parent."""
     related = protected.model._meta.get_field(protected.parent or "").related_model
     assert isinstance(related, type)
     return _PROTECTED[related]
@@ -445,7 +510,7 @@ def _parent_of(protected: Protected) -> Protected:
 def _levels(protected: Protected, thing: Model) -> list[tuple[Protected, Model]]:
     levels = [(protected, thing)]
     if protected.parent:
-        levels.append((_parent_of(protected), getattr(thing, protected.parent)))
+        levels.append((parent_of(protected), getattr(thing, protected.parent)))
     return levels
 
 
@@ -463,8 +528,25 @@ def _grant_tables(protected: Protected, actor: Actor, people: Any) -> list[tuple
 
 
 def _live(grants: type[Any], permission: Permission) -> QuerySet[Any]:
+    """The grant rows that hold at this moment of the database's clock."""
+    return held.live(_giving(grants, permission))
+
+
+def _giving(grants: type[Any], permission: Permission) -> QuerySet[Any]:
+    """The grant rows that give a permission, or gave it."""
     kind = grants._meta.get_field("content_object").related_model._meta.model_name
-    return held.live(grants, _permission_ids(kind, permission))
+    rows: QuerySet[Any] = grants._default_manager.filter(
+        permission_id__in=_permission_ids(kind, permission)
+    )
+    return rows
+
+
+def _with_holder(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """With what is told of a grant: its permission, its holder and what it is on."""
+    names = {each.name for each in rows.model._meta.get_fields()}
+    holder = next(name for name in ("user", "group", "consumer", "producer") if name in names)
+    joined = "group__team" if holder == "group" else holder
+    return rows.select_related("permission", "content_object", joined)
 
 
 @cache

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from governance.policies.judging import Said
+from governance.types import ResourceRef
 from portal.kernel.errors import ConflictError, FieldError, NotPermittedError
 
 PEOPLE_AT = "/teams/"  # who is in which team and who is an admin
@@ -52,9 +53,27 @@ class PeopleOnlyError(NotPermittedError):
 
 
 class NotOwnRequestError(NotPermittedError):
-    """A step that only the one who asked may take, or everybody but them."""
+    """A step that only the one who asked may take, or everybody but them; `request_at` is where the
+    request stands for who may."""
 
     code = "own_request"
+
+    def __init__(self, detail: str, permission: str, request_at: str) -> None:
+        super().__init__(detail, permission=permission, request_at=request_at)
+
+
+class OwnGrantError(NotPermittedError):
+    """A grant by which who decides on it would hold more than before."""
+
+    code = "own_grant"
+
+    def __init__(self, ref: ResourceRef, permission: str, *, request_at: str) -> None:
+        super().__init__(
+            f"You, or who you decide for, would gain {permission} on {ref}. Nobody decides on their "
+            "own grant, their team's or its programs': somebody else does.",
+            permission=permission,
+            request_at=request_at,
+        )
 
 
 class RequestOpenError(ConflictError):

@@ -32,7 +32,8 @@ class AskForm(forms.Form):
     )
     until = forms.DateField(
         widget=forms.DateInput(attrs={"class": "in", "type": "date"}),
-        help_text=f"At most {MAX_TERM.days} days from today. Access ends by itself.",
+        help_text=f"At most {MAX_TERM.days} days from today, unless a policy says otherwise. "
+        "Access ends by itself.",
     )
     personal = forms.BooleanField(required=False)
 
@@ -58,12 +59,28 @@ class AskForm(forms.Form):
     @property
     def whom(self) -> str:
         """The program that it is asked for, as `consumer:warehouse`; empty for oneself."""
-        return str(self.cleaned_data.get("for", ""))
+        said = self.cleaned_data if self.is_bound else self.initial
+        return str(said.get("for", ""))
 
     @property
     def until_at(self) -> datetime:
         """The end of the chosen day in UTC."""
         return _end_of(self.cleaned_data["until"])
+
+    @property
+    def wants_personal(self) -> bool:
+        """Whether all personal fields are wanted as they are, where no fields are shown to choose."""
+        return bool(self.is_bound and self.cleaned_data.get("personal"))
+
+    @property
+    def purpose_now(self) -> str:
+        """What for, as it stands in the form: sent, or filled in."""
+        return str(self.cleaned_data["purpose"] if self.is_bound else self.initial["purpose"])
+
+    @property
+    def until_now(self) -> datetime:
+        """The end of the day that stands in the form: sent, or filled in."""
+        return self.until_at if self.is_bound else _end_of(self.initial["until"])
 
 
 class DeputyForm(forms.Form):

@@ -17,15 +17,9 @@ from psycopg.sql import SQL, Composable, Identifier
 from governance.models import Delegation, User
 
 
-def live(grants: type[Any], permission_ids: Sequence[int]) -> QuerySet[Any]:
-    """The rows of a table of grants that hold at this moment of the database's clock."""
-    rows: QuerySet[Any] = grants._default_manager.filter(
-        permission_id__in=permission_ids,
-        valid_from__lte=Now(),
-        valid_until__gt=Now(),
-        revoked_at=None,
-    )
-    return rows
+def live(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of some grants that hold at this moment of the database's clock."""
+    return rows.filter(valid_from__lte=Now(), valid_until__gt=Now(), revoked_at=None)
 
 
 def by_person(

@@ -12,6 +12,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from governance.errors import RoleNeededError
 from governance.models import User
 from governance.pace import pace
 from governance.second_factor import SET_UP_AT, is_missing
@@ -70,7 +71,7 @@ class EnforcePolicy:
         ):
             return redirect(SET_UP_AT)
         if policy.role is not None and not actor.has_role(policy.role):
-            return respond(request, NotPermittedError("This page is for admins."))
+            return respond(request, RoleNeededError("This page is for admins.", policy.role))
         return None
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:

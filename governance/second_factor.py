@@ -30,7 +30,11 @@ class SecondFactorError(NotPermittedError):
     code = "second_factor"
 
     def __init__(self) -> None:
-        super().__init__("Your role asks for a second factor.", request_at=SET_UP_AT)
+        super().__init__(
+            "Your role asks for a second factor.",
+            permission="session.second_factor",
+            request_at=SET_UP_AT,
+        )
 
 
 def is_missing(request: HttpRequest, actor: Actor) -> bool:

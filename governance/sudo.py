@@ -36,7 +36,9 @@ class ConfirmError(NotPermittedError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Say again who you are: this act asks for it each 15 minutes.", request_at=CONFIRM_AT
+            "Say again who you are: this act asks for it each 15 minutes.",
+            permission="session.confirmed",
+            request_at=CONFIRM_AT,
         )
 
 

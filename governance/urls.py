@@ -22,6 +22,7 @@ urlpatterns = [
     path("access/", views_access.overview, name="access"),
     path("access/new/", views_access.ask, name="access_new"),
     path("access/requests/", views_access.request_list, name="access_requests"),
+    path("access/requests/accept/", views_access.accept, name="access_accept"),
     path("access/requests/<uuid:request_id>/decide/", views_access.decide, name="access_decide"),
     path("access/requests/<uuid:request_id>/withdraw/", views_access.withdraw, name="withdraw"),
     path("access/grants/<str:grant_id>/end/", views_grants.end, name="grant_end"),

@@ -11,9 +11,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance import access, programs
-from governance.explaining import why_not
+from governance.explaining import unseen_fields, why_not
 from governance.forms import AskForm, end_of_day
 from governance.middleware import request_actor
+from governance.models import AccessRequest
+from governance.models.access import RequestState
+from governance.policies.verdicts import Verdict
+from governance.programs import Program
 from governance.selectors import requests as selectors
 from governance.selectors.audit_log import entries
 from governance.selectors.delegations import delegations_of
@@ -51,6 +55,11 @@ def overview(request: HttpRequest) -> HttpResponse:
             "title": _headline(waiting_count, actor_decides=bool(actor.is_admin or actor.team_ids)),
             "waiting": waiting,
             "waiting_count": waiting_count,
+            "agreed": [
+                each
+                for each, _ in waiting
+                if (each.policy or {}).get("stance") == "agrees" and not each.wants_personal
+            ],
             "mine": selectors.visible_requests(actor)
             .filter(requester_id=actor.id)
             .order_by("-created_at")[:_SHOWN_REQUESTS],
@@ -100,15 +109,18 @@ def ask(request: HttpRequest) -> HttpResponse:
     offered = [] if is_to_publish else sights(thing, asked)
     is_for_producer = request.POST.get("for", "").startswith(_A_PRODUCER)
     wanted = None if is_for_producer else _wanted(request, form, offered)
-    if request.method == "POST" and form.is_valid() and not form.faults_of_fields:
+    if (
+        request.method == "POST"
+        and form.is_valid()
+        and not form.faults_of_fields
+        and request.POST.get("do") != "try"
+    ):
         try:
-            _ask(ref, actor, form, wanted, renewed)
+            asked_now = _ask(ref, actor, form, wanted, renewed)
         except PortalError as error:
             _show(form, error)
         else:
-            messages.success(
-                request, f"Asked. The owner of {ref.key} decides; you will see it here."
-            )
+            _tell_outcome(request, asked_now)
             return redirect("access")
     return render(
         request,
@@ -119,9 +131,11 @@ def ask(request: HttpRequest) -> HttpResponse:
             "thing": thing,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, thing),
             "why_not": why_not(actor, Permission.READ_PAYLOAD, thing),
+            "unseen": unseen_fields(actor, thing),
             "renewed": renewed,
             "is_to_publish": is_to_publish,
             "sights": sights(thing, wanted) if wanted is not None else offered,
+            "said": _said(ref, actor, form, wanted, renewed),
         },
         status=422 if form.errors or form.faults_of_fields else 200,
     )
@@ -151,21 +165,65 @@ def _programs(
 
 def _ask(
     ref: ResourceRef, actor: Actor, form: AskForm, wanted: Wanted | None, renewed: GrantRow | None
-) -> None:
-    """Ask for what the page says. A producer sees nothing, whatever is ticked; a grant is prolonged
-    for who holds it, whatever is chosen."""
-    whom = renewed.holder if renewed is not None and renewed.is_of_program else form.whom
-    if whom.startswith(_A_PRODUCER):
-        wanted = Wanted()
-    services.ask_for_access(
+) -> AccessRequest:
+    """Ask for what the page says."""
+    return services.ask_for_access(
         ref,
         actor=actor,
         purpose=form.cleaned_data["purpose"],
         until=form.until_at,
-        wanted=wanted or Wanted(personal=form.cleaned_data["personal"]),
+        wanted=_seen(form, wanted, renewed),
         renews=renewed.id if renewed is not None else "",
-        holder=programs.get(whom, pointer="/for") if whom else None,
+        holder=_holder(form, renewed),
+        by_day=True,
     )
+
+
+def _seen(form: AskForm, wanted: Wanted | None, renewed: GrantRow | None) -> Wanted:
+    """What is asked to be read. A producer sees nothing, whatever is ticked."""
+    if _whom(form, renewed).startswith(_A_PRODUCER):
+        return Wanted()
+    return wanted or Wanted(personal=form.wants_personal)
+
+
+def _whom(form: AskForm, renewed: GrantRow | None) -> str:
+    """For which program; a grant is prolonged for who holds it, whatever is chosen."""
+    return renewed.holder if renewed is not None and renewed.is_of_program else form.whom
+
+
+def _holder(form: AskForm, renewed: GrantRow | None) -> Program | None:
+    whom = _whom(form, renewed)
+    return programs.get(whom, pointer="/for") if whom else None
+
+
+def _said(
+    ref: ResourceRef, actor: Actor, form: AskForm, wanted: Wanted | None, renewed: GrantRow | None
+) -> Verdict | None:
+    """What policies would say of what stands in the form; None while it cannot be read."""
+    if form.is_bound and (not form.is_valid() or form.faults_of_fields):
+        return None
+    return services.verdict_before(
+        ref,
+        actor=actor,
+        purpose=form.purpose_now,
+        until=form.until_now,
+        wanted=_seen(form, wanted, renewed),
+        renews=renewed.id if renewed is not None else "",
+        holder=_holder(form, renewed),
+    )
+
+
+def _tell_outcome(request: HttpRequest, asked: AccessRequest) -> None:
+    """In a message: who decides, or what a policy answered."""
+    if asked.state == RequestState.APPROVED:
+        said = f"Granted at once until {words.day(asked.until)}: {asked.decision_reason}"
+        messages.success(request, said)
+    elif asked.state == RequestState.DENIED:
+        messages.error(request, f"Declined by a policy: {asked.decision_reason}")
+    else:
+        messages.success(
+            request, f"Asked. The owner of {asked.resource_key} decides; you will see it here."
+        )
 
 
 def _renewed(request: HttpRequest, actor: Actor, ref: ResourceRef) -> GrantRow | None:
@@ -234,6 +292,31 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     except PortalError as error:
         messages.error(request, error.detail)
     return redirect("access")
+
+
+@require_POST
+def accept(request: HttpRequest) -> HttpResponse:
+    """Approve those of the shown requests with which policies agree."""
+    chosen_ids = [text for text in request.POST.getlist("request") if _is_uuid(text)]
+    try:
+        count = services.accept_agreed(
+            [UUID(text) for text in chosen_ids], actor=request_actor(request)
+        )
+    except NotFoundError:
+        raise
+    except PortalError as error:
+        messages.error(request, error.detail)
+    else:
+        messages.success(request, f"Granted {words.counted(count, 'request')}, as policies agree.")
+    return redirect("access")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 @require_POST

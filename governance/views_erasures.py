@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from governance.errors import RoleNeededError
 from governance.forms_erasures import ErasureForm
 from governance.middleware import request_actor
 from governance.models import Erasure, ErasureState
@@ -20,7 +21,7 @@ from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.rendering import dump
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotPermittedError, PortalError, sentence
+from portal.kernel.errors import PortalError, sentence
 
 _TITLES: Final = {
     ErasureState.WAITING.value: "An erasure waits for a decision.",
@@ -176,5 +177,5 @@ _STEPS: Final[dict[str, Callable[[HttpRequest, Actor, Erasure], str]]] = {
 def _admin(request: HttpRequest) -> Actor:
     actor = request_actor(request)
     if not actor.is_admin:
-        raise NotPermittedError("Persons are erased by admins.", code="not_admin")
+        raise RoleNeededError("Persons are erased by admins.", "admin")
     return actor

@@ -28,6 +28,7 @@ from catalog.services import streams as services
 from governance import access
 from governance.middleware import request_actor
 from governance.models import AuditEntry
+from governance.projection import projection
 from governance.selectors.policies import findings_on
 from governance.selectors.reviews import open_review
 from governance.types import Permission
@@ -124,6 +125,7 @@ def overview(request: HttpRequest, name: str) -> HttpResponse:
             "aliases": stream.aliases.order_by("alias")[:5],
             "waiting": waiting_of_stream(stream)[0] if frame["may_edit"] else 0,
             "reasons": access.explain(actor, Permission.READ_PAYLOAD, stream),
+            "sees_all": projection(actor, stream).fields is None,
             "policy_findings": findings_on(actor, stream.ref),
             "review": open_review(stream.ref),
             "review_due_at": due_at(

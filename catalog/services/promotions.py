@@ -141,7 +141,11 @@ def withdraw_move(promotion: Promotion, *, actor: Actor) -> Promotion:
     access.require(actor, Permission.EDIT, promotion.stream)
     stream, held = _held(promotion)
     if not actor.is_person or held.asked_by_id != actor.id:
-        raise NotOwnRequestError("Only the person who asked can withdraw the request.")
+        raise NotOwnRequestError(
+            "Only the person who asked can withdraw the request.",
+            "request.withdraw",
+            _page_of(stream),
+        )
     _close(held, PromotionState.WITHDRAWN, actor)
     audit.record(
         actor,
@@ -159,10 +163,19 @@ def _require_decider(promotion: Promotion, actor: Actor) -> None:
         raise PeopleOnlyError("stream.approve")
     if promotion.asked_by_id is None:
         return
+    permission, place = "stream.approve", _page_of(promotion.stream)
     if promotion.asked_by_id == actor.id:
-        raise NotOwnRequestError("Somebody else must decide on your own request.")
+        raise NotOwnRequestError(
+            "Somebody else must decide on your own request.", permission, place
+        )
     if is_deputy_of(actor, promotion.asked_by_id):
-        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
+        raise NotOwnRequestError(
+            "You decide for who asked: somebody else must decide on it.", permission, place
+        )
+
+
+def _page_of(stream: Stream) -> str:
+    return f"/streams/{stream.name}/promote/"
 
 
 def _require_ready(stream: Stream, to: str) -> None:

@@ -11,7 +11,7 @@ from governance.api.access import PATHS, RESOURCE, request_answer
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
-from governance.explaining import why_not
+from governance.explaining import unseen_fields, why_not
 from governance.models import Team, User
 from governance.selectors import requests as selectors
 from governance.services import grants as services
@@ -152,7 +152,8 @@ class Recertification(ApiView):
 class GrantExplain(ApiView):
     @operation(
         "Why you hold a permission on `resource`, spelled `stream:<name>`, or what you lack and who "
-        "decides on it.",
+        "decides on it. `fields` are those that you see masked (`how`: masked) or not at all "
+        "(left_out), the first 500, each with why.",
         takes={
             "resource": parameters.text(300),
             "permission": parameters.choice(tuple(Permission)),
@@ -178,6 +179,10 @@ class GrantExplain(ApiView):
             "held": bool(reasons),
             "reasons": [render.reason(reason) for reason in reasons],
             "why_not": why_not(actor, permission, thing),
+            "fields": [
+                {"path": field.path, "how": field.how, "why": field.why}
+                for field in unseen_fields(actor, thing)
+            ],
             "request_at": access.ask_url(thing.ref),
         }
         return Response(body)

@@ -140,7 +140,7 @@ def policy_body(row: Policy, counts: Mapping[int, Mapping[str, int]]) -> PolicyB
         "built_in": row.built_in,
         "version": row.version,
         "state": "off" if is_off else "on",
-        "off_until": row.off_until if is_off else None,
+        "off_until": row.off_until if is_off and not row.is_off_for_good else None,
         "off_reason": row.off_reason if is_off else "",
         "breaks": found.get("breaks", 0),
         "undecided": found.get("undecided", 0),

@@ -25,6 +25,24 @@ class GrantedBody(TypedDict):
 _ForBody = TypedDict("_ForBody", {"for": str | None})
 
 
+class WordBody(TypedDict):
+    policy: str
+    word: str
+    sentence: str
+
+
+class VerdictBody(TypedDict):
+    """What policies said when it was asked. `stance`: agrees, objects or empty; `answer`: approve or
+    deny where a policy (`by`) answered at once; `words`: each agrees, objects, grants, declines,
+    term or undecided."""
+
+    words: list[WordBody]
+    stance: str
+    answer: str
+    by: str
+    longest_days: int | None
+
+
 class RequestBody(_ForBody):
     id: UUID
     resource: ResourceBody
@@ -41,6 +59,7 @@ class RequestBody(_ForBody):
     decided_by: str | None
     reason: str
     granted: GrantedBody | None
+    policy: VerdictBody | None
     escalated_at: Time | None
 
 
@@ -63,6 +82,7 @@ def access_request(row: AccessRequest) -> RequestBody:
         "decided_by": row.decided_by.email if row.decided_by else None,
         "reason": row.decision_reason,
         "granted": _granted(row),
+        "policy": row.policy,
         "escalated_at": row.escalated_at,
     }
 
@@ -145,11 +165,18 @@ class ReasonBody(TypedDict):
     purpose: str
 
 
+class UnseenBody(TypedDict):
+    path: str
+    how: str
+    why: str
+
+
 class ExplainBody(TypedDict):
     permission: str
     held: bool
     reasons: list[ReasonBody]
     why_not: list[str]
+    fields: list[UnseenBody]
     request_at: str
 
 

@@ -22,7 +22,9 @@ class AccessRequest(models.Model):
     that are asked for as they are, empty for all when `wants_personal`. What was granted may be less
     and shorter: `granted_*`, set with the decision. `renews` is the grant that it is to prolong.
     `holder_*` name the consumer or producer that it is asked for, empty where somebody asks for
-    themselves: a consumer is to read, a producer to publish.
+    themselves: a consumer is to read, a producer to publish. `policy` is a
+    `governance.policies.verdicts.Verdict`; one that answered stands there (`by`), and in
+    `decided_by` nobody.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -48,6 +50,8 @@ class AccessRequest(models.Model):
     granted_fields = ArrayField(models.TextField(), default=list, blank=True)
     granted_personal = models.BooleanField(null=True)
     granted_clear = ArrayField(models.TextField(), default=list, blank=True)
+    # What policies said of it when it was asked; none where no policy spoke.
+    policy = models.JSONField(null=True, blank=True)
     # When nobody had answered for long, and admins were asked.
     escalated_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,11 +1,17 @@
 """Policies: what must hold of the things of the portal, what breaks it, and what is waived."""
 
+from datetime import UTC, datetime
+from typing import Final
+
 from django.db import models
 
 from governance.models.people import User
 from governance.types import PolicyOutcome, ResourceRef, Severity
 from portal.kernel import clock
 from portal.kernel.identifiers import uuid7
+
+# Until when an example is off that nobody switched on.
+FOR_GOOD: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Policy(models.Model):
@@ -55,6 +61,11 @@ class Policy(models.Model):
     def is_off(self) -> bool:
         """Whether it is off now, as pages show it; what is judged asks the database."""
         return self.off_until is not None and self.off_until > clock.now()
+
+    @property
+    def is_off_for_good(self) -> bool:
+        """Whether it does not come on by itself."""
+        return self.off_until == FOR_GOOD
 
 
 class PolicyVersion(models.Model):

@@ -1,6 +1,7 @@
 """The policies that every portal has. Admins change what they do, and switch them off.
 
-They warn and never block by themselves: a portal that refuses is one whose admins said so.
+They warn and never block by themselves: a portal that refuses is one whose admins said so. One that
+grants is an example, which is off until an admin switches it on.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class BuiltIn:
     expression: str
     remedy: str
     severity: str = Severity.WARN
+    is_off: bool = False  # an example, until an admin switches it on
 
 
 BUILT_IN: Final = (
@@ -116,5 +118,18 @@ BUILT_IN: Final = (
         "consumer",
         "consumer.age_days < 7 || consumer.streams > consumer.retired_streams",
         "Declare what it reads, or move it to the successor of what was retired.",
+    ),
+    BuiltIn(
+        "internal-read-at-once",
+        "What is internal is read without waiting",
+        "Whoever asks to read a stream without anything personal, for 30 days at most, is granted "
+        "it at once.",
+        "access_request",
+        'request.permission == "read_payload" && resource.classification in ["public", "internal"] '
+        "&& !request.is_personal && !resource.restricted && request.days <= 30 "
+        '? {"answer": "approve"} : {"answer": "none"}',
+        "",
+        Severity.INFORM,
+        is_off=True,
     ),
 )

@@ -36,7 +36,8 @@ class Thing:
 class Subject:
     """A kind of thing. `after` gives at most so many things after a key, in the order of keys;
     `known` the keys that an actor may know of, as a query of one column of text; `titles` what
-    those of some keys are called that the actor may know of; `address` holds `{key}`."""
+    those of some keys are called that the actor may know of; `address` holds `{key}`. Where a kind `is_answered`, policies
+    may do more than judge (`governance.policies.answers`)."""
 
     kind: str
     one: str
@@ -47,6 +48,7 @@ class Subject:
     known: Callable[[Actor], QuerySet[Any, Any]]
     titles: Callable[[Actor, Sequence[str]], Mapping[str, str]]
     address: str
+    is_answered: bool = False
     measured: dict[str, Callable[[Sequence[str]], Mapping[str, Any]]] = field(default_factory=dict)
 
     @property

@@ -2,13 +2,15 @@
 
 1. `true` or an empty list: in order. `false`: not in order. A list of texts: what is not, by name.
 2. It reads a declared fact that the thing does not have: not measured, which the answer names.
-3. It fails otherwise, or gives anything else: it could not be judged, which is a finding too.
+3. Of a kind that is answered (`Subject.is_answered`) also an object: see `governance.policies.answers`.
+4. It fails otherwise, or gives anything else: it could not be judged, which is a finding too.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from governance.policies.answers import answer_of
 from governance.policies.facts import Subject
 from governance.types import PolicyOutcome, Severity
 from portal.kernel.cel import CelError, CelKeyError, Expression, compile_expression
@@ -89,10 +91,8 @@ def judge(rule: Rule, subject: Subject, facts: Mapping[str, Any]) -> Said:
 
 
 def _outcome(rule: Rule, subject: Subject, facts: Mapping[str, Any]) -> tuple[PolicyOutcome, str]:
-    variables = subject.variables
     try:
-        expression = compile_expression(rule.expression, variables)
-        value = expression.value({name: facts.get(name, {}) for name in variables})
+        value = value_of(rule, subject, facts)
     except CelKeyError as error:
         path = subject.unmeasured(facts).get(error.key)
         if path is not None:
@@ -108,7 +108,26 @@ def _outcome(rule: Rule, subject: Subject, facts: Mapping[str, Any]) -> tuple[Po
         return PolicyOutcome.BREAKS, ""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return PolicyOutcome.BREAKS, _named(value)
+    if isinstance(value, dict) and subject.is_answered:
+        return _answered(value)
     return PolicyOutcome.UNDECIDED, "it gives neither true, false nor a list of names"
+
+
+def value_of(rule: Rule, subject: Subject, facts: Mapping[str, Any]) -> Any:
+    """What a rule's expression gives for the facts of one thing. Raises CelError, or InvalidError for
+    one that cannot be compiled."""
+    variables = subject.variables
+    expression = compile_expression(rule.expression, variables)
+    return expression.value({name: facts.get(name, {}) for name in variables})
+
+
+def _answered(value: Mapping[str, Any]) -> tuple[PolicyOutcome, str]:
+    found = answer_of(value)
+    if isinstance(found, str):
+        return PolicyOutcome.UNDECIDED, found
+    if found.is_against:
+        return PolicyOutcome.BREAKS, found.because
+    return PolicyOutcome.IN_ORDER, ""
 
 
 def _named(names: list[str]) -> str:

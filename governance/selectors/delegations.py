@@ -29,6 +29,17 @@ def get_delegation(actor: Actor, delegation_id: UUID) -> Delegation:
     return found
 
 
+def people_of(actor: Actor) -> list[int]:
+    """In whose place the actor decides now."""
+    if not actor.is_person:
+        return []
+    now = clock.now()
+    live = Delegation.objects.filter(
+        deputy_id=actor.id, since__lte=now, until__gt=now, ended_at=None
+    )
+    return list(live.values_list("person_id", flat=True).distinct())
+
+
 def is_deputy_of(actor: Actor, person_id: int) -> bool:
     """Whether the actor decides in this person's place now."""
     now = clock.now()

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from governance.errors import RoleNeededError
 from governance.models import Job, PrivacyKey
 from governance.privacy import keys
 from portal.http import words
 from portal.kernel.actor import Actor
-from portal.kernel.errors import NotPermittedError
 
 KIND: Final = "privacy_keys"
 COUNTED: Final = 10_000
@@ -41,7 +41,7 @@ class KeyVersion:
 def key_versions(actor: Actor) -> list[KeyVersion]:
     """The versions at hand and those that data keys need, the newest first; admins only."""
     if not actor.is_admin:
-        raise NotPermittedError("Privacy keys are kept by admins.", code="not_admin")
+        raise RoleNeededError("Privacy keys are kept by admins.", "admin")
     ring = keys.ring()
     versions = set(ring.versions) | set(_needed())
     return [

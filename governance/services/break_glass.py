@@ -98,7 +98,11 @@ def review_glass(
     """
     taken = get_glass(actor, glass_id)
     if actor.is_person and taken.user_id == actor.id:
-        raise NotOwnRequestError("Somebody else must review what you took.")
+        raise NotOwnRequestError(
+            "Somebody else must review what you took.",
+            Permission.APPROVE.value,
+            "/access/break-glass/",
+        )
     access.require(actor, Permission.APPROVE, _thing(taken))
     _check(sentence, "/sentence", "say why")
     moved = BreakGlass.objects.filter(pk=taken.pk, verdict="").update(

@@ -17,7 +17,7 @@ from django.db.models import F
 
 from governance import audit, tombstones
 from governance.erasing import mark_of
-from governance.errors import NotOwnRequestError
+from governance.errors import NotOwnRequestError, RoleNeededError
 from governance.models import Erasure, ErasureBasis, ErasureState, Job, User
 from governance.models.jobs import JobState
 from governance.privacy import whom
@@ -31,7 +31,6 @@ from portal.kernel.errors import (
     FieldError,
     InvalidError,
     InvalidStateError,
-    NotPermittedError,
     PreconditionFailedError,
 )
 from portal.kernel.identifiers import uuid7
@@ -129,7 +128,9 @@ def withdraw_erasure(erasure_id: UUID, *, actor: Actor, revision: int | None = N
     _require_admin(actor)
     row = get_erasure(actor, erasure_id)
     if actor.is_person and row.requested_by_user not in (0, actor.id):
-        raise NotOwnRequestError("Only who asked for it can take it back.")
+        raise NotOwnRequestError(
+            "Only who asked for it can take it back.", "request.withdraw", page_of(row)
+        )
     _move(row, ErasureState.WITHDRAWN, actor, "", revision)
     audit.record(actor, "erasure.withdrawn", row.about, summary="took back an erasure")
     return _forgotten(row)
@@ -164,7 +165,7 @@ def page_of(row: Erasure) -> str:
 
 def _require_admin(actor: Actor) -> None:
     if not actor.is_admin:
-        raise NotPermittedError("Persons are erased by admins.", code="not_admin")
+        raise RoleNeededError("Persons are erased by admins.", "admin")
 
 
 def _checked(identifiers: Sequence[str], basis: str, reason: str) -> list[str]:
@@ -225,7 +226,9 @@ def _decided(
     _require_admin(actor)
     row = get_erasure(actor, erasure_id)
     if actor.is_person and actor.id == row.requested_by_user:
-        raise NotOwnRequestError("Another admin must decide on what you asked for.")
+        raise NotOwnRequestError(
+            "Another admin must decide on what you asked for.", "admin", page_of(row)
+        )
     if row.state == ErasureState.WAITING:
         known = whom.opened(row.sealed, row.pk)
         errors = _faults_of_words(note, "/reason", known.identifiers)

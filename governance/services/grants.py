@@ -3,7 +3,7 @@ decision: who, what, which fields, what for, until when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from django.contrib.auth.models import Permission as PermissionRow
@@ -12,22 +12,23 @@ from django.db import transaction
 
 from governance import access, audit, programs
 from governance.models import AccessRequest, Team, User
+from governance.own_grants import Offer, refuse_own
 from governance.programs import Program
 from governance.selectors.requests import GrantRow, find_grant, grant_row, holder_of
-from governance.types import Permission, ResourceRef
+from governance.services.notices import News, tell
+from governance.types import NoticeKind, Permission, ResourceRef
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import Actor
 from portal.kernel.errors import (
     FieldError,
     InvalidError,
     InvalidStateError,
-    NotPermittedError,
 )
 
 Holder = User | Team | Program
 MAX_TERM: Final = timedelta(days=90)
 MAX_AT_ONCE: Final = 500
-READS: Final = frozenset({Permission.READ_PAYLOAD, Permission.READ_PERSONAL})
+READS: Final = access.READS
 _SHORTEST_PURPOSE: Final = 10
 _LONGEST_PURPOSE: Final = 1000
 
@@ -64,14 +65,10 @@ def grant_access(
         raise InvalidError("The grant cannot be about fields.", errors=[fault])
     if not isinstance(holder, (User, Team)):
         programs.check_may_hold(holder, permission, pointer="/permission")
-    if isinstance(holder, User) and actor.is_person and holder.pk == actor.id:
-        raise NotPermittedError(
-            "Nobody grants themselves; somebody else decides.",
-            code="own_grant",
-            permission=permission.value,
-            request_at=access.ask_url(thing.ref),
-        )
     terms = Terms(purpose, until, tuple(sorted(set(fields))))
+    table, same = _place(thing, permission, holder, terms)
+    standing = table._default_manager.filter(**same).first()
+    refuse_own(actor, Offer(thing, permission, holder, until, terms.fields, standing))
     row = add_grant(thing, permission, holder, terms, actor=actor)
     audit.record(
         actor,
@@ -80,7 +77,26 @@ def grant_access(
         summary=f"granted {_named(holder)} {permission.value} on {thing.ref.key} until {until:%Y-%m-%d}",
         after={"purpose": purpose, "until": rfc3339.spell(until), "fields": list(terms.fields)},
     )
+    if permission is Permission.READ_PERSONAL:
+        _tell_of_personal(thing, holder, terms, actor)
     return grant_row(row, ref.kind, _letter(holder))
+
+
+def _tell_of_personal(thing: Any, holder: Holder, terms: Terms, actor: Actor) -> None:
+    """One person gave away personal fields: who else decides is told, and of an admin's every admin."""
+    people = access.holders(Permission.APPROVE, thing)
+    if actor.is_admin:
+        admins = User.objects.filter(groups__name="admin", is_active=True)
+        people = people | set(admins.values_list("pk", flat=True))
+    news = News(
+        NoticeKind.REQUEST_DECIDED,
+        thing.ref,
+        f"{_named(holder)} may read personal fields of {thing.ref.key}",
+        f"{actor.label} granted it without a request, until {terms.until:%Y-%m-%d}, for: "
+        f"{terms.purpose.strip()}",
+        "/access/",
+    )
+    tell(people, news, by=actor)
 
 
 @transaction.atomic
@@ -131,13 +147,9 @@ def _confirm(grant_id: str, actor: Actor) -> None:
     row, kind, letter = find_grant(actor, grant_id)
     thing = row.content_object
     access.require(actor, Permission.APPROVE, thing)
-    if letter == "u" and actor.is_person and row.user_id == actor.id:
-        raise NotPermittedError(
-            "Nobody confirms their own grant; somebody else does.",
-            code="own_grant",
-            permission=Permission.APPROVE.value,
-            request_at=access.ask_url(thing.ref),
-        )
+    permission = Permission(grant_row(row, kind, letter).permission)
+    holder = _holder_in(row, letter)
+    refuse_own(actor, Offer(thing, permission, holder, row.valid_until, tuple(row.fields), row))
     now = clock.now()
     touched = (
         type(row)
@@ -175,11 +187,6 @@ def add_grant(
 ) -> Any:
     """Write the row of a decision; one that stands for the same holder, permission and fields is
     renewed. The caller has judged who decides, and keeps the record of it."""
-    protected = access.protected_kinds()[thing.ref.kind]
-    permission_row = PermissionRow.objects.get(
-        content_type=ContentType.objects.get_for_model(type(thing)),
-        codename=f"{permission.value}_{thing.ref.kind}",
-    )
     values = {
         "valid_from": clock.now(),
         "valid_until": terms.until,
@@ -190,21 +197,35 @@ def add_grant(
         "confirmed_at": None,
         "confirmed_by": "",
     }
-    same = {
-        "permission": permission_row, "content_object": thing, "fields": list(terms.fields),
-        "defaults": values,
-    }  # fmt: skip
-    table: Any
-    column: dict[str, Any]
-    if isinstance(holder, Team):
-        table, column = protected.group_grants, {"group": holder.group}
-    elif isinstance(holder, User):
-        table, column = protected.user_grants, {"user": holder}
-    else:
-        kind = programs.kind_of(holder)
-        table, column = protected.program_grants[kind], {kind.value: holder}
-    found, _ = table._default_manager.update_or_create(**column, **same)
+    table, same = _place(thing, permission, holder, terms)
+    found, _ = table._default_manager.update_or_create(**same, defaults=values)
     return found
+
+
+def _place(
+    thing: Any, permission: Permission, holder: Holder, terms: Terms
+) -> tuple[Any, dict[str, Any]]:
+    """The table of a grant, and what makes another one the same grant."""
+    protected = access.protected_kinds()[thing.ref.kind]
+    permission_row = PermissionRow.objects.get(
+        content_type=ContentType.objects.get_for_model(type(thing)),
+        codename=f"{permission.value}_{thing.ref.kind}",
+    )
+    same = {
+        "permission": permission_row, "content_object": thing, "fields": list(terms.fields)
+    }  # fmt: skip
+    if isinstance(holder, Team):
+        return protected.group_grants, {"group": holder.group, **same}
+    if isinstance(holder, User):
+        return protected.user_grants, {"user": holder, **same}
+    kind = programs.kind_of(holder)
+    return protected.program_grants[kind], {kind.value: holder, **same}
+
+
+def _holder_in(row: Any, letter: str) -> Any:
+    """Who holds a grant; of a group that is a team's, the team."""
+    found = holder_of(row, letter)
+    return getattr(found, "team", found) if letter == "g" else found
 
 
 def _letter(holder: Holder) -> str:
@@ -218,7 +239,25 @@ def _named(holder: Holder) -> str:
     return str(holder if isinstance(holder, (User, Team)) else holder.ref)
 
 
-def check_terms(purpose: str, until: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How long a grant may last: MAX_TERM, or the days that a policy (`by`) says. `by_day`: its end
+    is that of a whole day, which may be a part of a day longer."""
+
+    days: int | None = None
+    by_day: bool = False
+    by: str = ""
+
+    @property
+    def longest_days(self) -> int:
+        return self.days if self.days is not None else MAX_TERM.days
+
+    def latest_end(self, now: datetime) -> datetime:
+        end = now + timedelta(days=self.longest_days)
+        return datetime.combine(end.date(), time.max, tzinfo=UTC) if self.by_day else end
+
+
+def check_terms(purpose: str, until: datetime, *, term: Term = Term()) -> None:
     """Raises InvalidError unless there is a purpose of some words and an end within the longest
     term."""
     faults = []
@@ -231,8 +270,10 @@ def check_terms(purpose: str, until: datetime) -> None:
     now = clock.now()
     if until <= now:
         faults.append(FieldError("/until", "past", "must lie ahead"))
-    elif until > now + MAX_TERM + timedelta(days=1):
-        faults.append(FieldError("/until", "too_long", f"at most {MAX_TERM.days} days from now"))
+    elif until > term.latest_end(now):
+        by = f" by the policy {term.by}" if term.by else ""
+        said = f"at most {term.longest_days} days from now{by}"
+        faults.append(FieldError("/until", "too_long", said))
     if faults:
         raise InvalidError("The request needs a purpose and a term.", errors=faults)
 

@@ -21,6 +21,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from governance import audit, job_kinds
+from governance.errors import PEOPLE_AT
 from governance.models import Job
 from governance.models.jobs import LIVE, JobState
 from governance.types import ResourceRef
@@ -112,7 +113,10 @@ def may_steer(actor: Actor, job: Job) -> bool:
 def _require_hand(job: Job, actor: Actor) -> None:
     if not may_steer(actor, job):
         raise NotPermittedError(
-            "Work is steered by who started it, its team, and admins.", code="not_owner"
+            "Work is steered by who started it, its team, and admins.",
+            code="not_owner",
+            permission="job.steer",
+            request_at=PEOPLE_AT,
         )
 
 

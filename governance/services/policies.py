@@ -14,6 +14,7 @@ from django.db.models import F
 from governance import audit
 from governance.errors import RoleNeededError
 from governance.models import Policy, PolicyFinding, PolicyVersion
+from governance.models.policies import FOR_GOOD
 from governance.policies import facts
 from governance.policies.built_in import BUILT_IN, BuiltIn
 from governance.policies.judging import check_expression
@@ -34,6 +35,7 @@ from portal.kernel.slugs import check_slug
 CHANGEABLE: Final = ("title", "sentence", "expression", "remedy", "severity")
 LONGEST_OFF: Final = timedelta(days=366)
 MAX_REASON: Final = 1_000
+_EXAMPLE: Final = "It is an example. Switch it on where it says what this house wants."
 _KEPT_SLUGS: Final = frozenset(
     {"new", "try", "run", "waivers", "findings", "facts", "export", "compliance"}
 )
@@ -202,8 +204,11 @@ def after_migration(plan: Sequence[Any] = (), **kwargs: Any) -> None:
 def _add_built_in(one: BuiltIn) -> bool:
     """Make one, unless an admin has a policy of that name."""
     values = {name: getattr(one, name) for name in CHANGEABLE}
+    off: dict[str, Any] = {}
+    if one.is_off:
+        off = {"off_until": FOR_GOOD, "off_reason": _EXAMPLE, "off_by": SYSTEM.label}
     policy, is_new = Policy.objects.get_or_create(
-        slug=one.slug, defaults={"subject": one.subject, "built_in": True, **values}
+        slug=one.slug, defaults={"subject": one.subject, "built_in": True, **values, **off}
     )
     if is_new:
         _keep_version(policy, SYSTEM, "Comes with the portal.")

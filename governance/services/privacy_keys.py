@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Count, QuerySet
 
 from governance import audit
+from governance.errors import RoleNeededError
 from governance.job_kinds import Step
 from governance.models import Job, PrivacyKey, PrivacyToken
 from governance.privacy import keys, vault
@@ -23,7 +24,7 @@ from governance.services.reasons import require_nameless
 from governance.types import ResourceRef
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
-from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotPermittedError
+from portal.kernel.errors import ConflictError, FieldError, InvalidError
 
 KIND: Final = selectors.KIND
 BATCH: Final = 1000
@@ -51,7 +52,7 @@ def missing_versions() -> list[int]:
 def rotate_keys(*, actor: Actor) -> Job:
     """Start wrapping all data keys under the current version; admins only."""
     if not (actor.is_admin or actor.is_system):
-        raise NotPermittedError("Privacy keys are renewed by admins.", code="not_admin")
+        raise RoleNeededError("Privacy keys are renewed by admins.", "admin")
     version = keys.read_again().current
     job = start_job(
         KIND, KEYRING, actor=actor, title=f"Wrap data keys under privacy key version {version}"
@@ -84,7 +85,7 @@ def destroy_subject(subject: str, *, reason: str, actor: Actor) -> Destroyed:
     finds nothing and changes nothing. Every process forgets the keys on the commit.
     """
     if not (actor.is_admin or actor.is_system):
-        raise NotPermittedError("Keys of subjects are destroyed by admins.", code="not_admin")
+        raise RoleNeededError("Keys of subjects are destroyed by admins.", "admin")
     if not subject or not reason.strip():
         name = "reason" if subject else "subject"
         raise InvalidError("Say whose and why.", errors=[FieldError(f"/{name}", "required", "")])

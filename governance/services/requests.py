@@ -1,43 +1,52 @@
 """Asking for access and deciding on it: all of it, a part, or for a shorter time. Each step is one
 audited transaction."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from governance import access, audit, programs
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
-from governance.models import AccessRequest
+from governance.models import AccessRequest, User
 from governance.models.access import RequestState
+from governance.policies.verdicts import APPROVE, DENY, Verdict
 from governance.programs import Program
 from governance.selectors.delegations import is_deputy_of
+from governance.selectors.request_policies import Ask, ask_of, days_until, verdict_on
 from governance.selectors.requests import find_grant, get_request, grant_row, holder_of
-from governance.services.grants import (
-    READS,
-    Terms,
-    add_grant,
-    check_fields,
-    check_terms,
-    holds,
+from governance.services.grants import READS, Term, check_fields, check_terms, holds
+from governance.services.request_steps import (
+    MASKED,
+    Wanted,
+    asked_in,
+    decline_asked,
+    grant_asked,
+    holder_of_request,
+    move,
+    tell_deciders,
+    tell_of_grant,
 )
-from governance.services.notices import News, tell
-from governance.types import NoticeKind, Permission, ResourceRef
-from portal.kernel import clock, rfc3339
-from portal.kernel.actor import Actor
+from governance.types import Permission, ResourceRef
+from portal.kernel import clock
+from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be read: `fields` none for all there are, personal ones masked, unless `personal`:
-    then those of `clear` as they are, none for all."""
-
-    fields: tuple[str, ...] = ()
-    personal: bool = False
-    clear: tuple[str, ...] = ()
+__all__ = [
+    "Wanted",
+    "accept_agreed",
+    "approve_request",
+    "ask_for_access",
+    "deny_request",
+    "renew_grant",
+    "verdict_before",
+    "withdraw_request",
+]
+MOST_ACCEPTED: Final = 50
+_INBOX: Final = "/access/requests/"
 
 
 @transaction.atomic
@@ -47,24 +56,22 @@ def ask_for_access(
     actor: Actor,
     purpose: str,
     until: datetime,
-    wanted: Wanted = Wanted(),
+    wanted: Wanted = MASKED,
     renews: str = "",
     holder: Program | None = None,
+    by_day: bool = False,
 ) -> AccessRequest:
-    """Ask to read a thing's payload for a purpose and until a day; its owner decides.
+    """Ask to read a thing's payload for a purpose and until a day; its owner decides, or a policy
+    that answers at once: then it comes back approved or denied.
 
     With a holder it is asked for a program of a team of theirs: that a consumer may read it, or that
-    a producer may publish to it. Raises NotFoundError when the thing may not be known of,
-    TeamNeededError for a program of another team, InvalidError for purpose, term or fields,
-    RequestOpenError when the same is already asked for.
+    a producer may publish to it. `by_day`: the end is that of a day which was chosen whole. Raises
+    NotFoundError when the thing may not be known of, TeamNeededError for a program of another team,
+    InvalidError for purpose, term or fields, RequestOpenError when the same is already asked for.
     """
-    if not actor.is_person:
-        raise PeopleOnlyError("access.request")
-    thing: Any = access.find_resource(ref)
-    access.require(actor, Permission.DISCOVER, thing)
-    if holder is not None:
-        programs.require_team(holder, actor)
-    check_terms(purpose, until)
+    thing = _askable(ref, actor, holder)
+    said = _judged(thing, actor, purpose, until, wanted, holder, renews, by_day=by_day)
+    check_terms(purpose, until, term=_term(said, by_day=by_day))
     _check_wanted(thing, wanted, holder)
     ref = thing.ref  # its name, where an alias was given
     try:
@@ -83,11 +90,11 @@ def ask_for_access(
                 purpose=purpose.strip(),
                 until=until,
                 renews=renews,
+                policy=said.as_dict() if said.words else None,
             )
     except IntegrityError as error:
-        said = f"{holder.ref} already has" if holder is not None else "You already have"
-        raise RequestOpenError(f"{said} an open request for it.") from error
-    _tell_deciders(request, thing, actor)
+        whose = f"{holder.ref} already has" if holder is not None else "You already have"
+        raise RequestOpenError(f"{whose} an open request for it.") from error
     audit.record(
         actor,
         "access.requested",
@@ -99,9 +106,78 @@ def ask_for_access(
             "purpose": purpose.strip(),
             "fields": request.fields,
             "clear": request.clear,
+            "policy": request.policy,
         },
     )
+    _answer(request, said, thing, actor)
     return request
+
+
+def _askable(ref: ResourceRef, actor: Actor, holder: Program | None) -> Any:
+    if not actor.is_person:
+        raise PeopleOnlyError("access.request")
+    thing: Any = access.find_resource(ref)
+    access.require(actor, Permission.DISCOVER, thing)
+    if holder is not None:
+        programs.require_team(holder, actor)
+    return thing
+
+
+def verdict_before(
+    ref: ResourceRef,
+    *,
+    actor: Actor,
+    purpose: str,
+    until: datetime,
+    wanted: Wanted = MASKED,
+    renews: str = "",
+    holder: Program | None = None,
+) -> Verdict:
+    """What policies would say of a request whose end is that of a day, which is not sent yet."""
+    thing = _askable(ref, actor, holder)
+    return _judged(thing, actor, purpose, until, wanted, holder, renews, by_day=True)
+
+
+def _judged(
+    thing: Any,
+    actor: Actor,
+    purpose: str,
+    until: datetime,
+    wanted: Wanted,
+    holder: Program | None,
+    renews: str,
+    *,
+    by_day: bool,
+) -> Verdict:
+    now = clock.now()
+    days = max(0, (until.date() - now.date()).days) if by_day else days_until(until, now)
+    return verdict_on(
+        Ask(
+            thing, User.objects.get(pk=actor.id), purpose.strip(), days, wanted.fields,
+            wanted.personal, wanted.clear, holder.ref.kind if holder is not None else "",
+            holder.name if holder is not None else "", bool(renews),
+        )
+    )  # fmt: skip
+
+
+def _term(said: Verdict, *, by_day: bool) -> Term:
+    by = next((one.policy for one in said.words if one.word == "term"), "")
+    return Term(said.longest_days, by_day=by_day, by=by)
+
+
+def _answer(request: AccessRequest, said: Verdict, thing: Any, actor: Actor) -> None:
+    """Answer at once where a policy does, in its name; else tell who decides."""
+    policy = replace(SYSTEM, label=f"policy {said.by}", request_id=actor.request_id)
+    if said.answer == DENY:
+        decline_asked(request, actor=policy, reason=said.reason)
+    elif said.answer == APPROVE:
+        grant_asked(
+            request, asked_in(request), actor=policy, until=request.until, reason=said.reason,
+            thing=thing,
+        )  # fmt: skip
+        tell_of_grant(request, thing, by=actor)
+    else:
+        tell_deciders(request, thing, actor)
 
 
 def renew_grant(
@@ -118,7 +194,9 @@ def renew_grant(
     holder: Program | None = holder_of(row, letter) if grant.is_of_program else None
     is_own = holds(actor, row, letter) or (letter == "g" and _is_member(row, actor))
     if not (actor.is_person and (is_own or (holder is not None and actor.is_admin))):
-        raise NotOwnRequestError("Only who holds a grant asks to prolong it.")
+        raise NotOwnRequestError(
+            "Only who holds a grant asks to prolong it.", "grant.renew", access.ask_url(grant.ref)
+        )
     if grant.permission not in READS and not (letter == "p" and grant.permission == "publish"):
         raise InvalidStateError("Only a grant to read, or to publish, is prolonged by a request.")
     is_personal = grant.permission == Permission.READ_PERSONAL
@@ -151,9 +229,9 @@ def approve_request(
     """
     request = _decidable(request_id, actor)
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
-    asked = Wanted(tuple(request.fields), request.wants_personal, tuple(request.clear))
+    asked = asked_in(request)
     given = part or asked
-    holder = _holder_of(request)
+    holder = holder_of_request(request)
     if part is not None:
         _check_wanted(thing, part, holder)
         _check_within(asked, part)
@@ -163,53 +241,8 @@ def approve_request(
         raise InvalidError(
             "The term is over. The person can ask again.", code="term", errors=[fault]
         )
-    _settle(
-        request, RequestState.APPROVED, actor, reason,
-        granted_until=term, granted_fields=sorted(given.fields), granted_personal=given.personal,
-        granted_clear=sorted(given.clear),
-    )  # fmt: skip
-    permissions = {Permission.READ_PAYLOAD: given.fields}
-    if request.is_to_publish:
-        permissions = {Permission.PUBLISH: ()}
-    elif given.personal:
-        permissions[Permission.READ_PERSONAL] = given.clear or given.fields
-    for permission, fields in permissions.items():
-        terms = Terms(request.purpose, term, tuple(sorted(fields)))
-        to = holder or request.requester
-        add_grant(thing, permission, to, terms, actor=actor, request=request)
-    is_less = given != asked or term < request.until
-    said = f"{'Granted in part, ' if is_less else 'Granted '}until {term:%Y-%m-%d}."
-    _tell_requester(request, f"{said} {reason.strip()}", actor)
-    audit.record(
-        actor,
-        "access.granted",
-        thing.ref,
-        summary=f"granted {_whom(request)} {' and '.join(permissions)} "
-        f"on {thing.ref.key} until {term:%Y-%m-%d}",
-        after={
-            "purpose": request.purpose, "reason": reason, "until": rfc3339.spell(term),
-            "fields": request.granted_fields, "clear": request.granted_clear,
-        },
-    )  # fmt: skip
+    grant_asked(request, given, actor=actor, until=term, reason=reason, thing=thing)
     return request
-
-
-def _holder_of(request: AccessRequest) -> Program | None:
-    """The program that a request is for, None where somebody asks for themselves."""
-    if not request.holder:
-        return None
-    gone = f"{request.holder} is gone since it was asked for."
-    try:
-        found = programs.get(request.holder, pointer="/for")
-    except InvalidError as error:
-        raise InvalidStateError(gone) from error
-    if found.pk != request.holder_id:  # another has its name now
-        raise InvalidStateError(gone)
-    return found
-
-
-def _whom(request: AccessRequest) -> str:
-    return request.holder or request.requester.email
 
 
 def _check_wanted(thing: Any, wanted: Wanted, holder: Program | None) -> None:
@@ -258,6 +291,25 @@ def _check_within(asked: Wanted, part: Wanted) -> None:
 
 
 @transaction.atomic
+def accept_agreed(request_ids: Sequence[UUID], *, actor: Actor) -> int:
+    """Approve several requests with which policies agree, all of them or none; gives how many.
+
+    Policies are asked again: InvalidStateError where they no longer agree with one of them.
+    """
+    if not request_ids or len(request_ids) > MOST_ACCEPTED:
+        fault = FieldError("/requests", "count", f"1 to {MOST_ACCEPTED} requests")
+        raise InvalidError("The requests cannot be accepted so.", errors=[fault])
+    for request_id in sorted(set(request_ids)):
+        request = _decidable(request_id, actor)
+        ask = ask_of(request)
+        said = verdict_on(ask) if ask is not None else Verdict()
+        if said.stance != "agrees" or request.wants_personal:
+            raise InvalidStateError("Policies no longer agree with one of them: look at each.")
+        approve_request(request_id, actor=actor, reason="Policies agree.")
+    return len(set(request_ids))
+
+
+@transaction.atomic
 def deny_request(request_id: UUID, *, actor: Actor, reason: str) -> AccessRequest:
     """Decline with a reason, which the person who asked will read."""
     if not reason.strip():
@@ -265,15 +317,7 @@ def deny_request(request_id: UUID, *, actor: Actor, reason: str) -> AccessReques
             "Say why.", errors=[FieldError("/reason", "required", "say why, in one line")]
         )
     request = _decidable(request_id, actor)
-    _settle(request, RequestState.DENIED, actor, reason)
-    _tell_requester(request, f"Declined: {reason.strip()}", actor)
-    audit.record(
-        actor,
-        "access.denied",
-        ResourceRef(request.resource_kind, request.resource_key),
-        summary=f"declined the request of {request.requester.email} {request.what}",
-        after={"reason": reason},
-    )
+    decline_asked(request, actor=actor, reason=reason)
     return request
 
 
@@ -282,8 +326,10 @@ def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
     """Take one's own open request back."""
     request = get_request(actor, request_id)
     if not actor.is_person or request.requester_id != actor.id:
-        raise NotOwnRequestError("Only the person who asked can withdraw the request.")
-    _move(request, RequestState.WITHDRAWN)
+        raise NotOwnRequestError(
+            "Only the person who asked can withdraw the request.", "request.withdraw", _INBOX
+        )
+    move(request, RequestState.WITHDRAWN)
     audit.record(
         actor,
         "access.withdrawn",
@@ -291,32 +337,6 @@ def withdraw_request(request_id: UUID, *, actor: Actor) -> AccessRequest:
         summary=f"withdrew the request {request.what}",
     )
     return request
-
-
-def _tell_deciders(request: AccessRequest, thing: Any, actor: Actor) -> None:
-    ref = ResourceRef(request.resource_kind, request.resource_key)
-    news = News(
-        NoticeKind.REQUEST_WAITING,
-        ref,
-        f"{actor.label} asks {request.what}",
-        f"Until {request.until:%Y-%m-%d}, for: {request.purpose}",
-        "/access/",
-        f"request:{request.pk}",
-    )
-    tell(access.holders(Permission.APPROVE, thing), news, by=actor)
-
-
-def _tell_requester(request: AccessRequest, sentence: str, actor: Actor) -> None:
-    ref = ResourceRef(request.resource_kind, request.resource_key)
-    news = News(
-        NoticeKind.REQUEST_DECIDED,
-        ref,
-        f"Your request {request.what} is decided",
-        sentence.strip(),
-        "/access/",
-        f"request:{request.pk}",
-    )
-    tell([request.requester_id], news, by=actor)
 
 
 def _owner_of(thing: Any) -> int | None:
@@ -330,31 +350,15 @@ def _owner_of(thing: Any) -> int | None:
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
     if request.requester_id == actor.id and actor.is_person:
-        raise NotOwnRequestError("Somebody else must decide on your own request.")
+        raise NotOwnRequestError(
+            "Somebody else must decide on your own request.", Permission.APPROVE.value, _INBOX
+        )
     if is_deputy_of(actor, request.requester_id):
-        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
+        raise NotOwnRequestError(
+            "You decide for who asked: somebody else must decide on it.",
+            Permission.APPROVE.value,
+            _INBOX,
+        )
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request
-
-
-def _settle(
-    request: AccessRequest, state: RequestState, actor: Actor, reason: str, **granted: Any
-) -> None:
-    _move(
-        request,
-        state,
-        decided_at=clock.now(),
-        decided_by_id=actor.id if actor.is_person else None,
-        decision_reason=reason.strip(),
-        **granted,
-    )
-
-
-def _move(request: AccessRequest, state: RequestState, **changes: Any) -> None:
-    moved = AccessRequest.objects.filter(pk=request.pk, state=RequestState.OPEN).update(
-        state=state, updated_at=clock.now(), **changes
-    )
-    if moved != 1:
-        raise InvalidStateError("The request is no longer open.")
-    request.refresh_from_db()

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 
 from governance import audit, erasing
 from governance.described import facts_in
-from governance.errors import ErasureRunsError
+from governance.errors import ErasureRunsError, RoleNeededError
 from governance.job_kinds import Step
 from governance.models import (
     ErasureState,
@@ -50,7 +50,6 @@ from portal.kernel import clock, rfc3339
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import (
     InvalidStateError,
-    NotPermittedError,
 )
 from portal.kernel.locks import or_busy
 
@@ -71,7 +70,7 @@ def request_export(identifiers: Iterable[str], *, reason: str, actor: Actor) -> 
     being erased.
     """
     if not actor.is_admin:
-        raise NotPermittedError("Personal data is taken out by admins.", code="not_admin")
+        raise RoleNeededError("Personal data is taken out by admins.", "admin")
     texts = identifiers_of(identifiers)
     why = checked_reason(reason, texts)
     known = known_as(texts)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from governance import audit
+from governance.errors import RoleNeededError
 from governance.models import AuditEntry, PrivacyToken, User
 from governance.privacy import vault
 from governance.selectors.persons import tokens_of
@@ -23,7 +24,6 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import (
     FieldError,
     InvalidError,
-    NotPermittedError,
     RateLimitedError,
 )
 
@@ -112,7 +112,7 @@ def _asked(texts: Sequence[str], pointer: str) -> list[str]:
 
 def _admit(actor: Actor, reason: str, names: Sequence[str]) -> str:
     if not actor.is_admin:
-        raise NotPermittedError("The vault is asked by admins.", code="not_admin")
+        raise RoleNeededError("The vault is asked by admins.", "admin")
     why = checked_reason(reason, names)
     if actor.is_person:
         # Those of one person wait for each other, so that they are counted one by one.

@@ -13,6 +13,7 @@ from catalog.selectors.streams import get_stream
 from catalog.services.streams import change_stream
 from catalog.types import ErasedSubjects, SubjectPrivacy
 from governance import access
+from governance.errors import RoleNeededError
 from governance.middleware import request_actor
 from governance.models.jobs import LIVE
 from governance.selectors import erasures, privacy_keys
@@ -29,7 +30,6 @@ from portal.kernel.errors import (
     ConflictError,
     InvalidError,
     InvalidStateError,
-    NotPermittedError,
     sentence,
 )
 
@@ -169,7 +169,7 @@ def privacy_rotate(request: HttpRequest) -> HttpResponse:
     """Have all data keys wrapped under the current version."""
     actor = request_actor(request)
     if not actor.is_admin:
-        raise NotPermittedError("Privacy keys are renewed by admins.", code="not_admin")
+        raise RoleNeededError("Privacy keys are renewed by admins.", "admin")
     try:
         rotate_keys(actor=actor)
         messages.success(request, "Data keys are rewrapped as soon as a worker is free.")

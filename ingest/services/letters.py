@@ -192,7 +192,11 @@ def approve_repair(repair: Repair, *, actor: Actor, comment: str = "") -> Repair
     streams = _decided_streams(repair, actor)
     is_own = _is_own(actor, repair)
     if is_own and not _is_sole(actor, streams):
-        raise NotOwnRequestError("Somebody else of the owner team approves what you declared.")
+        raise NotOwnRequestError(
+            "Somebody else of the owner team approves what you declared.",
+            "stream.approve",
+            "/dead-letters/",
+        )
     counts = repair.dry_run
     if not counts.get("accepted", 0) + counts.get("duplicate", 0):
         raise InvalidStateError("No event passes with it. Mend the steps first.")

@@ -95,6 +95,7 @@ def bodies(secret: Secret) -> dict[str, Any]:
     steps = [{"do": "remove", "at": "/data/zebra_code"}]
     return {
         "access/requests/<uuid:request_id>/decide/": {"decision": "deny", "reason": "No."},
+        "access/requests/accept/": {"request": str(ARGUMENTS["request_id"])},
         "access/new/": {"stream": NAME, "purpose": "To know about it.", "until": soon[:10]},
         "jobs/<uuid:job_id>/steer/": {"do": "pause"},
         "drafts/save/": {"kind": "change", "stream": NAME, "document": "{}"},

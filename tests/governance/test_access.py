@@ -1,16 +1,21 @@
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission as PermissionRow
 from django.db import connection
+from django.test import Client
 
-from catalog.models import Stream, StreamUserPermission
+from catalog.models import Domain, Stream, StreamConsumerPermission, StreamUserPermission
+from catalog.services.consumers import create_consumer
 from governance import access
-from governance.explaining import why_not
-from governance.models import User
+from governance.explaining import unseen_fields, why_not
+from governance.models import AccessRequest, User
 from governance.selectors.people import actor_of
-from governance.services.requests import ask_for_access
+from governance.selectors.requests import live_grants
+from governance.services.grants import end_grant, grant_access
+from governance.services.requests import ask_for_access, deny_request
 from governance.types import Permission, Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor, ActorKind
@@ -21,6 +26,7 @@ from tests.support.factories import (
     make_person,
     make_stream,
     make_team,
+    token_of,
 )
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +200,125 @@ def test_twenty_thousand_grants_are_judged_in_two_milliseconds() -> None:
 
 def test_the_system_may_everything() -> None:
     assert held(SYSTEM, make_stream()) == set(Permission)
+
+
+def test_reasons_name_the_holder_and_the_level_of_a_grant() -> None:
+    stream = make_stream(team=make_team())
+    desk = make_team("Desk")
+    actor = make_actor(team=desk)
+    make_grant(stream.domain, desk, Permission.ADMINISTER)
+    make_grant(stream, User.objects.get(pk=actor.id), Permission.APPROVE)
+    told = {reason.text for reason in access.explain(actor, Permission.APPROVE, stream)}
+    assert told == {
+        f"granted to team Desk on the domain {stream.domain.slug} to administer by portal",
+        "granted to you by portal",
+    }
+
+
+def test_why_not_tells_of_grants_to_a_team_and_on_a_domain_that_are_over() -> None:
+    stream = make_stream(team=make_team("Payments"))
+    desk = make_team("Desk")
+    ida = make_person(team=desk)
+    actor = actor_of(ida)
+    make_grant(stream, desk, Permission.READ_PAYLOAD)
+    (held,) = live_grants(actor, mine=True)
+    end_grant(held.id, actor=SYSTEM)
+    with clock.at(clock.now() - timedelta(days=40)):
+        make_grant(stream.domain, ida, Permission.READ_PERSONAL)
+    revoked, ended, last = why_not(actor, Permission.READ_PAYLOAD, stream)
+    assert revoked.startswith("The grant to team Desk was ended on ")
+    domain = stream.domain.slug
+    assert ended.startswith(
+        f"Your grant on the domain {domain} to read with personal fields ended on "
+    )
+    assert last.startswith("Neither a role")
+
+
+def test_where_only_the_scope_of_the_token_lacks_nothing_else_is_said() -> None:
+    team = make_team()
+    person = make_person(team=team)
+    stream = make_stream(team=team)
+    writer = actor_of(person, scopes=frozenset({"write"}))
+    assert why_not(writer, Permission.READ_PAYLOAD, stream) == ["This token lacks the scope read."]
+    dot = actor_of(make_person(Role.ADMIN), scopes=frozenset({"read"}))
+    assert why_not(dot, Permission.READ_PAYLOAD, stream) == ["This token lacks the scope admin."]
+    stranger = actor_of(make_person(), scopes=frozenset({"write"}))
+    lacking, deciding = why_not(stranger, Permission.READ_PAYLOAD, stream)
+    assert lacking == "This token lacks the scope read."
+    assert deciding.startswith("Neither a role")
+
+
+def test_why_not_tells_what_was_declined_and_what_waits_on_the_domain() -> None:
+    team = make_team("Payments")
+    stream, ida = make_stream(team=team), make_person()
+    until = clock.now() + timedelta(days=5)
+
+    def ask(place: Stream | Domain) -> AccessRequest:
+        return ask_for_access(
+            place.ref, actor=actor_of(ida), purpose="To test it once more.", until=until
+        )
+
+    request = ask(stream)
+    deny_request(request.pk, actor=make_actor(team=team), reason="Use the rollup.")
+    ask(stream.domain)
+    waits, declined, _ = why_not(actor_of(ida), Permission.READ_PAYLOAD, stream)
+    assert waits.endswith("waits for an answer.")
+    assert declined.endswith("was declined: Use the rollup.")
+    assert declined.startswith("Your request of ")
+
+
+def test_a_key_is_told_of_its_glob_of_what_ended_and_of_what_it_cannot_hold() -> None:
+    stream = make_stream("shop.paid", team=make_team("Shop"))
+    holder = create_consumer("warehouse", actor=SYSTEM)
+    key = Actor(kind=ActorKind.CONSUMER, id=holder.pk, label="k", streams="other.*")
+    make_grant(stream, holder, Permission.READ_PAYLOAD)
+    glob, last = why_not(key, Permission.READ_PAYLOAD, stream)
+    assert glob == "The key is for other.*, which does not cover it."
+    assert last.endswith("team Shop decides.")
+    StreamConsumerPermission.objects.update(revoked_at=clock.now())
+    whole = replace(key, streams="*")
+    ended, _ = why_not(whole, Permission.READ_PAYLOAD, stream)
+    assert ended.startswith("The grant to consumer:warehouse was ended on ")
+    assert why_not(whole, Permission.EDIT, stream) == ["The keys of a consumer cannot hold edit."]
+
+
+def test_fields_that_are_masked_or_left_out_are_explained() -> None:
+    stream = make_stream(team=make_team("Shop"))
+    ida = make_person()
+    actor = actor_of(ida)
+    assert unseen_fields(actor, stream) == []
+    grant_access(
+        stream.ref, actor=SYSTEM, permission=Permission.READ_PAYLOAD, holder=ida,
+        purpose="To count what was sold.", until=clock.now() + timedelta(days=9),
+        fields=("order_id", "email"),
+    )  # fmt: skip
+    out, masked = unseen_fields(actor, stream)
+    assert (out.path, out.how) == ("amount_minor", "left_out")
+    assert out.why == "Your grants name other fields; team Shop decides."
+    assert (masked.path, masked.how) == ("email", "masked")
+    assert masked.why.startswith("Personal fields are shown by grant alone")
+    with clock.at(clock.now() - timedelta(days=40)):
+        make_grant(stream, ida, Permission.READ_PERSONAL)
+    out, masked = unseen_fields(actor, stream)
+    assert masked.why.startswith("Your grant ended on ")
+    assert out.why.startswith("Your grant to read with personal fields ended on ")
+    make_grant(stream, ida, Permission.READ_PERSONAL)
+    assert unseen_fields(actor, stream) == []
+
+
+def test_over_rest_and_on_the_page_what_is_not_seen_is_said() -> None:
+    team = make_team("Shop")
+    stream = make_stream(team=team)
+    ada = make_person(Role.ENGINEER, team=team)
+    answer = Client().get(
+        f"/api/v1/grants/explain?resource=stream:{stream.name}",
+        headers={"Authorization": f"Bearer {token_of(ada)}"},
+    )
+    (field,) = answer.json()["fields"]
+    assert (field["path"], field["how"]) == ("email", "masked")
+    client = Client()
+    client.force_login(ada)
+    page = client.get(f"/access/new/?stream={stream.name}").content.decode()
+    assert "What you do not see of it: 1 field" in page
+    assert field["why"] in page
+    assert "#unseen" in client.get(f"/streams/{stream.name}/").content.decode()
