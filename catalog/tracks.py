@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
+
 from catalog.models import Stream
 from catalog.types import CompatibilityMode, Track
 
@@ -51,6 +53,15 @@ def as_on(stream: Stream, track: str) -> Moved:
         PRODUCTION_RETENTION_DAYS if days == EXPERIMENTAL_RETENTION_DAYS else days,
         _TRANSITIVE.get(mode, mode),
     )
+
+
+def quota_of(stream: Stream) -> int | None:
+    """How many events a second a stream takes from all keys together; None: as many as their keys may
+    send. One on the experimental track is never without a bound."""
+    if stream.events_per_second is not None or stream.track == Track.PRODUCTION:
+        return stream.events_per_second
+    per_second: int = settings.INGEST_EXPERIMENTAL_EVENTS_PER_SECOND
+    return per_second
 
 
 def other(track: str) -> Track:

@@ -42,8 +42,8 @@ def forget_answers() -> None:
 
 
 @shared_task(name="governance.run_jobs")
-def run_jobs() -> None:
-    run_due_jobs()
+def run_jobs(track: str | None = None) -> None:
+    run_due_jobs(track=track)
 
 
 @shared_task(name="governance.send_mails")

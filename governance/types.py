@@ -104,6 +104,13 @@ class MailWish(TextChoices):
     NONE = "none", "No mail"
 
 
+class Density(TextChoices):
+    """How much a person wants to see of tables and lists at once."""
+
+    COMFORTABLE = "comfortable", "Comfortable"
+    COMPACT = "compact", "Compact"
+
+
 class MailState(TextChoices):
     """How far the mail about a notice is. `dropped`: there was no more reason to send it."""
 

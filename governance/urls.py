@@ -108,5 +108,6 @@ urlpatterns = [
     path("settings/sessions/end/", views_sign_in.end_other_sessions, name="sessions_end"),
     path("settings/sessions/<uuid:session_id>/end/", views_sign_in.end_session, name="session_end"),
     path("settings/tokens/<str:key_id>/revoke/", views_people.revoke_token, name="token_revoke"),
+    path("settings/look/", views_people.look, name="look"),
     path("settings/shortcuts/", views_people.shortcuts, name="shortcuts"),
 ]

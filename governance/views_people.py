@@ -13,12 +13,15 @@ from governance.middleware import request_actor
 from governance.models import Key, Team, User
 from governance.second_factor import has_one
 from governance.selectors.sign_in import sessions_of, sign_in_of
-from governance.services.accounts import roles_of
+from governance.services.accounts import choose_density, roles_of
 from governance.services.keys import create_key, revoke_key
+from governance.services.notices import is_mail_on
 from governance.sudo import sudo
-from governance.types import Role
+from governance.types import Density, MailWish, Role
 from portal.http.pagination import paginate
-from portal.kernel.errors import NotFoundError
+from portal.http import parameters
+from portal.http.theme import THEMES, keep_theme
+from portal.kernel.errors import BadRequestError, NotFoundError
 
 SCOPE_TEXTS: Final = {
     "read": "what you may read",
@@ -73,7 +76,7 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @sudo
 def settings_page(request: HttpRequest) -> HttpResponse:
-    """Tokens and keys of the signed-in person. A new token's text is shown this once."""
+    """What the signed-in person sets for themselves. A new token's text is shown this once."""
     actor = request_actor(request)
     user = User.objects.get(pk=actor.id)
     form = TokenForm(request.POST or None)
@@ -97,6 +100,10 @@ def settings_page(request: HttpRequest) -> HttpResponse:
             "text": text,
             "person": user,
             "scope_texts": SCOPE_TEXTS,
+            "themes": (("", "As the system has it"), ("light", "Light"), ("dark", "Dark")),
+            "densities": Density.choices,
+            "mail_wish": MailWish(user.notice_mail).label,
+            "is_mail_on": is_mail_on(),
             "sign_in": sign_in_of(user, session_key=request.session.session_key or ""),
         },
         status=422 if form.errors else 200,
@@ -111,6 +118,26 @@ def revoke_token(request: HttpRequest, key_id: str) -> HttpResponse:
     revoke_key(key_id, actor=actor)
     messages.success(request, "Revoked. Whatever used it is refused from now on.")
     return redirect("settings")
+
+
+@require_POST
+def look(request: HttpRequest) -> HttpResponse:
+    """Keep light or dark with the browser, as the top bar does, and the density with the person."""
+    asked = parameters.read(request.POST, _LOOK)
+    if "density" not in asked:
+        raise BadRequestError("Choose how dense tables and lists are.")
+    choose_density(Density(asked["density"]), actor=request_actor(request))
+    messages.success(request, "Saved.")
+    response = redirect("settings")
+    keep_theme(response, request, asked.get("theme", ""))
+    return response
+
+
+_LOOK: Final = {
+    "csrfmiddlewaretoken": parameters.text(200),
+    "theme": parameters.choice(THEMES),
+    "density": parameters.choice(Density.values),
+}
 
 
 @require_POST

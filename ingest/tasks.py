@@ -69,9 +69,9 @@ def forget_uses() -> None:
 
 
 @shared_task(name="ingest.suspect_personal")
-def suspect_personal() -> None:
+def suspect_personal(track: str | None = None) -> None:
     """Look into samples of new events for personal values that nobody labelled."""
-    suspect_due_streams()
+    suspect_due_streams(track=track)
 
 
 @shared_task(name="ingest.watch_dead_letters")

@@ -190,12 +190,33 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "queue_order_strategy": "portal.queue_order:ExperimentalLast",
     "visibility_timeout": 600,
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+
+
+def _by_track(
+    name: str, task: str, *, seconds: float, expires: int
+) -> dict[str, dict[str, object]]:
+    """Work that is done stream by stream, once a track: the experimental one's in its own queue, so
+    that production's never waits behind it (decision 0051)."""
+    on_trial = {"expires": expires, "queue": "experimental"}
+    return {
+        name: {
+            "task": task, "schedule": seconds, "kwargs": {"track": "production"},
+            "options": {"expires": expires},
+        },
+        f"{name}-experimental": {
+            "task": task, "schedule": seconds, "kwargs": {"track": "experimental"},
+            "options": on_trial,
+        },
+    }  # fmt: skip
+
+
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "partitions-ahead": {"task": "ingest.make_partitions", "schedule": 3600.0},
     # Every quarter of an hour, as one of them may find another at work; they are short when idle.
@@ -220,12 +241,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     "latencies": {"task": "ingest.thin_latencies", "schedule": 3600.0},
     "old-uses": {"task": "ingest.forget_deprecated_uses", "schedule": 86_400.0},
-    "suspects": {"task": "ingest.suspect_personal", "schedule": 300.0, "options": {"expires": 300}},
+    **_by_track("suspects", "ingest.suspect_personal", seconds=300.0, expires=300),
     "rollups": {"task": "analytics.roll_up", "schedule": 5.0, "options": {"expires": 10}},
-    "checks": {"task": "quality.run_checks", "schedule": 60.0, "options": {"expires": 60}},
-    "baselines": {"task": "quality.learn_baselines", "schedule": 1800.0},
+    **_by_track("checks", "quality.run_checks", seconds=60.0, expires=60),
+    **_by_track("baselines", "quality.learn_baselines", seconds=1800.0, expires=1800),
     "experiments": {"task": "experiments.analyse", "schedule": 60.0, "options": {"expires": 60}},
-    "jobs": {"task": "governance.run_jobs", "schedule": 10.0, "options": {"expires": 10}},
+    **_by_track("jobs", "governance.run_jobs", seconds=10.0, expires=10),
     "versions-due": {"task": "catalog.retire_due_versions", "schedule": 300.0},
     "untouched-drafts": {"task": "catalog.thin_drafts", "schedule": 3600.0},
     "old-key-uses": {"task": "governance.forget_key_uses", "schedule": 3600.0},
@@ -465,6 +486,10 @@ SUBJECT_EXPORT_DIR = Path(env.text("PORTAL_SUBJECT_EXPORT_DIR", str(DATA_DIR / "
 ARCHIVE_DIR = Path(env.text("PORTAL_ARCHIVE_DIR", str(DATA_DIR / "archive")))
 INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=1000)
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
+# Of an experimental stream that has no quota of its own, over all keys.
+INGEST_EXPERIMENTAL_EVENTS_PER_SECOND = env.integer(
+    "PORTAL_INGEST_EXPERIMENTAL_EVENTS_PER_SECOND", 50_000, minimum=1
+)
 INGEST_BODY_BYTES = env.integer("PORTAL_INGEST_BODY_BYTES", 64 * 1024 * 1024, minimum=1024 * 1024)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"
 

@@ -17,8 +17,10 @@ from governance.middleware import request_actor
 from governance.models import BreakGlass
 from governance.selectors.break_glass import own_live, waiting_for
 from governance.selectors.notices import MOST_COUNTED, unread_count
+from governance.types import Density
 from governance.views_break_glass import may_take
 from portal.counts import Counts, counts_for
+from portal.http.theme import theme_of
 from portal.kernel import soft_cache
 
 
@@ -118,8 +120,7 @@ class Shell:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        theme = request.COOKIES.get("theme", "")
-        self.theme = theme if theme in ("light", "dark") else ""
+        self.theme = theme_of(request)
         self.counts: Counts = SimpleLazyObject(self._counts)  # type: ignore[assignment]  # proxy
 
     @cached_property
@@ -229,6 +230,12 @@ class Shell:
         """Whether the person wants shortcuts of a single key."""
         user: Any = self._request.user
         return bool(user.is_authenticated and user.single_key_shortcuts)
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the person wants tables and lists compact."""
+        user: Any = self._request.user
+        return bool(user.is_authenticated and user.density == Density.COMPACT)
 
     def _link(self, place: Place, url: str, here: str) -> Link:
         count = getattr(self.counts, place.count) if place.count else 0

@@ -7,8 +7,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from catalog.drawing import Node, lineage
 from experiments.drawing import glyph
-
-_YEAR_SECONDS = 365 * 86_400
+from portal.http.theme import keep_theme
 
 
 @require_POST
@@ -19,10 +18,8 @@ def theme(request: HttpRequest) -> HttpResponse:
     if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         target = "/"
     response = redirect(target)
-    if chosen in ("light", "dark"):
-        response.set_cookie(
-            "theme", chosen, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure()
-        )
+    if chosen:
+        keep_theme(response, request, chosen)
     return response
 
 

@@ -33,6 +33,7 @@ class Promotion(models.Model):
     asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     opened_by = models.CharField(max_length=254)
     opened_at = models.DateTimeField(default=clock.now)
+    escalated_at = models.DateTimeField(null=True, blank=True)  # when nobody had answered for long
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.CharField(max_length=254, blank=True, default="")
     closing_reason = models.TextField(blank=True, default="")
@@ -51,6 +52,11 @@ class Promotion(models.Model):
         ]
         indexes = [
             models.Index(fields=["stream", "-opened_at"], name="promotion_of_stream"),
+            models.Index(
+                fields=["opened_at"],
+                condition=models.Q(state="open", escalated_at__isnull=True),
+                name="promotion_unanswered",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -157,6 +157,7 @@ def start_report(change: Change, *, actor: Actor) -> None:
         actor=actor,
         title=f"What {change.stream.name} v{change.version.version} would do",
         owner_team_id=change.stream.owner_team_id,
+        track=change.stream.track,
     )
 
 

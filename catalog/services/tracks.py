@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Subquery
+from django.db.models.functions import Coalesce
 
 from catalog.models import Stream
 from catalog.services.policing import keep_stream_in_order
@@ -20,7 +21,6 @@ from portal.kernel.errors import InvalidStateError, NotPermittedError
 
 _ACTION: Final = {Track.PRODUCTION: "stream.promoted", Track.EXPERIMENTAL: "stream.demoted"}
 _SAID: Final = {Track.PRODUCTION: "to production", Track.EXPERIMENTAL: "back to trial"}
-_LATELY: Final = 100  # more than anybody writes of one stream within the lead
 
 _newest: list[Callable[[int, datetime], datetime | None]] = []
 
@@ -45,12 +45,14 @@ def next_moment(stream: Stream) -> datetime:
 
 def _widest_ahead(stream: Stream, now: datetime) -> int:
     """How far ahead an event may be let in, by a process that missed the last changes too."""
-    rows = AuditEntry.objects.filter(object_kind="stream", object_key=stream.name)
-    before = [
-        row.detail.get("before", {}).get("ahead_seconds")
-        for row in rows.order_by("-seq")[:_LATELY]
-        if row.action == "stream.changed" and row.at >= now - LEAD
-    ]
+    # Numbers follow time. The newest row that is older is found from the end of the primary key; the
+    # rest goes by governance_audit_object.
+    older = AuditEntry.objects.filter(at__lt=now - LEAD).order_by("-seq").values("seq")[:1]
+    changes = AuditEntry.objects.filter(
+        object_kind="stream", object_key=stream.name, action="stream.changed",
+        seq__gt=Coalesce(Subquery(older), 0),
+    )  # fmt: skip
+    before = changes.values_list("detail__before__ahead_seconds", flat=True)
     return max([stream.ahead_seconds, *(known for known in before if isinstance(known, int))])
 
 

@@ -45,6 +45,7 @@ class Erasure(models.Model):
     requested_by = models.CharField(max_length=254)
     requested_by_user = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
+    escalated_at = models.DateTimeField(null=True, blank=True)  # when nobody had answered for long
     decided_by = models.CharField(max_length=254, blank=True, default="")
     decided_by_user = models.BigIntegerField(default=0)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -57,7 +58,14 @@ class Erasure(models.Model):
     revision = models.PositiveIntegerField(default=1)
 
     class Meta:
-        indexes = [models.Index(fields=["-created_at", "id"], name="erasure_newest")]
+        indexes = [
+            models.Index(fields=["-created_at", "id"], name="erasure_newest"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(state="waiting", escalated_at__isnull=True),
+                name="erasure_unanswered",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=~models.Q(state=ErasureState.DONE)

@@ -25,7 +25,8 @@ class Job(models.Model):
 
     `fence` rises with each claim: a worker that lost its lease finds its number stale and writes
     nothing. `attempts` counts claims since the last finished step. `due_at` is until when it rests;
-    what never rested is due since it was made.
+    what never rested is due since it was made. `track` is that of the stream it is about: work on
+    experimental ones has workers of its own.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -41,6 +42,7 @@ class Job(models.Model):
         max_length=5, choices=[("pause", "pause"), ("stop", "stop")], blank=True, default=""
     )
     cursor = models.JSONField(default=dict)
+    track = models.CharField(max_length=12, default="production", db_default="production")
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(null=True, blank=True)
     said = models.TextField(blank=True, default="")
@@ -66,6 +68,9 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=models.Q(state="running") | models.Q(lease_until=None),
                 name="job_lease_only_running",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(track__in=["production", "experimental"]), name="job_track_known"
             ),
         ]
         indexes = [

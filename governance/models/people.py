@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 
-from governance.types import MailWish
+from governance.types import Density, MailWish
 from portal.kernel import clock
 
 
@@ -34,6 +34,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     joined_at = models.DateTimeField(default=clock.now)
     single_key_shortcuts = models.BooleanField(default=True)
     notice_mail = models.CharField(max_length=5, choices=MailWish.choices, default=MailWish.DAILY)
+    density = models.CharField(
+        max_length=11,
+        choices=Density.choices,
+        default=Density.COMFORTABLE,
+        db_default=Density.COMFORTABLE,
+    )
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -8,11 +8,11 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from governance import audit
-from governance.errors import RoleNeededError
+from governance.errors import PeopleOnlyError, RoleNeededError
 from governance.models import User
 from governance.services.notices import News, tell
 from governance.services.sessions import drop_sessions
-from governance.types import NoticeKind, ResourceRef, Role
+from governance.types import Density, NoticeKind, ResourceRef, Role
 from portal.kernel.actor import SYSTEM, Actor, ActorKind
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
 
@@ -29,6 +29,19 @@ def password_changed(user: User, *, but: str) -> None:
         self_actor, "person.password_changed", _ref(user), summary="changed their password"
     )
     _tell(user, "Your password was changed", "Was it not you? Tell an admin at once.", SYSTEM)
+
+
+@transaction.atomic
+def choose_density(density: Density, *, actor: Actor) -> None:
+    """Keep how dense the person wants tables and lists, on every page and in every browser."""
+    if not actor.is_person:
+        raise PeopleOnlyError("self")
+    rows = User.objects.filter(pk=actor.id).exclude(density=density)
+    if rows.update(density=density):
+        audit.record(
+            actor, "person.density_chosen", ResourceRef("person", actor.label),
+            summary=f"chose {density.label.lower()} tables and lists",
+        )  # fmt: skip
 
 
 @transaction.atomic

@@ -1,7 +1,8 @@
 """Long work: started, run step by step by workers, paused, resumed and stopped by people.
 
 1. `start_job` writes the row; a message only wakes a worker, and a sweep finds what it missed.
-2. A worker claims the oldest due job with a lease and a fence, whichever worker that is.
+2. A worker claims the oldest due job of its track with a lease and a fence, whichever worker that
+   is. Work on experimental streams has a queue of its own, so production's never waits behind it.
 3. Each step is one transaction: the kind's own writes, the cursor and the progress. A crash
    between steps loses nothing and repeats nothing; one within a step undoes it.
 4. After each step the wish of the people is looked at. When the worker's time is over, the job
@@ -31,6 +32,7 @@ from portal.kernel.errors import InvalidStateError, NotPermittedError, PortalErr
 
 logger = logging.getLogger(__name__)
 
+TRACKS: Final = ("production", "experimental")
 LEASE: Final = timedelta(seconds=60)
 BUDGET_SECONDS: Final = 20.0
 MAX_ATTEMPTS: Final = 5
@@ -47,8 +49,12 @@ def start_job(
     title: str,
     owner_team_id: int | None = None,
     cursor: Mapping[str, Any] | None = None,
+    track: str = "production",
 ) -> Job:
-    """Start work of a kind on a thing; while such work lives, it is given instead of another."""
+    """Start work of a kind on a thing; while such work lives, it is given instead of another.
+
+    `track` is that of the stream it is about; work on none of one is production's.
+    """
     live = Job.objects.filter(
         kind=kind, object_kind=about.kind, object_key=about.key, state__in=LIVE
     )
@@ -60,17 +66,17 @@ def start_job(
             job = Job.objects.create(
                 kind=kind, object_kind=about.kind, object_key=about.key, title=title[:200],
                 owner_team_id=owner_team_id, cursor=dict(cursor or {}), created_by=actor.label,
-                created_by_user=actor.id if actor.is_person else 0,
+                created_by_user=actor.id if actor.is_person else 0, track=track,
             )  # fmt: skip
     except IntegrityError:
         return live.get()
-    wake_workers()
+    wake_workers(track)
     return job
 
 
-def wake_workers() -> None:
-    """Have a worker look for due jobs once the transaction has committed."""
-    jobs.enqueue("governance.run_jobs")
+def wake_workers(track: str) -> None:
+    """Have a worker look for due jobs of a track once the transaction has committed."""
+    jobs.enqueue("governance.run_jobs", track=track)
 
 
 @transaction.atomic
@@ -96,7 +102,7 @@ def resume_job(job: Job, *, actor: Actor) -> Job:
     if moved != 1:
         raise InvalidStateError("Only paused or failed work can go on.")
     audit.record(actor, "job.resumed", job.about, summary=f"resumed: {job.title}")
-    wake_workers()
+    wake_workers(job.track)
     job.refresh_from_db()
     return job
 
@@ -145,12 +151,15 @@ def _settle(job: Job, state: JobState) -> None:
         job.finished_at = clock.now()
 
 
-def run_due_jobs(*, budget_seconds: float = BUDGET_SECONDS) -> int:
-    """Run what is due until nothing is, or the budget is spent; gives how many jobs ended."""
+def run_due_jobs(*, budget_seconds: float = BUDGET_SECONDS, track: str | None = None) -> int:
+    """Run what is due on a track, or on both, until nothing is or the budget is spent; gives how many
+    jobs ended."""
     until = time.monotonic() + budget_seconds
     ended = 0
     while time.monotonic() < until:
-        claimed = sql.fetch_one(_CLAIM, {"kinds": job_kinds.known_kinds(), "lease": LEASE})
+        claimed = sql.fetch_one(
+            _CLAIM, {"kinds": job_kinds.known_kinds(), "lease": LEASE, "track": track}
+        )
         if claimed is None:
             return ended
         if claimed["attempts"] > MAX_ATTEMPTS:
@@ -158,7 +167,8 @@ def run_due_jobs(*, budget_seconds: float = BUDGET_SECONDS) -> int:
             ended += 1
         else:
             ended += _run(claimed["id"], claimed["fence"], until)
-    wake_workers()
+    for one in (track,) if track is not None else TRACKS:
+        wake_workers(one)
     return ended
 
 
@@ -215,7 +225,7 @@ def _rest(job: Job, seconds: float) -> None:
     job.state, job.lease_until = JobState.WAITING, None
     job.due_at = Now() + timedelta(seconds=seconds)
     if 0 < seconds < SWEEP_SECONDS:
-        jobs.enqueue_in(seconds, "governance.run_jobs")
+        jobs.enqueue_in(seconds, "governance.run_jobs", track=job.track)
 
 
 def _fail(job_id: UUID, fence: int, why: str) -> None:

@@ -273,6 +273,7 @@ def admit(
         head.get("content-length"),
         is_full=writer().is_full,
         is_packed=bool(encoding),
+        is_on_trial=quotas.is_on_trial(publisher.key_id),
     )
 
 

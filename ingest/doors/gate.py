@@ -9,7 +9,9 @@
    requests are turned away, it rises. So what waits is short, whatever the machine and the database.
    32 requests are always let in.
 3. What one key may have in hand is its share when it gets tight: a key below its share is let in a
-   quarter beyond the limit, one above it only while a quarter is free.
+   quarter beyond the limit, one above it only while a quarter is free. Keys that send to experimental
+   streams alone are let in only while a quarter is free, if others have anything in hand; these share
+   all of it.
 4. A body that takes its time is not in hand: after a second its weight is given back until it has
    come. What has come of all bodies counts in bytes, and beyond a bound nobody new is let in.
 5. Large bodies are read one after the other (`lane`), so that nobody waits for a pile of them.
@@ -67,11 +69,13 @@ _PACKED: Final = 4
 class Ticket:
     """One request that was let in. `close` it whatever comes."""
 
-    __slots__ = ("_began", "_gate", "_is_in_hand", "_is_open", "bytes", "key_id", "weight")
+    __slots__ = (
+        "_began", "_gate", "_is_in_hand", "_is_open", "bytes", "is_on_trial", "key_id", "weight",
+    )  # fmt: skip
 
-    def __init__(self, gate: "Gate", key_id: str, weight: int) -> None:
+    def __init__(self, gate: "Gate", key_id: str, weight: int, *, is_on_trial: bool) -> None:
         self._gate = gate
-        self.key_id, self.weight = key_id, weight
+        self.key_id, self.weight, self.is_on_trial = key_id, weight, is_on_trial
         self.bytes = 0
         self._is_open = self._is_in_hand = True
         self._began = time.monotonic()
@@ -108,7 +112,8 @@ class Gate:
         self._uses = uses
         self._lock = threading.Lock()
         self._weights: dict[str, int] = {}  # by key, of what is in hand
-        self._weight = 0
+        self._trial: dict[str, int] = {}  # and what of it came as of keys on trial
+        self._weight = self._trial_weight = 0
         self._peak = 0
         self._requests = 0
         self._bytes = 0
@@ -131,9 +136,16 @@ class Gate:
         self._lanes: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
     def enter(
-        self, key_id: str, content_length: str, *, is_full: bool, is_packed: bool = False
+        self,
+        key_id: str,
+        content_length: str,
+        *,
+        is_full: bool,
+        is_packed: bool = False,
+        is_on_trial: bool = False,
     ) -> Ticket:
-        """Let a request in; its Content-Length was judged before, and may be empty.
+        """Let a request in; its Content-Length was judged before, and may be empty. `is_on_trial`:
+        its key sends to experimental streams alone.
 
         Raises UnavailableError, with when to come again, if there is no room.
         """
@@ -147,13 +159,14 @@ class Gate:
             self._look_at_loop()
         with self._lock:
             mine = self._weights.get(key_id, 0)
-            if not is_full and self._bytes < self._max_bytes and self._has_room(mine):
-                self._weights[key_id] = mine + weight
-                self._weight += weight
+            is_open = not is_full and self._bytes < self._max_bytes
+            if is_open and self._has_room(mine, is_on_trial=is_on_trial):
+                ticket = Ticket(self, key_id, weight, is_on_trial=is_on_trial)
+                self._put_in(ticket)
                 self._peak = max(self._peak, self._weight)
                 self._requests += 1
                 self.was_used = True
-                return Ticket(self, key_id, weight)
+                return ticket
             if not is_full:
                 self._turned_away.setdefault(key_id, 0)
             self._refused += 1
@@ -214,7 +227,7 @@ class Gate:
             self._n_looks += 1
             self._is_looking = False
 
-    def _has_room(self, mine: int) -> bool:
+    def _has_room(self, mine: int, *, is_on_trial: bool) -> bool:
         # Full is what is beyond both: so many requests are let in whatever they weigh.
         filled = min(self._weight / self.limit, self._requests / MIN_REQUESTS)
         if filled < 0.75:
@@ -222,6 +235,11 @@ class Gate:
         n_keys = len(self._weights) + (mine == 0)
         if n_keys == 1:
             return filled < 1
+        if self._trial and not is_on_trial:
+            # At most all of them: a key may have begun on trial and gone on in production.
+            n_keys = max(1, n_keys - len(self._trial))
+        elif is_on_trial and self._trial_weight < self._weight:
+            return False
         return filled < 1.25 and mine < self._weight / n_keys
 
     def _seconds_to_wait(self) -> int:
@@ -246,8 +264,14 @@ class Gate:
 
     def _take_up(self, ticket: Ticket) -> None:
         with self._lock:
-            self._weights[ticket.key_id] = self._weights.get(ticket.key_id, 0) + ticket.weight
-            self._weight += ticket.weight
+            self._put_in(ticket)
+
+    def _put_in(self, ticket: Ticket) -> None:
+        self._weight += ticket.weight
+        _add(self._weights, ticket.key_id, ticket.weight)
+        if ticket.is_on_trial:
+            self._trial_weight += ticket.weight
+            _add(self._trial, ticket.key_id, ticket.weight)
 
     def _put_down(self, ticket: Ticket) -> None:
         with self._lock:
@@ -256,11 +280,10 @@ class Gate:
 
     def _lift(self, ticket: Ticket) -> None:
         self._weight -= ticket.weight
-        left = self._weights[ticket.key_id] - ticket.weight
-        if left:
-            self._weights[ticket.key_id] = left
-        else:
-            del self._weights[ticket.key_id]
+        _add(self._weights, ticket.key_id, -ticket.weight)
+        if ticket.is_on_trial:
+            self._trial_weight -= ticket.weight
+            _add(self._trial, ticket.key_id, -ticket.weight)
 
     def _leave(self, ticket: Ticket, seconds: float, *, in_hand: bool) -> None:
         now = time.monotonic()
@@ -341,6 +364,15 @@ class Load:
 def parse_load(text: bytes | str) -> Load:
     """The load that `Gate.load` wrote. Raises ValueError where a part is no whole number."""
     return Load(*(int(number) for number in text.split()))
+
+
+def _add(weights: dict[str, int], key_id: str, weight: int) -> None:
+    """Add to what a key has in hand; a key with nothing is not kept."""
+    found = weights.get(key_id, 0) + weight
+    if found:
+        weights[key_id] = found
+    else:
+        del weights[key_id]
 
 
 def _busy(wait_seconds: int) -> UnavailableError:

@@ -11,6 +11,9 @@
    waits until that is paid. A stream's quota over all keys refuses only a key whose latest events
    all went to that stream: who also sends elsewhere is not kept from it.
 
+4. Keys whose latest requests, for ten seconds, went to experimental streams alone are known as such
+   (`is_on_trial`): the gate lets what goes to production pass them.
+
 One request costs two locks and a few additions here (`benchmarks/overload.py --micro`).
 """
 
@@ -94,6 +97,8 @@ class _Key:
     own: dict[int, Bucket] = field(default_factory=dict)
     focus: int = 0  # the stream with a quota that all events of its latest request went to
     mixed_until: float = 0.0
+    went_to_trial: bool = False
+    in_production_until: float = 0.0
 
 
 class Quotas:
@@ -142,19 +147,32 @@ class Quotas:
         paid: int = 1,
     ) -> None:
         """Pay for the events of `paid` requests; the first of each was paid when it was let in."""
+        known = list(streams)
         limited = [
             stream
-            for stream in streams
+            for stream in known
             if stream.events_per_second is not None or stream.id in publisher.stream_quotas
         ]
         with self._lock:
             key = self._keys.get(publisher.key_id)
             if key is not None:
+                for stream in known:
+                    if stream.track:
+                        key.went_to_trial = True
+                    else:
+                        key.in_production_until = time.monotonic() + MIXED_SECONDS
                 if len(items) > paid:
                     self._take(key.bucket, len(items) - paid)
                 if (limited or key.focus) and items:
                     self._charge_streams(key, publisher, items, limited)
         self._uses.add(publisher.key_id, len(items))
+
+    def is_on_trial(self, key_id: str) -> bool:
+        """Whether a key's latest requests went to experimental streams and to no other."""
+        key = self._keys.get(key_id)
+        if key is None or not key.went_to_trial:
+            return False
+        return time.monotonic() >= key.in_production_until
 
     def _charge_streams(
         self,

@@ -36,6 +36,7 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
+from catalog.tracks import quota_of
 from catalog.types import (
     CompatibilityPolicy,
     Enforcement,
@@ -575,7 +576,7 @@ def _stream_entry(
         corrected_by=corrected_by,
         ending=_ending(stream),
         extended_us=extended_us,
-        events_per_second=stream.events_per_second,
+        events_per_second=quota_of(stream),
         subject_privacy=(
             "" if stream.subject_privacy == SubjectPrivacy.NONE else stream.subject_privacy
         ),

@@ -8,7 +8,7 @@ no privacy plan was known for it, or its stream is personal, to who may read per
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -310,7 +310,7 @@ def may_reveal(actor: Actor, letter: DeadLetter) -> bool:
     """Whether the actor may have what was treated or sealed of a letter in clear: by grant alone."""
     stream = meant_stream(letter)
     if stream is None:
-        return may_read_unknown(actor, letter.type, [letter.producer_id])
+        return may_read_unknown(actor, letter.type, letter.producer_id)
     return projection(actor, stream).is_whole
 
 
@@ -327,7 +327,7 @@ def needed_permission(letter: DeadLetter) -> Permission:
     return Permission.READ_PAYLOAD if is_open else Permission.READ_PERSONAL
 
 
-def may_read_unknown(actor: Actor, kind: str, producer_ids: Iterable[int]) -> bool:
+def may_read_unknown(actor: Actor, kind: str, producer_id: int) -> bool:
     """Whether somebody holds a grant to personal fields where an event of no stream may belong.
 
     That is the domain in its type's name, where there is one, else any stream that its producer may
@@ -337,7 +337,7 @@ def may_read_unknown(actor: Actor, kind: str, producer_ids: Iterable[int]) -> bo
     if domain is not None:
         return access.may(actor, Permission.READ_PERSONAL, domain)
     permitted = access.permitted(actor, Permission.READ_PERSONAL, Stream.objects.order_by())
-    mapped = ProducerStream.objects.filter(producer_id__in=list(producer_ids))
+    mapped = ProducerStream.objects.filter(producer_id=producer_id)
     named = permitted.filter(pk__in=mapped.filter(stream__isnull=False).values("stream"))
     if any(projection(actor, stream).is_whole for stream in named.iterator()):
         return True
@@ -376,7 +376,7 @@ def may_read_body(actor: Actor, letter: DeadLetter) -> bool:
     """Whether `readable_body` would give the bytes; leaves no trace, for it gives none."""
     stream = meant_stream(letter)
     if stream is None:
-        return may_read_unknown(actor, letter.type, [letter.producer_id])
+        return may_read_unknown(actor, letter.type, letter.producer_id)
     seen = projection(actor, stream)
     if needed_permission(letter) is Permission.READ_PERSONAL:
         return seen.is_whole

@@ -2,7 +2,8 @@
 
 Who may use them: on-call, admins and the team whose own producer sent them, for the shape. The values
 in them are shown, as of any dead letter of an unknown type, to whom of these holds a grant to personal
-fields there, and that leaves an audit row.
+fields there, and that leaves an audit row. A draft is made of all samples together, so its values are
+shown only to who may read those of each producer among them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from catalog.models import Producer, Stream, StreamAlias
@@ -71,15 +71,15 @@ def samples_of(actor: Actor, kind: str) -> Discovered:
     )
     if not _sees_all(actor):
         groups = groups.filter(producer_id__in=_own_producers(actor))
-    counted = groups.aggregate(
-        letters=Sum("letters"), senders=ArrayAgg("producer_id", distinct=True, default=[])
+    total = int(groups.aggregate(letters=Sum("letters"))["letters"] or 0)
+    newest = groups.order_by("-last_at", "group_key").values_list("group_key", "producer_id")
+    senders = dict(newest[:MAX_GROUPS])
+    may_show = bool(senders) and all(
+        dead_letters.may_read_unknown(actor, kind, producer) for producer in set(senders.values())
     )
-    total = int(counted["letters"] or 0)
-    may_show = total > 0 and dead_letters.may_read_unknown(actor, kind, counted["senders"])
-    keys = groups.order_by("-last_at", "group_key").values_list("group_key", flat=True)
     events: list[Any] = []
     size = 0
-    for letter, body in _bodies(list(keys[:MAX_GROUPS])):
+    for letter, body in _bodies(list(senders)):
         raw = sealing.opened(body, letter)
         size += len(raw)
         if size > MAX_BYTES:

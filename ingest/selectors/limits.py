@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Q
 
 from catalog.models import KeyStreamQuota, Producer, ProducerStream
 from catalog.selectors.parties import keys_of
 from catalog.selectors.streams import visible_streams
+from catalog.tracks import quota_of
+from catalog.types import Track
 from governance.models import Key
 from governance.selectors.key_uses import KeyUse, uses_of_keys
 from portal.kernel import clock, sql
@@ -84,10 +87,11 @@ def _stream_quotas(producer: Producer, actor: Actor) -> tuple[tuple[str, int], .
     """Quotas of the streams that it is permitted to by name."""
     permitted = ProducerStream.objects.filter(producer=producer, stream__isnull=False)
     limited = visible_streams(actor).filter(
-        pk__in=permitted.values("stream"), events_per_second__isnull=False
+        Q(events_per_second__isnull=False) | Q(track=Track.EXPERIMENTAL),
+        pk__in=permitted.values("stream"),
     )
     return tuple(
-        (stream.name, stream.events_per_second)
+        (stream.name, quota)
         for stream in limited.order_by("name")[:MAX_KEYS]
-        if stream.events_per_second is not None
+        if (quota := quota_of(stream)) is not None
     )

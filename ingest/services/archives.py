@@ -262,7 +262,7 @@ def start_restore(
     start_job(
         RESTORE, ResourceRef(RESTORE, str(restore.pk)), actor=actor,
         title=f"Restore {since} to {until} of {stream.name}", owner_team_id=stream.owner_team_id,
-        cursor={"part": 0, "group": 0},
+        cursor={"part": 0, "group": 0}, track=stream.track,
     )  # fmt: skip
     audit.record(
         actor, "stream.restored", stream.ref,

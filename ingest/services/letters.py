@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from catalog.models import Stream
+from catalog.types import Track
 from governance import access, audit
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RoleNeededError, ScopeNeededError
 from governance.models import Job, User
@@ -130,12 +131,16 @@ def start_dry_run(repair: Repair, *, actor: Actor) -> Job:
     )
     return start_job(
         DRY_RUN, repair.ref, actor=actor, title=f"Dry run: dead letters of {_named(repair)}",
-        owner_team_id=_owner(repair),
+        owner_team_id=_owner(repair), track=_track(repair),
     )  # fmt: skip
 
 
 def _named(repair: Repair) -> str:
     return repair.stream.name if repair.stream is not None else repair.type[:120] or "no type"
+
+
+def _track(repair: Repair) -> str:
+    return repair.stream.track if repair.stream is not None else Track.EXPERIMENTAL
 
 
 def _owner(repair: Repair) -> int | None:
@@ -300,7 +305,7 @@ def _start(repair: Repair, before: Sequence[RepairState], actor: Actor, rate: in
     title = {"replay": "Replay", "repair": "Repair and replay", "discard": "Discard"}[repair.kind]
     return start_job(
         REPLAY, repair.ref, actor=actor, title=f"{title}: dead letters of {_named(repair)}",
-        owner_team_id=_owner(repair),
+        owner_team_id=_owner(repair), track=_track(repair),
     )  # fmt: skip
 
 

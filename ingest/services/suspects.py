@@ -50,14 +50,17 @@ _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Found = dict[tuple[str, str], int]
 
 
-def suspect_due_streams(*, budget_seconds: float = BUDGET_SECONDS) -> int:
-    """Look into streams that got events since the last look; gives how many were looked into."""
+def suspect_due_streams(*, budget_seconds: float = BUDGET_SECONDS, track: str | None = None) -> int:
+    """Look into streams, of one track or of both, that got events since the last look; gives how many
+    were looked into."""
     until = time.monotonic() + budget_seconds
     due = (
         Stream.objects.filter(last_event_at__isnull=False)
         .filter(Q(privacyscan=None) | Q(privacyscan__until__lt=F("last_event_at")))
         .order_by(F("privacyscan__scanned_at").asc(nulls_first=True), "pk")
     )
+    if track is not None:
+        due = due.filter(track=track)
     looked = 0
     for stream in due.iterator(chunk_size=50):
         suspect(stream)

@@ -96,7 +96,10 @@ def start_run(
             if at
         )
         title = f"Synthetic events to {stream.name}" + _and_others(len(further))
-        start_job(RUN, run.ref, actor=actor, title=title[:200], owner_team_id=stream.owner_team_id)
+        start_job(
+            RUN, run.ref, actor=actor, title=title[:200], owner_team_id=stream.owner_team_id,
+            track=stream.track,
+        )  # fmt: skip
         for one, _ in streams:
             audit.record(
                 actor, "stream.filled", one.ref, summary=f"sends synthetic events to {one.name}",

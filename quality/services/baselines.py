@@ -29,14 +29,14 @@ _HOURLY: Final = sql.load("quality", "hourly_accepted")
 Floats = NDArray[np.float64]
 
 
-def learn_baselines(at: datetime | None = None) -> int:
-    """Learn the baseline of every receiving stream as of a full hour; gives how many were learned."""
+def learn_baselines(at: datetime | None = None, *, track: str | None = None) -> int:
+    """Learn the baseline of every receiving stream, or of those of a track, as of a full hour; gives
+    how many were learned."""
     end = (at or clock.now()).replace(minute=0, second=0, microsecond=0)
-    ids = list(
-        Stream.objects.filter(lifecycle__in=("active", "deprecated"))
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
+    streams = Stream.objects.filter(lifecycle__in=("active", "deprecated"))
+    if track is not None:
+        streams = streams.filter(track=track)
+    ids = list(streams.order_by("pk").values_list("pk", flat=True))
     learned = 0
     for first in range(0, len(ids), CHUNK):
         learned += _learn(ids[first : first + CHUNK], end)

@@ -1,4 +1,4 @@
-"""Running the checks: all streams at once, each evaluation a full window of five minutes.
+"""Running the checks: all streams of a track at once, each evaluation a full window of five minutes.
 
 1. Facts are read set-based: four queries, whatever the number of streams.
 2. `CHECKS` says for each kind how a level and a sentence follow from a stream's facts.
@@ -6,7 +6,7 @@
    statement, alarms are opened and closed with an audit row each.
 
 An evaluation of the same or an earlier window does nothing, so a task may run twice; while one
-runs, another leaves at once.
+runs, another of the track leaves at once. Production does not wait for the experimental track.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from catalog.models import Stream
+from catalog.types import Track
 from portal.http import words
 from portal.kernel import clock, sql
 from quality import machine as machines
@@ -40,7 +41,7 @@ _STORE: Final = sql.load("quality", "store_verdicts")
 _TRY_LOCK: Final = sql.load("quality", "try_lock")
 _HOLD_LOCK: Final = sql.load("quality", "hold_lock")
 _RELEASE_LOCK: Final = sql.load("quality", "release_lock")
-_LOCK: Final = 7_301_001
+_LOCKS: Final[Mapping[str, int]] = {Track.PRODUCTION: 7_301_001, Track.EXPERIMENTAL: 7_301_002}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,21 @@ class Verdict:
     sentence: str
 
 
-def run_checks(at: datetime | None = None) -> int:
-    """Evaluate every check at the newest closed window; gives how many gave a verdict.
-
-    0 as well when somebody else evaluates at this moment.
+def run_checks(at: datetime | None = None, *, track: str | None = None) -> int:
+    """Evaluate every check of a track's streams, or of all, at the newest closed window; gives how
+    many gave a verdict. A track that somebody else evaluates at this moment is left to them.
     """
     moment = at or clock.now()
     end = moment - timedelta(
         minutes=moment.minute % 5, seconds=moment.second, microseconds=moment.microsecond
     )
-    with transaction.atomic():
-        lock = sql.fetch_one(_TRY_LOCK, {"key": _LOCK})
-        return _evaluate(end) if lock is not None and lock["taken"] else 0
+    return sum(_run(end, one) for one in ((track,) if track is not None else _LOCKS))
+
+
+@transaction.atomic
+def _run(end: datetime, track: str) -> int:
+    lock = sql.fetch_one(_TRY_LOCK, {"key": _LOCKS[track]})
+    return _evaluate(end, track) if lock is not None and lock["taken"] else 0
 
 
 @contextmanager
@@ -86,20 +90,21 @@ def sole_judge() -> Iterator[None]:
     would find silence where events are still to come, and close the past to judgement. The lock is
     the connection's, so it ends with the process, but does not pass a transaction pooler.
     """
-    sql.execute(_HOLD_LOCK, {"key": _LOCK})
+    for key in _LOCKS.values():
+        sql.execute(_HOLD_LOCK, {"key": key})
     try:
         yield
     finally:
-        sql.execute(_RELEASE_LOCK, {"key": _LOCK})
+        for key in _LOCKS.values():
+            sql.execute(_RELEASE_LOCK, {"key": key})
 
 
-def _evaluate(end: datetime) -> int:
-    checks = {
-        (check.stream_id, check.kind): check for check in Check.objects.exclude(evaluated_at=None)
-    }
+def _evaluate(end: datetime, track: str) -> int:
+    known_checks = Check.objects.exclude(evaluated_at=None).filter(stream__track=track)
+    checks = {(check.stream_id, check.kind): check for check in known_checks}
     rows: list[dict[str, Any]] = []
     happenings: list[Happening] = []
-    for facts in _all_facts(end):
+    for facts in _all_facts(end, track):
         for kind, measure in CHECKS.items():
             known = checks.get((facts.stream.pk, kind))
             if known is not None and known.evaluated_at and known.evaluated_at >= end:
@@ -117,10 +122,11 @@ def _evaluate(end: datetime) -> int:
     return sum(row["level"] is not None for row in rows)
 
 
-def _all_facts(end: datetime) -> list[Facts]:
-    accounts = {row["stream_id"]: row for row in sql.fetch_all(_WINDOWS, {"at": end})}
-    newest = {row["stream_id"]: row["minute"] for row in sql.fetch_all(_NEWEST, {"at": end})}
-    baselines = {row.stream_id: row for row in Baseline.objects.all()}
+def _all_facts(end: datetime, track: str) -> list[Facts]:
+    asked = {"at": end, "track": track}
+    accounts = {row["stream_id"]: row for row in sql.fetch_all(_WINDOWS, asked)}
+    newest = {row["stream_id"]: row["minute"] for row in sql.fetch_all(_NEWEST, asked)}
+    baselines = {row.stream_id: row for row in Baseline.objects.filter(stream__track=track)}
     streams = Stream.objects.filter(pk__in=newest).only(
         "id", "name", "cadence_seconds", "created_at"
     )

@@ -219,3 +219,21 @@ def test_work_that_rests_gives_its_worker_back_and_goes_behind_what_waited() -> 
     assert (resting_job.state, resting_job.done) == (JobState.WAITING, 1)
     assert resting_job.due_at is not None
     assert jobs.stop_job(resting_job, actor=SYSTEM).state == JobState.STOPPED
+
+
+@pytest.mark.django_db
+def test_work_of_a_track_is_done_by_its_own_workers() -> None:
+    """However much waits on the experimental track, a worker of production finds its work first."""
+    trials = [
+        jobs.start_job(
+            KIND, ResourceRef("stream", f"trial.{number}"), actor=SYSTEM, title="Count",
+            track="experimental",
+        )
+        for number in range(20)
+    ]  # fmt: skip
+    job = begin()
+    assert jobs.run_due_jobs(track="production") == 1
+    assert fresh(job).state == JobState.DONE
+    assert {fresh(trial).state for trial in trials} == {JobState.WAITING}
+    assert jobs.run_due_jobs(track="experimental") == 20
+    assert jobs.run_due_jobs() == 0

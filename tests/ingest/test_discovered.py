@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from catalog.models import Stream
+from catalog.models import Producer, Stream
 from catalog.samples import discovered_samples, discovered_types
 from governance.models import AuditEntry, Membership, Team, User
 from governance.selectors.people import actor_of
@@ -27,20 +27,24 @@ def people(transactional_db: None) -> Iterator[None]:
     User.objects.all().delete()
 
 
-@pytest.fixture
-def sent(world: World) -> Team:
-    """Three events of an unregistered type, by a producer of a team."""
-    team = make_team()
-    producer = world.producer(team=team)
+def send(world: World, producer: Producer, kind: str, channel: str) -> None:
+    """Three events of an unregistered type."""
     key = world.key(producer)
     for number in range(3):
-        body = {"specversion": "1.0", "id": f"d{number}", "source": "/s", "type": KIND,
-                "data": {"email": f"p{number}@mail.example", "channel": "link"}}  # fmt: skip
+        body = {"specversion": "1.0", "id": f"d{number}", "source": "/s", "type": kind,
+                "data": {"email": f"p{number}@mail.example", "channel": channel}}  # fmt: skip
         answer = post(
             json.dumps(body).encode(),
             {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents+json"},
         )
         assert answer.json["results"][0]["reason"] == "unknown_stream"
+
+
+@pytest.fixture
+def sent(world: World) -> Team:
+    """Three events of an unregistered type, by a producer of a team."""
+    team = make_team()
+    send(world, world.producer(team=team), KIND, "link")
     return team
 
 
@@ -54,6 +58,32 @@ def test_who_may_see_the_values_gets_them_and_leaves_a_trace(sent: Team, world: 
     assert {event["data"]["channel"] for event in found.events} == {"link"}
     assert AuditEntry.objects.filter(action="dead_letter.personal_read", object_key=KIND).exists()
     assert KIND in [row.type for row in discovered_types(on_call)]
+
+
+@pytest.mark.parametrize("role", [Role.ON_CALL, Role.ADMIN])
+def test_a_grant_for_one_producer_shows_nothing_that_another_sent(world: World, role: Role) -> None:
+    kind = f"Voucher Shared {role}"
+    ours, theirs = world.stream(), world.stream()
+    for stream, channel in ((ours, "shown-to-dot"), (theirs, "kept-from-dot")):
+        send(world, world.producer(globs=(stream.name,)), kind, channel)
+    dot = make_person(role, Role.ENGINEER)
+    make_grant(ours, dot, Permission.READ_PERSONAL)
+    found = discovered_samples(actor_of(dot), kind)
+    assert (found.total, found.may_show) == (6, False)
+    client = Client()
+    client.force_login(dot)
+    page = client.get("/streams/new/", {"discovered": kind}).content.decode()
+    assert "6 samples read" in page.replace("\u00a0", " "), "the shape of all is shown"
+    assert not {
+        value for value in ("kept-from-dot", "shown-to-dot", "mail.example") if value in page
+    }
+    read = AuditEntry.objects.filter(action="dead_letter.personal_read", object_key=kind)
+    assert not read.exists()
+    make_grant(theirs, dot, Permission.READ_PERSONAL)
+    page = client.get("/streams/new/", {"discovered": kind}).content.decode()
+    assert "kept-from-dot" in page
+    assert "shown-to-dot" in page
+    assert read.count() == 1
 
 
 def test_the_team_whose_producer_sent_it_gets_the_shape_alone(sent: Team) -> None:

@@ -249,3 +249,39 @@ def test_letting_in_and_out_costs_little() -> None:
 )
 def test_a_request_weighs_what_it_may_cost(length: str, is_packed: bool, weight: int) -> None:
     assert new_gate().enter("a", length, is_full=False, is_packed=is_packed).weight == weight
+
+
+def on_trial(gate: Gate, key: str, most: int = 10_000) -> list[Ticket]:
+    """As `fill`, for a key that sends to experimental streams alone."""
+    tickets: list[Ticket] = []
+    while len(tickets) < most:
+        try:
+            tickets.append(gate.enter(key, "100", is_full=False, is_on_trial=True))
+        except UnavailableError:
+            break
+    return tickets
+
+
+def test_what_goes_to_production_passes_what_is_on_trial() -> None:
+    gate = new_gate()
+    trials = [ticket for number in range(5) for ticket in on_trial(gate, f"trial-{number}", 20)]
+    assert len(trials) == 100, "among themselves they have all the room"
+    core = fill(gate, "core")
+    assert len(core) == 25, "beyond what they filled, and no share of theirs keeps it out"
+    for ticket in trials[:40]:
+        ticket.close()
+    assert on_trial(gate, "trial-0") == [], "while others have anything in hand they wait"
+    assert len(fill(gate, "core")) >= 40, "room that they gave back is production's"
+    for ticket in trials[40:] + core:
+        ticket.close()
+    assert gate._trial == {}
+    assert len(on_trial(gate, "trial-0", 30)) == 30, "less than three quarters is anybody's"
+
+
+def test_a_key_that_moves_on_to_production_is_counted_rightly() -> None:
+    gate = new_gate()
+    both = [*on_trial(gate, "a", 50), *fill(gate, "a", 20)]
+    assert len(on_trial(gate, "b", 50)) == 5
+    for ticket in both:
+        ticket.close()
+    assert (gate._weights, gate._trial) == ({"b": 5}, {"b": 5})

@@ -26,7 +26,7 @@ from ingest.doors.limits import Quotas, quotas
 from ingest.doors.settling import Settler
 from ingest.doors.shared_buckets import LOAD, PREFIX, SharedBuckets
 from ingest.doors.uses import Uses, uses
-from ingest.judging.admission import Publisher
+from ingest.judging.admission import Publisher, directory
 from ingest.log import store
 from portal.kernel.errors import RateLimitedError
 from portal.launcher import redis as launcher
@@ -428,3 +428,36 @@ def test_processes_that_fell_silent_are_forgotten(own_redis: tuple[str, int]) ->
         client.hset(LOAD, "gone:1", f"{time.time() - 3600:.0f} 5 5 64 9")
         SharedBuckets(url).report("here:2", f"{time.time():.0f} 3 3 64 1")
         assert list(client.hgetall(LOAD)) == [b"here:2"]
+
+
+def test_a_flooded_experimental_stream_costs_a_production_one_nothing(
+    world: World, settings: Any
+) -> None:
+    settings.INGEST_EXPERIMENTAL_EVENTS_PER_SECOND = 50
+    trial, core = world.stream(), world.stream(track="production")
+    loud, quiet = Sender(world), Sender(world)
+    answers = []
+    for _ in range(30):
+        answers.append(loud.send(*[trial] * 400))
+        assert quiet.send(*[core] * 20).status == 202
+    refused = [answer for answer in answers if answer.status == 429]
+    assert len(refused) >= 25, "a second of the machine pays for 50 of 400"
+    assert {answer.json["stream"] for answer in refused} == {trial.name}
+    assert len(world.events(core)) == 600
+    assert quotas.is_on_trial(loud.key_id)
+    assert not quotas.is_on_trial(quiet.key_id)
+    Stream.objects.filter(pk=trial.pk).update(track="production")
+    directory.forget()
+    assert loud.send(trial).status in {202, 429}
+    wait_until(lambda: loud.send(*[trial] * 400).status == 202, 30.0)
+    assert loud.send(*[trial] * 400).status == 202, "in production its key's quota alone counts"
+    assert not quotas.is_on_trial(loud.key_id)
+
+
+def test_an_experimental_stream_with_a_quota_of_its_own_has_no_other(
+    world: World, settings: Any
+) -> None:
+    settings.INGEST_EXPERIMENTAL_EVENTS_PER_SECOND = 1
+    stream = world.stream(events_per_second=100_000)
+    sender = Sender(world)
+    assert [sender.send(*[stream] * 50).status for _ in range(5)] == [202] * 5

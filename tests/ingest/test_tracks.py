@@ -17,6 +17,7 @@ from catalog.services.streams import change_stream
 from catalog.services.tracks import move_stream, next_moment, promote_stream
 from catalog.tracks import LEAD, moment_of_move, track_at
 from catalog.types import Track
+from governance import audit
 from ingest.judging import admission
 from ingest.log import partitions
 from ingest.log.lives import Life
@@ -172,6 +173,17 @@ def test_events_that_came_ahead_of_their_time_stay_where_they_were_stored(
 def test_a_window_that_was_narrowed_a_moment_ago_still_counts(world: World) -> None:
     stream = world.stream(ahead_seconds=3600)
     change_stream(stream, {"ahead_seconds": 0}, actor=SYSTEM)
+    assert next_moment(stream) >= clock.now() + HOUR
+    with clock.at(clock.now() + LEAD + SECOND):
+        assert next_moment(stream) <= clock.now() + LEAD + MINUTE
+
+
+def test_whoever_reads_much_meanwhile_hides_no_narrowed_window(world: World) -> None:
+    stream = world.stream(ahead_seconds=3600)
+    change_stream(stream, {"ahead_seconds": 0}, actor=SYSTEM)
+    for _ in range(150):
+        audit.record(SYSTEM, "event.personal_read", stream.ref, summary="looked at its events")
+    change_stream(stream, {"title": "Orders"}, actor=SYSTEM)
     assert next_moment(stream) >= clock.now() + HOUR
     with clock.at(clock.now() + LEAD + SECOND):
         assert next_moment(stream) <= clock.now() + LEAD + MINUTE

@@ -237,3 +237,18 @@ def test_two_workers_judge_a_window_once() -> None:
         verdicts = [pool.submit(judge) for _ in range(4)]
         assert sorted(each.result(timeout=30) for each in verdicts) == [0, 0, 0, 1]
     assert CheckDay.objects.get(stream_id=stream.pk).evaluations == 1
+
+
+def test_production_is_judged_for_itself() -> None:
+    trial, core = make_stream(), make_stream()
+    Stream.objects.filter(pk=core.pk).update(track="production")
+    for stream in (trial, core):
+        account(stream, NOON - WINDOW, 900, 100).save(force_insert=True)
+        steady(stream, days=4, until=NOON - WINDOW)
+    assert learn_baselines(NOON, track="production") == 1
+    assert Baseline.objects.get().stream == core
+    run_checks(NOON, track="production")
+    assert (level(core, "validity"), level(trial, "validity")) == (2, None)
+    run_checks(NOON, track="experimental")
+    assert level(trial, "validity") == 2
+    assert run_checks(NOON) == 0, "either is judged once"
