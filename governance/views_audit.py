@@ -27,7 +27,7 @@ from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.rendering import dump
 from portal.kernel.actor import Actor
-from portal.kernel.errors import InvalidError, InvalidStateError, NotFoundError
+from portal.kernel.errors import InvalidError, InvalidStateError
 
 QUESTION = {**audit_questions.SENTENCE, **parameters.LIST}
 SHOWN_QUESTIONS = 50
@@ -166,9 +166,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 @require_GET
 def entry(request: HttpRequest, seq: int) -> HttpResponse:
     """One row as it was hashed, and what vouches for it."""
-    found = AuditEntry.objects.filter(pk=seq).first()
-    if found is None:
-        raise NotFoundError
+    found = audit_log.entry(seq)
     return render(
         request,
         "governance/audit_entry.html",

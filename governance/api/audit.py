@@ -87,6 +87,12 @@ def _verification(found: Verification | AuditVerification) -> render.Verificatio
     }
 
 
+class AuditRow(ApiView):
+    @operation("One row of the log, as it was hashed.", gives=render.AuditBody)
+    def get(self, request: Request, seq: int) -> Response:
+        return Response(audit_log.as_dict(audit_log.entry(seq)))
+
+
 class AuditProof(ApiView):
     @operation(
         "The proof that a row stands in the chain as it was signed; `manage.py audit verify FILE` "

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from governance.models import AuditAnchor, AuditEntry, AuditVerification
 from governance.selectors.audit_verbs import EXPORTED, SAW, TOUCHED, VERB, verb_of
 from portal.kernel import clock, rfc3339
+from portal.kernel.errors import NotFoundError
 
 # Who saw values or took them out; the index governance_audit_looked names the same.
 LOOKS: Final = (*SAW, *EXPORTED)
@@ -55,6 +56,14 @@ def entries(
     if until is not None:
         rows = rows.filter(at__lt=until, seq__lte=_anchored_after(until))
     return rows
+
+
+def entry(seq: int) -> AuditEntry:
+    """One row by its number; NotFoundError without it."""
+    found = AuditEntry.objects.filter(pk=seq).first() if seq <= _LAST else None
+    if found is None:
+        raise NotFoundError
+    return found
 
 
 def looks(*, since: datetime) -> QuerySet[AuditEntry]:
