@@ -105,10 +105,9 @@ def test_a_notice_leads_to_the_group_all_the_same(
 
 
 def test_who_has_an_event_in_clear_names_neither_its_id_nor_its_members(world: World) -> None:
-    schema: dict[str, Any] = PERSON | {
-        "properties": PERSON["properties"]
-        | {"by_name": {"type": "object", "additionalProperties": {"$ref": "#/$defs/mail"}}}
-    }
+    by_name = {"type": "object", "additionalProperties": {"$ref": "#/$defs/mail"}}
+    properties: Any = PERSON["properties"]
+    schema: dict[str, Any] = {**PERSON, "properties": {**properties, "by_name": by_name}}
     stream: Stream = world.stream(schema, classification="sensitive")
     version = stream.versions.get()
     for number, name in enumerate(["by_name", "iban", "kin", "mail"]):
