@@ -5,15 +5,22 @@ from typing import Any, Final
 
 from django.http import QueryDict
 
-from governance.selectors import audit_log
+from governance.selectors import audit_log, audit_verbs
 from governance.view_kinds import ViewKind
 from portal.http import parameters
 from portal.kernel.actor import Actor
 from portal.kernel.errors import BadRequestError
 
 KIND: Final = "audit"
+_verb_of_today: Final = parameters.choice(audit_verbs.VERBS)
+
+
+def _verb(raw: str) -> Any:
+    return _verb_of_today(audit_verbs.RENAMED.get(raw, raw))
+
+
 SENTENCE: Final[dict[str, parameters.Reader]] = {
-    "verb": parameters.choice(audit_log.VERBS),
+    "verb": _verb,
     "object": parameters.text(200),
     "actor": parameters.text(254),
     "period": parameters.choice(audit_log.PERIODS),

@@ -32,7 +32,7 @@ class Column:
     """One column. `at` names the one that says when the row was written: later rows are not meant.
 
     `names_a_thing`: the row goes. `in_parts`: a part of a text counts as well (a step of a path).
-    `is_text`: JSON is kept as text. `is_guarded`: the database changes it for an erasure alone.
+    `is_text`: JSON is kept as text; `is_plain`: it is a text, of which nothing is left. `is_guarded`: the database changes it for an erasure alone.
     `keeps_places`: null stands in arrays where a value was.
     """
 
@@ -42,6 +42,7 @@ class Column:
     names_a_thing: bool = False
     in_parts: bool = False
     is_text: bool = False
+    is_plain: bool = False
     is_guarded: bool = False
     keeps_places: bool = True
     where: Where | None = None
@@ -134,7 +135,7 @@ def _left_of(column: Column, names: Names, row: Mapping[str, Any]) -> tuple[Any,
     if row["said"] is None:
         return None, 0, []
     try:
-        document = read_exact(row["said"])
+        document = row["said"] if column.is_plain else read_exact(row["said"])
     except ValueError:  # text that is no JSON, where the column is text
         document = row["said"]
     written_at = row[column.at] if column.at else None
@@ -173,8 +174,9 @@ def _replace(column: Column, names: Names, pk: Any) -> int:
     left, count, _ = _left_of(column, names, row)
     if not count:
         return 0
-    text = Value("null" if left is GONE else write_exact(left), output_field=TextField())
-    value = text if column.is_text else Cast(text, JSONField())
+    nothing = "" if column.is_plain else "null"
+    text = Value(nothing if left is GONE else write_exact(left), output_field=TextField())
+    value = text if column.is_text or column.is_plain else Cast(text, JSONField())
     if column.is_guarded:
         _say_it_erases("yes")
     column.rows.filter(pk=pk).update(**{column.name: value})

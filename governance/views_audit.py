@@ -14,11 +14,12 @@ from django.views.decorators.http import require_GET, require_POST
 from governance import audit_questions
 from governance.middleware import request_actor
 from governance.models import AuditEntry
-from governance.selectors import audit_exports, audit_log
+from governance.selectors import audit_exports, audit_log, audit_verbs
 from governance.selectors.audit_anchors import anchor_of
 from governance.selectors.audit_out import outlet_states
 from governance.selectors.audit_proofs import proof_of
 from governance.selectors.views import visible_views
+from governance.services.anchoring import anchor_for_export
 from governance.services.verification import verify_chain
 from governance.services.views import LONGEST_NAME, delete_view, save_view
 from governance.view_kinds import address_of
@@ -26,7 +27,7 @@ from portal.http import parameters, words
 from portal.http.pagination import paginate
 from portal.http.rendering import dump
 from portal.kernel.actor import Actor
-from portal.kernel.errors import InvalidError, InvalidStateError, NotFoundError
+from portal.kernel.errors import InvalidError, InvalidStateError
 
 QUESTION = {**audit_questions.SENTENCE, **parameters.LIST}
 SHOWN_QUESTIONS = 50
@@ -36,10 +37,9 @@ HELD = (
     "The log does not hold, so nothing is taken out of it here. The API gives it as it is: "
     "/api/v1/audit/export."
 )
-FORMS = {
-    "lines": (audit_exports.as_lines, "application/x-ndjson", "audit.jsonl"),
-    "table": (audit_exports.as_table, "text/csv; charset=utf-8", "audit.csv"),
-}
+FORMS = ("lines", "table")
+LINES = "application/x-ndjson"
+TABLE = "text/csv; charset=utf-8"
 
 
 @require_GET
@@ -47,11 +47,14 @@ def log(request: HttpRequest) -> HttpResponse:
     """What the sentence finds, the newest first, behind how the chain stood at its last walk."""
     asked = parameters.read(request.GET, QUESTION)
     actor = request_actor(request)
-    period = asked.get("period", "30 days")
+    period = asked.get("period", audit_log.PERIOD)
     sentence = {name: asked[name] for name in audit_questions.SENTENCE if name in asked}
     questions = _questions(actor, sentence)
     page = paginate(
-        _entries(asked), order=("-seq",), limit=asked.get("limit"), cursor=asked.get("cursor")
+        _entries(_filters(asked)),
+        order=("-seq",),
+        limit=asked.get("limit"),
+        cursor=asked.get("cursor"),
     )
     return render(
         request,
@@ -60,7 +63,7 @@ def log(request: HttpRequest) -> HttpResponse:
             "entries": page.items,
             "next": page.next,
             "asked": asked | {"period": period},
-            "verbs": list(audit_log.VERBS),
+            "verbs": audit_verbs.VERBS,
             "periods": list(audit_log.PERIODS),
             "verification": audit_log.newest_verification(),
             "held": HELD,
@@ -118,29 +121,44 @@ def delete_question(request: HttpRequest, view_id: UUID) -> HttpResponse:
     return redirect("audit")
 
 
-def _entries(asked: dict[str, Any]) -> QuerySet[AuditEntry]:
-    """What the sentence asks for."""
+def _filters(asked: dict[str, Any]) -> dict[str, Any]:
+    """What the sentence asks for, without the parts that leave nothing out."""
+    since = audit_log.period_start(asked.get("period", audit_log.PERIOD))
+    found = {name: asked[name] for name in ("verb", "object", "actor") if name in asked}
+    if found.get("verb") == audit_verbs.TOUCHED:
+        del found["verb"]
+    return found | ({"from": since} if since else {})
+
+
+def _entries(filters: dict[str, Any]) -> QuerySet[AuditEntry]:
     return audit_log.entries(
-        verb=asked.get("verb", ""),
-        object_key=asked.get("object", ""),
-        actor=asked.get("actor", ""),
-        since=audit_log.period_start(asked.get("period", "30 days")),
+        verb=filters.get("verb", ""),
+        object_key=filters.get("object", ""),
+        actor=filters.get("actor", ""),
+        since=filters.get("from"),
     )
 
 
 @require_GET
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """What the sentence asks for as a file: JSON lines, or a table for spreadsheets.
+    """What the sentence asks for as a file: JSON lines that prove themselves (`audit verify`), or a
+    table for spreadsheets.
 
-    Raises InvalidStateError while the chain is known not to hold.
+    Raises InvalidStateError while the chain is known not to hold, UnavailableError without a key.
     """
     verification = audit_log.newest_verification()
     if verification is not None and not verification.holds:
         raise InvalidStateError(HELD)
     asked = parameters.read(request.GET, QUESTION | {"form": parameters.choice(FORMS)})
-    form = asked.get("form", "lines")
-    written, media, name = FORMS[form]
-    answer = StreamingHttpResponse(written(_entries(asked)), content_type=media)
+    filters = _filters(asked)
+    rows = _entries(filters)
+    if asked.get("form") == "table":
+        written, media, name = audit_exports.as_table(rows), TABLE, "audit.csv"
+    else:
+        anchor_for_export()
+        written = audit_exports.as_lines(rows, audit_log.spelled(filters))
+        media, name = LINES, "audit.jsonl"
+    answer = StreamingHttpResponse(written, content_type=media)
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
@@ -148,9 +166,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 @require_GET
 def entry(request: HttpRequest, seq: int) -> HttpResponse:
     """One row as it was hashed, and what vouches for it."""
-    found = AuditEntry.objects.filter(pk=seq).first()
-    if found is None:
-        raise NotFoundError
+    found = audit_log.entry(seq)
     return render(
         request,
         "governance/audit_entry.html",

@@ -39,6 +39,7 @@ urlpatterns = [
     path("privacy/rotate/", views_privacy.privacy_rotate, name="privacy_rotate"),
     path("dead-letters/", views_letters.dead_letter_groups, name="dead_letters"),
     path("dead-letters/<str:group>/", views_letters.dead_letter_group, name="dead_letter_group"),
+    path("letters/<uuid:letter_id>/", views_letters.letter, name="letter"),
     path("letters/<uuid:letter_id>/reveal/", views_letters.letter_reveal, name="letter_reveal"),
     path("replays/", views_letters.replays, name="replays"),
     path("replays/<uuid:repair_id>/", views_letters.replay, name="replay"),

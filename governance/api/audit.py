@@ -13,6 +13,7 @@ from governance.chain.walking import Verification
 from governance.models import AuditVerification
 from governance.selectors import audit_exports, audit_log
 from governance.selectors.audit_proofs import proof_of
+from governance.services.anchoring import anchor_for_export
 from governance.services.verification import verify_chain, walk_chain
 from portal.http import bodies, parameters
 from portal.http.operations import listed, operation
@@ -86,6 +87,12 @@ def _verification(found: Verification | AuditVerification) -> render.Verificatio
     }
 
 
+class AuditRow(ApiView):
+    @operation("One row of the log, as it was hashed.", gives=render.AuditBody)
+    def get(self, request: Request, seq: int) -> Response:
+        return Response(audit_log.as_dict(audit_log.entry(seq)))
+
+
 class AuditProof(ApiView):
     @operation(
         "The proof that a row stands in the chain as it was signed; `manage.py audit verify FILE` "
@@ -98,14 +105,17 @@ class AuditProof(ApiView):
 
 class AuditExport(ApiView):
     @operation(
-        "The chain as one JSON object a line, the oldest first; `manage.py audit verify FILE` "
-        "proves that it is whole.",
+        "The chain as one JSON object a line, the oldest first, or what fits a question. Behind the "
+        "rows stand lines with proofs and a seal, by which `manage.py audit verify FILE` shows that "
+        "each row is genuine and none was taken out.",
         takes=QUESTION,
         media=LINES,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
+        anchor_for_export()
         response = StreamingHttpResponse(
-            audit_exports.as_lines(_rows(self.asked)), content_type=LINES
+            audit_exports.as_lines(_rows(self.asked), audit_log.spelled(self.asked)),
+            content_type=LINES,
         )
         response["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
         return response

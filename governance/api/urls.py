@@ -87,5 +87,6 @@ urlpatterns = [
     path("audit/verify", audit.AuditVerify.as_view()),
     path("audit/export", audit.AuditExport.as_view()),
     path("audit/export.csv", audit.AuditTable.as_view()),
+    path("audit/<int:seq>", audit.AuditRow.as_view()),
     path("audit/<int:seq>/proof", audit.AuditProof.as_view()),
 ]

@@ -60,6 +60,11 @@ def holds(
     return True
 
 
+def make_key() -> None:
+    """Make the current key if there is none; by one process at a time. Raises AuditKeyError."""
+    _private_keys(make=True)
+
+
 def known_keys() -> dict[str, bytes]:
     """The public keys of this portal by id; empty before the first anchor. Raises AuditKeyError."""
     return {

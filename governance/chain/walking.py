@@ -1,13 +1,25 @@
 """Walking the chain: every hash anew, beside what was anchored; the first row that does not fit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, TypeVar
 
 from governance.chain import merkle
 from governance.chain.anchors import Anchor, AnchorError
 from governance.chain.rows import GENESIS, digest
 from governance.models import AuditEntry
+
+T = TypeVar("T")
+TOLD_EACH: Final = 10_000
+
+
+def telling(rows: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
+    """The same rows; `tell` hears how many there were each 10,000."""
+    for count, row in enumerate(rows, start=1):
+        yield row
+        if count % TOLD_EACH == 0:
+            tell(count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0021_requests_for_keys'),
+        ('governance', '0023_audit_verbs'),
     ]
 
     operations = [

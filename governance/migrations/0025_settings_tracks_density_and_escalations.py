@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("governance", "0021_requests_for_keys")]
+    dependencies: ClassVar = [("governance", "0024_access")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -7,32 +7,24 @@ from typing import Any, Final
 import orjson
 from django.db.models import QuerySet
 
-from governance.models import AuditEntry, AuditVerification
+from governance.models import AuditAnchor, AuditEntry, AuditVerification
+from governance.selectors.audit_verbs import EXPORTED, SAW, TOUCHED, VERB, verb_of
 from portal.kernel import clock, rfc3339
+from portal.kernel.errors import NotFoundError
 
-# Looks at personal values, and those that had treated values in clear; the index
-# governance_audit_saw names the same.
-LOOKS: Final = (
-    "event.personal_read", "event.personal_revealed",
-    "dead_letter.personal_read", "dead_letter.personal_revealed",
-    "vault.looked_up", "subject_export.downloaded",
-)  # fmt: skip
+# Who saw values or took them out; the index governance_audit_looked names the same.
+LOOKS: Final = (*SAW, *EXPORTED)
+# Of those, what had treated values in clear.
 IN_CLEAR: Final = (
-    "event.personal_revealed", "dead_letter.personal_revealed", "vault.looked_up",
-    "subject_export.downloaded",
+    "event.personal_revealed", "dead_letter.personal_revealed", "vault.looked_up", *EXPORTED,
 )  # fmt: skip
-# The verbs of the audit sentence and the actions they stand for.
-VERBS: Final[Mapping[str, tuple[str, ...]]] = {
-    "did anything to": (),
-    "saw": LOOKS,
-    "changed": (
-        "stream.registered", "stream.changed", "schema.published", "stream.tagged",
-        "domain.created", "producer.created", "consumer.created", "consumer.mapped",
-    ),
-    "granted": ("access.granted", "access.ended", "access.denied", "access.requested"),
-    "signed": ("key.created", "key.revoked", "person.signed_up"),
+PERIODS: Final[Mapping[str, int | None]] = {
+    "24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "all time": None,
 }  # fmt: skip
-PERIODS: Final = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90}
+PERIOD: Final = "30 days"
+# The clock of who anchors and the database's may differ, and be set back, by this at most.
+_SLACK: Final = timedelta(days=1)
+_LAST: Final = 2**63 - 1
 
 
 def entries(
@@ -44,21 +36,34 @@ def entries(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
-    """Rows that fit the question, to be paged newest first by `seq` (the primary key)."""
+    """Rows that fit the question, to be paged newest first by `seq` (the primary key).
+
+    By the indexes governance_audit_verb, _thing and _actor, each in the order of `seq`, and no
+    further than a day beyond the moments.
+    """
     rows = AuditEntry.objects.all()
     if actor:
         rows = rows.filter(actor=actor)
     if action:
         rows = rows.filter(action=action)
-    if actions := VERBS.get(verb):
-        rows = rows.filter(action__in=actions)
+        verb = verb or verb_of(action)
+    if verb not in ("", TOUCHED):
+        rows = rows.alias(verb=VERB).filter(verb=verb)
     if object_key:
         rows = rows.filter(object_key=object_key)
     if since is not None:
-        rows = rows.filter(at__gte=since)
+        rows = rows.filter(at__gte=since, seq__gt=_anchored_before(since))
     if until is not None:
-        rows = rows.filter(at__lt=until)
+        rows = rows.filter(at__lt=until, seq__lte=_anchored_after(until))
     return rows
+
+
+def entry(seq: int) -> AuditEntry:
+    """One row by its number; NotFoundError without it."""
+    found = AuditEntry.objects.filter(pk=seq).first() if seq <= _LAST else None
+    if found is None:
+        raise NotFoundError
+    return found
 
 
 def looks(*, since: datetime) -> QuerySet[AuditEntry]:
@@ -66,9 +71,31 @@ def looks(*, since: datetime) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(action__in=LOOKS, at__gte=since).order_by("-at", "-seq")
 
 
-def period_start(period: str) -> datetime:
-    """When a period of the sentence began."""
-    return clock.now() - timedelta(days=PERIODS.get(period, 30))
+def period_start(period: str) -> datetime | None:
+    """When a period of the sentence began; None for the one that has no beginning."""
+    days = PERIODS.get(period, PERIODS[PERIOD])
+    return clock.now() - timedelta(days=days) if days is not None else None
+
+
+def spelled(asked: Mapping[str, Any]) -> dict[str, str]:
+    """A question by its parts as texts, as an export states it."""
+    return {
+        name: rfc3339.spell(value) if isinstance(value, datetime) else str(value)
+        for name, value in asked.items()
+    }
+
+
+def _anchored_before(since: datetime) -> int:
+    """The newest row that was anchored so long before a moment that it was written before it."""
+    anchors = AuditAnchor.objects.filter(at__lt=since - _SLACK).order_by("-at", "-number")
+    return anchors.values_list("upto_seq", flat=True).first() or 0
+
+
+def _anchored_after(until: datetime) -> int:
+    """The newest row of the first anchor that is so much later than a moment that what follows was
+    written after it."""
+    anchors = AuditAnchor.objects.filter(at__gt=until + _SLACK).order_by("at", "number")
+    return anchors.values_list("upto_seq", flat=True).first() or _LAST
 
 
 def newest_number() -> int:

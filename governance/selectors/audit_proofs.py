@@ -1,19 +1,23 @@
-"""Proof that one row stands in the audit chain as it was signed, to be checked by anybody."""
+"""Proof that rows stand in the audit chain as they were signed, to be checked by anybody."""
 
 import base64
 import json
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from governance.chain import anchors, merkle, signing
-from governance.chain.anchors import Anchor
+from governance.chain.anchors import MOST_ROWS, Anchor
 from governance.chain.rows import digest
-from governance.models import AuditEntry
+from governance.chain.seals import Proof
+from governance.models import AuditAnchor, AuditEntry
 from governance.selectors.audit_anchors import anchor_of, of_row
 from governance.selectors.audit_log import as_dict, entry_of
 from portal.kernel.errors import InvalidStateError, NotFoundError
+
+_ANCHORS_AT_ONCE: Final = 50
 
 
 class ProofError(ValueError):
@@ -42,12 +46,7 @@ def proof_of(seq: int) -> dict[str, Any]:
     if row is None:
         raise InvalidStateError("The row is not anchored yet: that takes a minute at most.")
     anchor = of_row(row)
-    hashes = [
-        bytes(each)
-        for each in AuditEntry.objects.filter(seq__gte=anchor.first, seq__lte=anchor.upto)
-        .order_by("seq")
-        .values_list("hash", flat=True)
-    ]
+    hashes = [each for _, each in _hashes(anchor.first, anchor.upto)]
     if len(hashes) != anchor.upto - anchor.first + 1 or merkle.root(hashes) != anchor.root:
         raise InvalidStateError(
             f"Rows {anchor.first} to {anchor.upto} are not those that were signed: verify the chain."
@@ -61,6 +60,64 @@ def proof_of(seq: int) -> dict[str, Any]:
         },
         "path": [each.hex() for each in merkle.path(hashes, seq - anchor.first)],
     }
+
+
+def proofs_of(numbers: Sequence[int]) -> Iterator[Proof]:
+    """What vouches for rows, whose numbers come in their order: a proof for each anchor, in turn,
+    and at the end one without for those that are not anchored yet.
+
+    A query for each 50 anchors in a row, and one for each that has rows of those. Rows that were changed since they were signed get a
+    proof all the same, which does not hold.
+    """
+    place = 0
+    while place < len(numbers):
+        found = list(
+            AuditAnchor.objects.filter(upto_seq__gte=numbers[place]).order_by("upto_seq")[
+                :_ANCHORS_AT_ONCE
+            ]
+        )
+        runs: list[tuple[Anchor | None, tuple[int, ...]]] = []
+        for row in found:
+            begin = bisect_left(numbers, row.first_seq, place)
+            end = bisect_right(numbers, row.upto_seq, begin)
+            runs += [(None, rows) for rows in _in_thousands(numbers, place, begin)]
+            if end > begin:
+                runs.append((of_row(row), tuple(numbers[begin:end])))
+            place = end
+        if not found:
+            runs = [(None, rows) for rows in _in_thousands(numbers, place, len(numbers))]
+            place = len(numbers)
+        yield from _proofs(runs)
+
+
+def _in_thousands(numbers: Sequence[int], begin: int, end: int) -> Iterator[tuple[int, ...]]:
+    for place in range(begin, end, MOST_ROWS):
+        yield tuple(numbers[place : min(place + MOST_ROWS, end)])
+
+
+def _proofs(runs: list[tuple[Anchor | None, tuple[int, ...]]]) -> Iterator[Proof]:
+    for anchor, rows in runs:
+        first, upto = (anchor.first, anchor.upto) if anchor else (rows[0], rows[-1])
+        stored = dict(_hashes(first, upto))
+        if anchor is None:
+            yield Proof(None, rows, hashes=tuple(stored.get(seq, b"") for seq in rows))
+        else:
+            yield _proof(anchor, rows, stored)
+
+
+def _proof(anchor: Anchor, rows: tuple[int, ...], stored: Mapping[int, bytes]) -> Proof:
+    """The shorter of the two forms; of rows that are missing in between, what is left of them."""
+    size = anchor.upto - anchor.first + 1
+    hashes = [stored[seq] for seq in range(anchor.first, anchor.upto + 1) if seq in stored]
+    if len(rows) * size.bit_length() >= size or len(hashes) != size:
+        return Proof(anchor, rows, hashes=tuple(hashes))
+    paths = tuple(tuple(merkle.path(hashes, seq - anchor.first)) for seq in rows)
+    return Proof(anchor, rows, paths=paths)
+
+
+def _hashes(first: int, upto: int) -> Iterator[tuple[int, bytes]]:
+    rows = AuditEntry.objects.filter(seq__gte=first, seq__lte=upto).order_by("seq")
+    return ((seq, bytes(each)) for seq, each in rows.values_list("seq", "hash"))
 
 
 def check_proof(document: Mapping[str, Any], public_keys: dict[str, bytes]) -> Proven:

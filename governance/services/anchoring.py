@@ -5,6 +5,7 @@ from there. Rows are signed only if they fit; a chain that does not is left to t
 """
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
@@ -15,11 +16,13 @@ from governance.chain.anchors import MOST_ROWS, Anchor, AnchorError
 from governance.chain.rows import GENESIS, digest
 from governance.chain.second_place import SecondPlace
 from governance.chain.signing import AuditKeyError
+from governance.chain.walking import TOLD_EACH
 from governance.models import AuditAnchor, AuditEntry
 from governance.selectors.audit_anchors import newest_anchor, of_row
 from governance.selectors.audit_log import newest_verification
 from governance.services.verification import verify_chain
 from portal.kernel import clock, sql
+from portal.kernel.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +33,20 @@ class BrokenChainError(Exception):
     """Rows that do not fit are not signed."""
 
 
-def anchor_chain() -> int:
+def anchor_chain(tell: Callable[[int], None] | None = None) -> int:
     """Sign every row that is not signed yet; gives how many anchors that took. One process at a time:
-    another that finds it at work does nothing.
+    another that finds it at work does nothing. `tell` hears how many rows were signed each 10,000.
 
     Raises BrokenChainError, AnchorError where the copy outside tells of another chain, AuditKeyError
     without a key, and OSError where the copy cannot be written.
     """
-    made = 0
-    while _anchor_once():
+    made = signed = 0
+    while rows := _anchor_once():
         made += 1
+        is_told = (signed + rows) // TOLD_EACH > signed // TOLD_EACH
+        signed += rows
+        if tell is not None and is_told:
+            tell(signed)
     return made
 
 
@@ -58,20 +65,47 @@ def anchor_or_say_why() -> int:
     return 0
 
 
-def _anchor_once() -> bool:
+def anchor_for_export() -> None:
+    """Sign what is not signed yet, so that all of an export is vouched for, and see that the key is
+    there that seals it. A chain that cannot be anchored is exported as it is: its proofs say so.
+
+    Raises UnavailableError without a key.
+    """
+    try:
+        anchor_chain()
+        if not signing.known_keys():  # of a chain without a row
+            with transaction.atomic():
+                lock = sql.fetch_one(_LOCK, {})
+                if lock is not None and lock["taken"]:
+                    signing.make_key()
+        is_ready = bool(signing.known_keys())
+    except (BrokenChainError, AnchorError, OSError) as error:
+        logger.warning("an export of the audit chain could not be anchored: %s", error)
+        is_ready = bool(signing.known_keys())
+    except AuditKeyError as error:
+        logger.error("an export of the audit chain cannot be sealed: %s", error)  # said in full
+        is_ready = False
+    if not is_ready:
+        raise UnavailableError(
+            "An export is sealed with the key of the audit chain, which is not at hand just now."
+        )
+
+
+def _anchor_once() -> int:
+    """Sign the next rows; gives how many, 0 at the end or while another process signs."""
     with transaction.atomic():
         lock = sql.fetch_one(_LOCK, {})
         if lock is None or not lock["taken"]:
-            return False
+            return 0
         with second_place.opened(settings.AUDIT_ANCHORS) as place:
             before = _level(place)
             rows = _rows_after(before)
             if not rows:
-                return False
+                return 0
             anchor = anchors.make(before, _hashes(before, rows), clock.now())
             place.append(anchor)
             _keep(anchor)
-    return True
+    return len(rows)
 
 
 def _level(place: SecondPlace) -> Anchor | None:

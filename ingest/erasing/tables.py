@@ -17,6 +17,7 @@ TABLES: Final = Tables(
     "Repairs, synthetic runs, discovered types and counted names",
     (
         Column(Repair, "group_keys", at="declared_at", in_parts=True, keeps_places=False),
+        Column(Repair, "type", at="declared_at", is_plain=True),
         Column(Repair, "steps", at="declared_at"),
         Column(Repair, "dry_run", at="declared_at", in_parts=True),
         Column(Repair, "outcome", at="declared_at", in_parts=True),

@@ -142,6 +142,13 @@ def _shown(actor: Actor, letter: DeadLetter | None) -> dict[str, Any]:
     }
 
 
+@require_GET
+def letter(request: HttpRequest, letter_id: UUID) -> HttpResponse:
+    """Where a notice leads: to the group of a letter, whose address no notice keeps."""
+    found = dead_letters.get_dead_letter(request_actor(request), letter_id)
+    return redirect("dead_letter_group", group=dead_letters.group_id(found.group_key))
+
+
 @require_POST
 def letter_reveal(request: HttpRequest, letter_id: UUID) -> HttpResponse:
     """One dead letter in clear, for who holds the grant and says why; nothing keeps the page."""

@@ -230,6 +230,16 @@ def example_of(actor: Actor, key: str) -> DeadLetter | None:
     return rows.filter(state="open").first() or rows.first()
 
 
+def lasting_address(key: str) -> str:
+    """Where a group is found by who is told of it: by its newest letter, since the key holds names of
+    members and what tells of it outlives the letters. The list where it has no open letter."""
+    rows = DeadLetter.objects.filter(
+        state="open", group_key=key, received_at__gte=letters_alive_since()
+    )
+    newest = rows.order_by("-received_at", "id").values_list("id", flat=True).first()
+    return f"/letters/{newest}/" if newest is not None else "/dead-letters/"
+
+
 def get_dead_letter(actor: Actor, letter_id: UUID) -> DeadLetter:
     """One of the `visible_dead_letters`; NotFoundError for missing and forbidden alike."""
     found = visible_dead_letters(actor).filter(id=letter_id).first()

@@ -16,6 +16,7 @@ from governance import access, audit
 from governance.types import Permission
 from ingest.models import DeadLetter
 from ingest.privacy import sealing
+from ingest.privacy.marks import mark
 from ingest.selectors import dead_letters
 from portal.kernel import rfc3339
 from portal.kernel.actor import Actor
@@ -94,7 +95,7 @@ def begin_export(actor: Actor, key: str, *, after: str = "") -> Export:
                 "dead_letter.exported",
                 ref,
                 summary=f"took dead letters of {ref.key or 'no type'} out",
-                after={"group": dead_letters.group_id(key)[:200], "after": after},
+                after={"group": mark("group", key), "after": after},
             )
     return Export(actor, key, place)
 

@@ -18,7 +18,8 @@ from governance.models import User
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, ResourceRef, Role
 from ingest.models import LetterGroup
-from ingest.selectors.dead_letters import SENTENCES, group_id, version_of
+from ingest.privacy.marks import mark
+from ingest.selectors.dead_letters import SENTENCES, lasting_address, version_of
 from portal.http import words
 from portal.kernel import clock, sql
 from portal.kernel.actor import SYSTEM
@@ -96,14 +97,8 @@ def _tell(row: Mapping[str, Any], usual: float, now: datetime) -> None:
             f"Dead letters of {name[:150]} grow",
             f"{words.plural(row['letters'], 'event')} of {sender} refused in ten minutes, {before}: "
             f"{SENTENCES.get(row['reason'], row['reason']).lower()}. Nothing is lost.",
-            _address(row["group_key"]),
-            f"growth:{now:%Y%m%d%H%M%S%f}:{group_id(row['group_key'])}"[:200],
+            lasting_address(row["group_key"]),
+            f"growth:{now:%Y%m%d%H%M%S%f}:{mark('group', row['group_key'])}",
         ),
         by=SYSTEM,
     )
-
-
-def _address(key: str) -> str:
-    """The group's page; the list where its address would be longer than a notice keeps."""
-    place = f"/dead-letters/{group_id(key)}/"
-    return place if len(place) <= 500 else "/dead-letters/"

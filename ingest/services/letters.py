@@ -28,7 +28,8 @@ from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission, ResourceRef
 from ingest.letters.repairs import compile_steps
 from ingest.models import LetterGroup, Repair, RepairKind, RepairState
-from ingest.selectors.dead_letters import Group
+from ingest.privacy.marks import mark
+from ingest.selectors.dead_letters import Group, lasting_address
 from ingest.selectors.repairs import DRY_RUN, MAX_KEYS, REPLAY, waiting_of_stream
 from ingest.services.letter_jobs import RATES
 from portal.http import words
@@ -387,7 +388,7 @@ def mark_known(group: Group, *, actor: Actor, note: str, is_known: bool = True) 
     audit.record(
         actor, "dead_letter.group_known", _about(group),
         summary="marked a group of dead letters as " + ("known" if is_known else "not known"),
-        after={"group": group.id[:200], "note": row.note},
+        after={"group": mark("group", group.key), "note": row.note},
     )  # fmt: skip
     return row
 
@@ -405,13 +406,13 @@ def assign_group(group: Group, person: User | None, *, actor: Actor) -> LetterGr
             NoticeKind.CHANGED, _about(group), "Dead letters are yours to look at",
             f"{actor.label} gave you {words.plural(group.count, 'dead letter')} of "
             f"{group.stream or group.type or 'no type'}.",
-            f"/dead-letters/{group.id}/"[:500],
+            lasting_address(group.key),
         )  # fmt: skip
         tell({person.pk}, news, by=actor)
     audit.record(
         actor, "dead_letter.group_assigned", _about(group),
         summary=f"gave a group of dead letters to {person.email if person else 'nobody'}",
-        after={"group": group.id[:200]},
+        after={"group": mark("group", group.key)},
     )  # fmt: skip
     return row
 

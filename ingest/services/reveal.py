@@ -12,7 +12,7 @@ from governance.privacy import vault
 from governance.privacy.ciphers import key_id_of
 from governance.types import Permission
 from ingest.models import DeadLetter
-from ingest.privacy import sealing
+from ingest.privacy import marks, sealing
 from ingest.privacy.treating import place_of
 from ingest.selectors import dead_letters
 from ingest.selectors.events import event_to_reveal
@@ -41,7 +41,10 @@ def reveal_event(
         "event.personal_revealed",
         stream.ref,
         summary=f"had {len(places)} treated values of an event of {stream.name} in clear",
-        after={"event": found.id, "fields": places},
+        after={
+            "event": marks.mark("event", found.id),
+            "fields": marks.named_places(stream, places),
+        },
     )
     return {**clear, "portal": portal}, places
 
@@ -82,7 +85,11 @@ def reveal_letter(letter: DeadLetter, *, reason: str, actor: Actor) -> tuple[Any
         "dead_letter.personal_revealed",
         ref,
         summary=f"had a dead letter of {ref.key or 'no type'} in clear: {why}",
-        after={"dead_letter": str(letter.id), "fields": places, "reason": why},
+        after={
+            "dead_letter": str(letter.id),
+            "fields": marks.named_places(stream, places),
+            "reason": why,
+        },
     )
     return (text if document is None else document), places
 

@@ -61,9 +61,12 @@ def test_the_page_takes_out_what_its_question_finds(
     path = "/audit/export/?verb=changed&amp;period=7+days&amp;form="
     assert f'href="{path}lines" download' in page
     assert f'href="{path}table" download' in page
-    rows = [
+    lines = [
         json.loads(line) for line in body(admin, f"{path}lines".replace("&amp;", "&")).splitlines()
     ]
+    rows, behind = lines[:-2], lines[-2:]
+    assert [list(line) for line in behind] == [["proof"], ["seal"]]
+    assert behind[-1]["seal"]["statement"]["asked"]["verb"] == "changed"
     assert [row["action"] for row in rows] == ["stream.changed"] * 5
     assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
     text = body(admin, f"{path}table".replace("&amp;", "&")).decode()

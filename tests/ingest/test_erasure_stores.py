@@ -583,6 +583,23 @@ def test_drafts_repairs_and_counted_names_lose_the_person(world: World) -> None:
     assert list(DeprecatedUse.objects.values_list("name", flat=True)) == ["data.ben"]
 
 
+@WAYS
+def test_a_repair_of_a_type_that_was_somebody_forgets_it(world: World, in_clear: bool) -> None:
+    made = [
+        Repair.objects.create(group_keys=["k"], type=text, until=NOW, declared_by="x")
+        for text in (ADA, "shop.ordered", "17")
+    ]
+    later = sought_of(ADA, at=NOW - timedelta(days=1), in_clear=in_clear)
+    assert walk(TABLES, later).cleared == 0, "declared later"
+    assert collected(TABLES, sought_of(ADA)) == [
+        {"about": False, "table": "ingest_repair", "row": str(made[0].pk), "places": [""]},
+    ]  # fmt: skip
+    swept = walk(TABLES, sought_of(ADA, in_clear=in_clear))
+    assert (swept.cleared, swept.erased) == (1, 0), "what was done stays"
+    kept = dict(Repair.objects.values_list("pk", "type"))
+    assert [kept[row.pk] for row in made] == ["", "shop.ordered", "17"]
+
+
 def test_every_store_is_registered_and_says_its_size(world: World) -> None:
     known = {store.key for store in erasing.stores()}
     assert {store.key for store in (*STORES, CONTRACTS, DRAFTS)} <= known

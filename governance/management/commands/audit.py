@@ -2,19 +2,31 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from psycopg.conninfo import make_conninfo
 
-from governance.chain import anchors, ownership, second_place, signing, walking
+from governance.chain import (
+    anchors,
+    exported,
+    ownership,
+    seals,
+    second_place,
+    signing,
+    walking,
+)
 from governance.chain.anchors import Anchor, AnchorError
+from governance.chain.exported import Checked
 from governance.chain.signing import AuditKeyError
-from governance.models import AuditVerification
-from governance.selectors.audit_log import entries_of_export
+from governance.chain.walking import telling
+from governance.models import AuditEntry, AuditVerification
+from governance.selectors.audit_log import entries_of_export, entry_of
 from governance.selectors.audit_proofs import ProofError, Proven, check_proof, proof_of
 from governance.services.anchoring import BrokenChainError, anchor_chain
 from governance.services.verification import verify_chain
@@ -49,7 +61,8 @@ class Command(PortalCommand):
         )  # fmt: skip
         parser.add_argument(
             "--anchors", type=Path, metavar="FILE",
-            help="a copy of the anchors, for an export; the signatures in it are checked",
+            help="a copy of the anchors, beside an export; the signatures in it are checked. An "
+            "export of an older portal holds no proofs and needs it",
         )  # fmt: skip
         parser.add_argument(
             "--public-key", action="append", default=[], metavar="KEY",
@@ -70,7 +83,7 @@ class Command(PortalCommand):
             elif step == "prove":
                 self._prove(options["what"])
             elif step == "hand-over":
-                self._hand_over(is_before=options["before_migrating"])
+                self._hand_over(is_before=options["before_migrating"], is_json=options["json"])
             else:
                 self._public_key(is_json=options["json"])
         except (AuditKeyError, AnchorError, BrokenChainError) as error:
@@ -79,15 +92,67 @@ class Command(PortalCommand):
     def _verify(self, options: dict[str, Any]) -> None:
         file = Path(options["what"]) if options["what"] else None
         if file is None:
-            found: walking.Verification | AuditVerification = verify_chain()
+            found: walking.Verification | AuditVerification = verify_chain(self._tell)
         else:
             keys = _trusted(options["public_key"])
             proof = _proof_in(file)
             if proof is not None:
                 self._say_proven(_checked(proof, keys), is_json=options["json"])
                 return
-            found = _verified(file, options["anchors"], keys)
+            copy = options["anchors"]
+            try:
+                if copy is None or _is_sealed(file):
+                    self._say_checked(self._check(file, copy, keys), is_json=options["json"])
+                    return
+                found = self._walk(file, copy, keys)
+            except OSError as error:
+                raise CommandError(
+                    f"{error.filename or file} cannot be read: {error.strerror}."
+                ) from error
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise CommandError(
+                    f"{file} holds a line that is no row of the audit chain."
+                ) from error
         self._say(found, is_json=options["json"])
+        if not found.holds:
+            sys.exit(1)
+
+    def _tell(self, count: int) -> None:
+        self.stderr.write(f"{count} rows")
+
+    def _check(self, file: Path, copy: Path | None, keys: dict[str, bytes]) -> Checked:
+        with file.open("rb") as lines:
+            told = telling(_rows_and_proofs(lines), self._tell)
+            return exported.check(told, keys, _digests(copy, keys))
+
+    def _walk(self, file: Path, copy: Path, keys: dict[str, bytes]) -> walking.Verification:
+        """An export of an older portal, which says nothing of itself."""
+        with file.open("rb") as lines:
+            told = telling(entries_of_export(lines), self._tell)
+            return walking.verify(told, _anchors_of(copy, keys))
+
+    def _say_checked(self, found: Checked, *, is_json: bool) -> None:
+        if is_json:
+            self.say_json(
+                {
+                    "holds": found.holds,
+                    "rows": found.rows,
+                    "proved": found.proved,
+                    "whole": found.is_whole,
+                    "asked": dict(found.asked),
+                    "first_bad": found.first_bad,
+                    "fault": found.fault,
+                    "head_hash": found.head_hash,
+                    "anchored_upto": found.anchored_upto,
+                    "anchored_at": _spelled(found.anchored_at),
+                    "sealed_at": _spelled(found.sealed_at),
+                }
+            )
+        elif not found.holds:
+            row = f"row {found.first_bad} " if found.first_bad is not None else ""
+            self.stdout.write(f"Broken: {row}{found.fault}.")
+        else:
+            self.stdout.write(_verdict(found))
         if not found.holds:
             sys.exit(1)
 
@@ -101,7 +166,7 @@ class Command(PortalCommand):
                     "fault": found.fault,
                     "head_hash": found.head_hash,
                     "anchored_upto": found.anchored_upto,
-                    "anchored_at": rfc3339.spell(found.anchored_at) if found.anchored_at else None,
+                    "anchored_at": _spelled(found.anchored_at),
                 }
             )
             return
@@ -117,7 +182,7 @@ class Command(PortalCommand):
 
     def _anchor(self, *, is_json: bool) -> None:
         try:
-            made = anchor_chain()
+            made = anchor_chain(self._tell)
         except OSError as error:
             raise CommandError(f"The copy of the anchors cannot be written: {error}.") from error
         if is_json:
@@ -130,7 +195,7 @@ class Command(PortalCommand):
             raise CommandError("Say which row: audit prove NUMBER.")
         self.stdout.write(dump(proof_of(int(number))).decode())
 
-    def _hand_over(self, *, is_before: bool) -> None:
+    def _hand_over(self, *, is_before: bool, is_json: bool) -> None:
         owner_url = settings.OWNER_DATABASE_URL
         if not owner_url:
             raise CommandError(
@@ -147,7 +212,10 @@ class Command(PortalCommand):
                 changed = ownership.hand_over(owner_url, portal_url)
         except ownership.OwnershipError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{changed} tables and functions handed over.")
+        if is_json:
+            self.say_json({"handed_over": changed})
+        else:
+            self.stdout.write(f"{changed} tables and functions handed over.")
 
     def _public_key(self, *, is_json: bool) -> None:
         keys = {name: signing.spell_key(raw) for name, raw in signing.known_keys().items()}
@@ -172,6 +240,29 @@ class Command(PortalCommand):
             f"Row {found.seq} stood in the chain so at {rfc3339.spell(found.at)}: anchor "
             f"{found.anchor}, key {found.key_id}."
         )
+
+
+def _spelled(moment: datetime | None) -> str | None:
+    return rfc3339.spell(moment) if moment else None
+
+
+def _verdict(found: Checked) -> str:
+    """What is said of an export in which nothing was touched."""
+    behind = found.rows - found.proved
+    if found.is_whole:
+        signed = (
+            f"Signed up to row {found.anchored_upto}, at {_spelled(found.anchored_at)}"
+            if found.proved
+            else "No row of them is signed"
+        )
+        count = f"{found.rows} rows, unbroken. {signed}"
+    elif behind:
+        count = f"A part: {found.rows} rows, {found.proved} proved"
+    else:
+        count = f"A part: {found.rows} rows, each proved"
+    rest = f"; for {behind} that were too new the seal alone vouches" if behind else ""
+    asked = f" Asked: {_as_question(found.asked)}." if found.asked else ""
+    return f"{count}{rest}.{asked} Sealed at {_spelled(found.sealed_at)}. Head {found.head_hash}"
 
 
 def _trusted(texts: list[str]) -> dict[str, bytes]:
@@ -201,14 +292,23 @@ def _checked(proof: dict[str, Any], keys: dict[str, bytes]) -> Proven:
         raise CommandError(str(error)) from error
 
 
-def _verified(file: Path, copy: Path | None, keys: dict[str, bytes]) -> walking.Verification:
+def _digests(copy: Path | None, keys: dict[str, bytes]) -> dict[int, bytes]:
+    """What a copy says of each anchor, by number."""
     try:
-        with file.open("rb") as lines:
-            return walking.verify(entries_of_export(lines), _anchors_of(copy, keys))
+        return {anchor.number: anchor.digest() for anchor in _anchors_of(copy, keys)}
     except OSError as error:
-        raise CommandError(f"{error.filename or file} cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise CommandError(f"{file} holds a line that is no row of the audit chain.") from error
+        raise CommandError(f"{copy} cannot be read: {error.strerror}.") from error
+
+
+def _is_sealed(file: Path) -> bool:
+    """Whether an export holds proofs or a seal, as all do that were made since there are any."""
+    with file.open("rb") as lines:
+        return any(line.startswith(seals.STARTS) for line in lines)
+
+
+def _rows_and_proofs(lines: Iterable[bytes]) -> Iterator[AuditEntry | bytes]:
+    for line in lines:
+        yield line if line.startswith(seals.STARTS) else entry_of(orjson.loads(line))
 
 
 def _anchors_of(copy: Path | None, keys: dict[str, bytes]) -> Iterator[Anchor]:
@@ -219,3 +319,7 @@ def _anchors_of(copy: Path | None, keys: dict[str, bytes]) -> Iterator[Anchor]:
         anchors.check(anchor, before, keys)
         yield anchor
         before = anchor
+
+
+def _as_question(asked: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in asked.items())
