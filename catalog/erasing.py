@@ -11,7 +11,7 @@ from catalog.models import (
     SchemaVersion,
     Stream,
 )
-from governance.erasing_tables import Column, Tables
+from governance.erasing_tables import ERASED, Column, Tables
 
 # The keywords of a contract that hold values; the names of its fields are no values.
 _VALUES: Final = frozenset({"examples", "example", "default", "enum", "const"})
@@ -41,8 +41,9 @@ DRAFTS: Final = Tables(
     "catalog",
     "Drafts, changes and what files said of streams",
     (
-        Column(Draft, "content", at="updated_at"),
-        Column(Draft, "page", at="updated_at"),
+        Column(Draft, "title", at="created_at", is_plain=True, instead=ERASED),
+        Column(Draft, "content", at="created_at"),
+        Column(Draft, "page", at="created_at"),
         Column(Change, "report", at="opened_at"),
         Column(Change, "replay", at="opened_at"),
         Column(SchemaVersion, "findings"),

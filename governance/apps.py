@@ -39,7 +39,7 @@ class GovernanceConfig(AppConfig):
             erasure_walk.erase_step,
             face=job_kinds.Face("Erasure of a person", "/privacy/erasures/{key}/"),
         )
-        erasing.register(erasure_stores.Words())
+        erasing.register(erasure_stores.WORDS)
         erasing.register(erasure_stores.Vault(), is_last=True)
         view_kinds.register(audit_questions.KIND, audit_questions.AUDIT)
         post_migrate.connect(

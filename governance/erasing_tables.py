@@ -1,6 +1,6 @@
 """A store of columns in which a value of somebody may lie though nothing there is about them.
 
-Reports, drafts, learned distributions, contracts: rows that stay. JSON is gone through row by row; of
+Requests, reports, drafts, learned distributions, contracts: rows that stay. JSON is gone through row by row; of
 columns of text each different value is looked at once. A row whose text names a thing by somebody's
 identifier goes whole.
 """
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import JSONField, Model, QuerySet, TextField, Value
+from django.db.models import JSONField, Model, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from governance.erasing import Collected, Sought, Swept
@@ -23,17 +23,22 @@ BUDGET_SECONDS: Final = 1.2
 ROWS: Final = 50
 _STEPS: Final = re.compile(r"[./\[\]]+")  # between the names of a path
 TEXTS: Final = 2_000
+ERASED: Final = "erased"  # stands for a text that was taken out
+_COUNTED: Final = 10_000
 # Which places of a document are looked at, by their pointer.
 Where = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `at` names the one that says when the row was written: later rows are not meant.
+    """One column. `at` names the one that says when the row came to be: later rows are not meant. It is
+    never one that moves with a change of the row, whose content may be older.
 
     `names_a_thing`: the row goes. `in_parts`: a part of a text counts as well (a step of a path).
-    `is_text`: JSON is kept as text; `is_plain`: it is a text, of which nothing is left. `is_guarded`: the database changes it for an erasure alone.
-    `keeps_places`: null stands in arrays where a value was.
+    `is_text`: JSON is kept as text. `is_plain`: text that is no JSON. `is_unique`: no two rows have the
+    same. `is_guarded`: the database changes it for an erasure alone. `only`: which rows are looked at.
+    `keeps_places`: null stands in arrays where a value was. `instead` stands where any was, in JSON
+    that others read by its shape.
     """
 
     model: type[Model]
@@ -43,14 +48,17 @@ class Column:
     in_parts: bool = False
     is_text: bool = False
     is_plain: bool = False
+    is_unique: bool = False
     is_guarded: bool = False
     keeps_places: bool = True
+    instead: Any = GONE
     where: Where | None = None
+    only: Q | None = None
 
     @property
     def rows(self) -> QuerySet[Any]:
-        """All rows."""
-        return self.model._default_manager.all()
+        """The rows that are looked at."""
+        return self.model._default_manager.filter(self.only or Q())
 
 
 class Tables:
@@ -58,20 +66,20 @@ class Tables:
 
     def __init__(self, key: str, name: str, columns: Sequence[Column]) -> None:
         self.key, self.name = key, name
-        self._columns = tuple(columns)
+        self.columns = tuple(columns)
 
     def size(self) -> int:
-        """Exact, for each column."""
-        return sum(column.rows.count() for column in self._columns)
+        """As the planner last counted, for each column; small tables are counted."""
+        return sum(about(column.model) for column in self.columns)
 
     def erase(self, sought: Sought, cursor: Mapping[str, Any]) -> Swept:
         """As `Store.erase`."""
         names = Names(sought)
         deadline = time.monotonic() + BUDGET_SECONDS
-        number, after = int(cursor.get("column", 0)), cursor.get("after")
+        number, after = _place_of(cursor)
         looked_at = erased = cleared = 0
-        while number < len(self._columns):
-            column = self._columns[number]
+        while number < len(self.columns):
+            column = self.columns[number]
             step = _things if column.names_a_thing else _documents
             after, count, gone, values = step(column, names, after)
             looked_at, erased, cleared = looked_at + count, erased + gone, cleared + values
@@ -85,11 +93,11 @@ class Tables:
         """As `Store.collect`: which row and where, since the row is about something else."""
         names = Names(sought)
         deadline = time.monotonic() + BUDGET_SECONDS
-        number, after = int(cursor.get("column", 0)), cursor.get("after")
+        number, after = _place_of(cursor)
         looked_at = 0
         items: list[Mapping[str, Any]] = []
-        while number < len(self._columns):
-            column = self._columns[number]
+        while number < len(self.columns):
+            column = self.columns[number]
             if column.names_a_thing:
                 number, after = number + 1, None
                 continue
@@ -108,11 +116,29 @@ class Tables:
         return Collected(None, looked_at, tuple(items))
 
 
+def about(model: type[Model]) -> int:
+    """About how many rows a table has; small ones are counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+            [model._meta.db_table],
+        )
+        (estimate,) = cursor.fetchone()
+    if estimate > _COUNTED:
+        return int(estimate)
+    return model._default_manager.order_by()[: _COUNTED + 1].count()
+
+
+def _place_of(cursor: Mapping[str, Any]) -> tuple[int, str | None]:
+    """The column's place, and the last row; a cursor of another form (of before an update) is none."""
+    return (int(cursor["column"]), cursor["after"]) if "column" in cursor else (0, None)
+
+
 def _rows_after(column: Column, after: str | None) -> list[dict[str, Any]]:
-    rows = column.rows.annotate(said=Cast(column.name, TextField()))
+    rows = column.rows.annotate(as_text=Cast(column.name, TextField()))
     if after is not None:
         rows = rows.filter(pk__gt=after)
-    names = ("pk", "said", *([column.at] if column.at else []))
+    names = ("pk", "as_text", *([column.at] if column.at else []))
     return list(rows.order_by("pk").values(*names)[:ROWS])
 
 
@@ -132,12 +158,9 @@ def _documents(column: Column, names: Names, after: str | None) -> tuple[str | N
 
 def _left_of(column: Column, names: Names, row: Mapping[str, Any]) -> tuple[Any, int, list[str]]:
     """What is left of a row's document, how many values go, and where they are."""
-    if row["said"] is None:
+    if row["as_text"] is None:
         return None, 0, []
-    try:
-        document = row["said"] if column.is_plain else read_exact(row["said"])
-    except ValueError:  # text that is no JSON, where the column is text
-        document = row["said"]
+    document = row["as_text"] if column.is_plain else _read(row["as_text"])
     written_at = row[column.at] if column.at else None
     places: list[str] = []
 
@@ -150,8 +173,17 @@ def _left_of(column: Column, names: Names, row: Mapping[str, Any]) -> tuple[Any,
         places.append(pointer)
         return True
 
-    left, count = taken_out(document, is_meant, keeps_places=column.keeps_places)
+    left, count = taken_out(
+        document, is_meant, keeps_places=column.keeps_places, instead=column.instead
+    )
     return left, count, places
+
+
+def _read(said: str) -> Any:
+    try:
+        return read_exact(said)
+    except ValueError:  # text that is no JSON, where the column is text
+        return said
 
 
 def _is_due(written_at: datetime | None, until: datetime) -> bool:
@@ -167,22 +199,27 @@ def _parts(column: Column, value: Any) -> Iterator[Any]:
 
 def _replace(column: Column, names: Names, pk: Any) -> int:
     held = column.rows.select_for_update(of=("self",)).filter(pk=pk)
-    wanted = ("pk", "said", *([column.at] if column.at else []))
-    row = held.annotate(said=Cast(column.name, TextField())).values(*wanted).first()
+    wanted = ("pk", "as_text", *([column.at] if column.at else []))
+    row = held.annotate(as_text=Cast(column.name, TextField())).values(*wanted).first()
     if row is None:
         return 0
     left, count, _ = _left_of(column, names, row)
     if not count:
         return 0
-    nothing = "" if column.is_plain else "null"
-    text = Value(nothing if left is GONE else write_exact(left), output_field=TextField())
-    value = text if column.is_text or column.is_plain else Cast(text, JSONField())
+    value = _value_of(column, left, pk)
     if column.is_guarded:
         _say_it_erases("yes")
     column.rows.filter(pk=pk).update(**{column.name: value})
     if column.is_guarded:
         _say_it_erases("")
     return count
+
+
+def _value_of(column: Column, left: Any, pk: Any) -> Any:
+    if column.is_plain:
+        return f"{left} {pk}" if column.is_unique else left
+    text = Value("null" if left is GONE else write_exact(left), output_field=TextField())
+    return text if column.is_text else Cast(text, JSONField())
 
 
 def _say_it_erases(word: str) -> None:

@@ -1,7 +1,9 @@
 """Who was erased, as each process knows it, so that what comes in can be asked against it.
 
 1. A process that hears the channel `portal_catalog` (`listen`) reads the tombstones when it begins
-   to, and again on each notice. Asking costs it a look into a dictionary, and never waits.
+   to, again on each notice, and every few seconds: a notice may be lost on the way, with a connection
+   that nobody knows to be dead. Asking costs it a look into a dictionary, and never waits. Once it hears
+   nothing any more (`doubt`) it is like any other.
 2. Any other process reads them anew when what it knows is a second old; that blocks on the database.
 3. What was known stays known while the database is away: nothing can be written then either.
 """
@@ -20,6 +22,7 @@ from portal.kernel import sql
 
 NOTICE: Final = "erased"  # told on the channel `portal_catalog` when somebody was erased
 LIFETIME_SECONDS: Final = 1.0  # of what a process knows that does not listen
+RELOAD_SECONDS: Final = 5.0  # after so long one that listens reads them though nobody told
 _FIND: Final = sql.load("governance", "find_tombstones")
 _PUT: Final = sql.load("governance", "put_tombstones")
 
@@ -62,7 +65,8 @@ def load() -> None:
 
 
 def listen() -> None:
-    """As `load`, and good until the next notice: for a process that hears the channel already."""
+    """As `load`, and good until the next notice or `doubt`: for a process that hears the channel already,
+    and calls `load` every RELOAD_SECONDS as well."""
     load()
     _hold()
 
@@ -76,6 +80,12 @@ def hold_for_good(known: Mapping[bytes, datetime]) -> None:
 def _hold() -> None:
     global _until  # noqa: PLW0603  # one state of the process, as the connection it hears on
     _until = float("inf")
+
+
+def doubt() -> None:
+    """Keep what is known, and read anew when next asked: the process hears no notices for now."""
+    global _until  # noqa: PLW0603  # as above
+    _until = 0.0
 
 
 def forget() -> None:

@@ -146,30 +146,38 @@ def words_of_bytes(body: bytes) -> Iterator[str]:
 
 
 def taken_out(
-    value: Any, is_meant: IsMeant, pointer: str = "", *, keeps_places: bool = True
+    value: Any,
+    is_meant: IsMeant,
+    pointer: str = "",
+    *,
+    keeps_places: bool = True,
+    instead: Any = GONE,
 ) -> tuple[Any, int]:
     """A copy without what has to go, and how much that was; GONE in place of the whole.
 
-    In arrays there is null then, or, where the places of the others need not stay, nothing.
+    In arrays there is null then, or, where the places of the others need not stay, nothing. `instead`
+    stands where a value was, if others read the document by its shape; a member that is named so goes.
     """
     if isinstance(value, dict):
-        return _of_object(value, is_meant, pointer, keeps_places)
+        return _of_object(value, is_meant, pointer, keeps_places, instead)
     if isinstance(value, list):
-        return _of_array(value, is_meant, pointer, keeps_places)
+        return _of_array(value, is_meant, pointer, keeps_places, instead)
     if value is None:
         return None, 0
     if is_meant(value, pointer):
-        return GONE, 1
+        return instead, 1
     within = inner(value) if isinstance(value, str) else None
     if within is not None:
-        left, count = taken_out(within, is_meant, pointer, keeps_places=keeps_places)
+        left, count = taken_out(
+            within, is_meant, pointer, keeps_places=keeps_places, instead=instead
+        )
         if count:
             return write_exact(left), count
     return value, 0
 
 
 def _of_object(
-    value: dict[str, Any], is_meant: IsMeant, pointer: str, keeps_places: bool
+    value: dict[str, Any], is_meant: IsMeant, pointer: str, keeps_places: bool, instead: Any
 ) -> tuple[dict[str, Any], int]:
     left: dict[str, Any] = {}
     total = 0
@@ -177,7 +185,9 @@ def _of_object(
         place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
         made, count = GONE, 1
         if not is_meant(name, place):
-            made, count = taken_out(one, is_meant, place, keeps_places=keeps_places)
+            made, count = taken_out(
+                one, is_meant, place, keeps_places=keeps_places, instead=instead
+            )
         total += count
         if made is not GONE:
             left[name] = made
@@ -185,13 +195,13 @@ def _of_object(
 
 
 def _of_array(
-    value: list[Any], is_meant: IsMeant, pointer: str, keeps_places: bool
+    value: list[Any], is_meant: IsMeant, pointer: str, keeps_places: bool, instead: Any
 ) -> tuple[list[Any], int]:
     left: list[Any] = []
     total = 0
     for number, one in enumerate(value):
         place = f"{pointer}/{number}"
-        made, count = taken_out(one, is_meant, place, keeps_places=keeps_places)
+        made, count = taken_out(one, is_meant, place, keeps_places=keeps_places, instead=instead)
         total += count
         if made is not GONE:
             left.append(made)

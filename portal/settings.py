@@ -119,6 +119,13 @@ _DATABASE_OPTIONS: dict[str, object] = {
     "connect_timeout": 2,
     "options": " ".join(_GUARDS),
     "application_name": f"portal-{PROCESS}",
+    # Many connections live as long as their process, one only to be told of changes: a server or a way
+    # to it that went without a word is known after some ten seconds. Of no meaning to a Unix socket.
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
 }
 if _POOL:
     # Its pause between tries doubles; given up early, whoever asks next tries at once.

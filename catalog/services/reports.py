@@ -50,7 +50,7 @@ def change_report_step(job: Job) -> Step:
         raise InvalidStateError("The change is gone.")
     cursor = dict(job.cursor)
     if change.revisions.exists():
-        return Step(cursor, job.done, job.total, "a revised candidate took its place", True)
+        return Step({}, job.done, job.total, "a revised candidate took its place", True)
     if not cursor:
         change.report = static_report(change.stream, change.version.document, change=change)
         change.replay = {}
@@ -75,7 +75,9 @@ def change_report_step(job: Job) -> Step:
     change.replay = dict(step.tally)
     _keep(change)
     said = f"{step.done:,} of {step.total:,} events replayed"
-    return Step({"replay": dict(step.cursor)}, step.done, step.total, said, step.is_finished)
+    # It names an event: nobody goes on from the last one.
+    after = {} if step.is_finished else {"replay": dict(step.cursor)}
+    return Step(after, step.done, step.total, said, step.is_finished)
 
 
 def _keep(change: Change) -> None:

@@ -410,6 +410,7 @@ def _health(
                 "times": int(row["times"]),
             }
             for row in rows
+            if row["variant"] in first  # what an event made up is kept nowhere for good
         },
     }
 

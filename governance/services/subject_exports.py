@@ -130,7 +130,8 @@ def export_step(job: Job) -> Step:
     export = SubjectExport.objects.select_for_update().filter(job=job).first()
     key = _key_of(export.pk) if export is not None and export.is_live else None
     if export is None or key is None:
-        return Step(job.cursor, job.done, said="The export was taken away.", is_finished=True)
+        # Where it was may be a name.
+        return Step({}, job.done, said="The export was taken away.", is_finished=True)
     cursor = dict(job.cursor) or _begin(export, key)
     store = next((one for one in erasing.stores() if one.key not in cursor["through"]), None)
     if store is None:

@@ -2,7 +2,7 @@
 
 1. The body is opened where it is kept sealed, and what is encrypted in it too. Of what is JSON each
    value and each name counts; of other bytes each word, with what is coded for an address decoded.
-2. Type, id, source, the places of faults and the key of the group count as well.
+2. Type, id, source, the content type, the places of faults and the key of the group count as well.
 3. The table's triggers take a letter out of the counts. A count that then stands at nothing and whose
    key names the person goes too, and so does what people said of that group.
 """
@@ -195,6 +195,7 @@ def _document(body: bytes) -> Any:
 
 def _values(row: Row, body: bytes, document: Any) -> Iterator[Any]:
     yield from (row["type"], row["event_id"], row["source"])
+    yield from words_in(row["content_type"] or "")
     yield from values_in(document) if document is not None else words_of_bytes(body)
     if isinstance(document, dict) and isinstance(document.get("data_base64"), str):
         yield _text_of(document["data_base64"])

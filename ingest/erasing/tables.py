@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from governance.erasing_tables import Column, Tables
+from governance.erasing_tables import ERASED, Column, Tables
 from ingest.models import (
     DeprecatedUse,
     DiscoveredStream,
@@ -17,7 +17,7 @@ TABLES: Final = Tables(
     "Repairs, synthetic runs, discovered types and counted names",
     (
         Column(Repair, "group_keys", at="declared_at", in_parts=True, keeps_places=False),
-        Column(Repair, "type", at="declared_at", is_plain=True),
+        Column(Repair, "type", at="declared_at", is_plain=True, instead=ERASED),
         Column(Repair, "steps", at="declared_at"),
         Column(Repair, "dry_run", at="declared_at", in_parts=True),
         Column(Repair, "outcome", at="declared_at", in_parts=True),

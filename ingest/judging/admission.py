@@ -693,15 +693,20 @@ class Listener:
                 self._listen()
             except (psycopg.Error, UnavailableError):
                 self._directory.forget()
+                tombstones.doubt()
                 self._closed.wait(1.0)
 
     def _listen(self) -> None:
         with connect(autocommit=True) as connection:
-            connection.execute("SET statement_timeout = 0")
             connection.execute(f"LISTEN {CHANNEL}")
             self._directory.forget()  # what changed before we listened
             tombstones.listen()
+            asked_at = time.monotonic()
             while not self._closed.is_set():
+                if time.monotonic() >= asked_at + tombstones.RELOAD_SECONDS:
+                    connection.execute("SELECT 1")  # a connection that is dead says so now
+                    tombstones.load()
+                    asked_at = time.monotonic()
                 for notice in connection.notifies(timeout=0.5):
                     self._directory.forget()
                     if notice.payload == vault.NOTICE:

@@ -323,6 +323,21 @@ def test_letters_about_or_naming_a_person_go_whole_and_the_counts_stay_right(wor
     assert walk(Letters(), sought).erased == 0
 
 
+def test_a_letter_whose_content_type_names_a_person_goes(world: World) -> None:
+    world.stream()
+    key = world.key(world.producer())
+    for name in (ADA, "ben"):
+        kind = f'application/cloudevents+json; who="{name}"'
+        post(
+            f"{{no json {len(name)}".encode(),
+            {"content-type": kind, "authorization": f"Bearer {key}"},
+        )
+    assert walk(Letters(), sought_of(ADA)).looked_at == 2
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT content_type FROM ingest_dead_letter")
+        assert cursor.fetchall() == [('application/cloudevents+json; who="ben"',)]
+
+
 def test_a_group_whose_key_names_a_person_goes_once_its_letters_are_gone(world: World) -> None:
     stream = world.stream({"type": "object", "additionalProperties": False})
     sent(world, stream, {"data": {ADA: 1}}, status=422)

@@ -139,6 +139,7 @@ def test_a_replay_that_is_paused_and_one_whose_step_died_count_each_event_once(
     jobs.resume_job(job, actor=SYSTEM)
     while Job.objects.get(pk=job.pk).state != "done":
         assert jobs.run_due_jobs() == 1
+    assert Job.objects.get(pk=job.pk).cursor == {}, "it named an event, whose id may be a name"
     change.refresh_from_db()
     assert (change.replay["checked"], change.replay["refused"]) == (30, 20)
     assert change.replay["places"]["maximum /data/n"]["events"] == 20

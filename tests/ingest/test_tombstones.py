@@ -2,22 +2,26 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
 from catalog.models import Stream
 from governance import tombstones
 from governance.erasing import mark_of
-from governance.models import Erasure, ErasureState, Job
+from governance.models import Erasure, ErasureState, Job, Tombstone
 from governance.privacy import vault
 from governance.services.jobs import run_due_jobs
 from ingest.judging import admission, erased
+from ingest.log.connection import connect
 from ingest.models import ArchivedPart, LetterGroup, Repair, Restore, RestoredEvent, StorageRun
 from ingest.selectors import dead_letters
 from ingest.services.archives import start_restore
@@ -30,6 +34,7 @@ from tests.ingest.conftest import Answer, World, post
 from tests.ingest.desk import open_desk
 from tests.ingest.storing import ids, make_days, store
 from tests.support import canaries
+from tests.support.live import wait_until
 
 ADA = "ada.lovelace@shop.example"
 ONE = "application/cloudevents+json"
@@ -350,6 +355,67 @@ def test_an_archive_comes_back_without_them(world: World, settings: Any, tmp_pat
     restore.refresh_from_db()
     found = RestoredEvent.objects.filter(restore_id=restore.pk).values_list("event_id", flat=True)
     assert (restore.state, restore.events, sorted(found)) == ("ready", 2, ["e2", "e3"])
+
+
+def unheard(*texts: str) -> None:
+    """An erasure of which nobody tells, as when the notice went into a dead connection."""
+    row = Erasure.objects.create(
+        state=ErasureState.RUNNING, basis="objection", reason="asked", identifiers=len(texts),
+        at=clock.now(), requested_by="dot",
+    )  # fmt: skip
+    for text in texts:
+        Tombstone.objects.create(mark=mark_of(text), erasure=row, erased_at=clock.now())
+
+
+def listened() -> None:
+    admission.start_listening()
+    wait_until(lambda: tombstones._until == float("inf"), "the process listens")
+
+
+def test_a_notice_that_is_lost_costs_six_seconds_at_most(world: World) -> None:
+    stream = world.stream()
+    key = world.key(world.producer())
+    listened()
+    assert send(key, event_of(stream, "before", subject=ADA)).status == 202
+    unheard(ADA)
+    began = time.monotonic()
+    numbers = count()
+
+    def is_refused() -> bool:
+        return send(key, event_of(stream, f"e{next(numbers)}", subject=ADA)).status == 422
+
+    wait_until(is_refused, "it has read again", seconds=6)
+    assert time.monotonic() - began < 6
+
+
+def test_a_process_that_cannot_listen_reads_like_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened()
+
+    def away(**_: Any) -> Any:
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(admission, "connect", away)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND query = 'LISTEN portal_catalog'"
+        )
+    unheard(ADA)
+    wait_until(tombstones.any_erased, "it has read again", seconds=3)
+
+
+def test_a_connection_says_when_its_server_is_gone() -> None:
+    with connect() as link:
+        said = link.info.get_parameters()
+    assert {name: said[name] for name in (
+        "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"
+    )} == {
+        "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    }  # fmt: skip
 
 
 def test_while_nobody_was_erased_no_mark_is_made(
