@@ -30,7 +30,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
         "domain.created", "producer.created", "consumer.created", "consumer.mapped",
     ),
     "granted": ("access.granted", "access.ended", "access.denied", "access.requested"),
-    "signed": ("key.created", "key.revoked", "person.signed_up"),
+    "signed": ("key.created", "key.revoked", "key.rotated", "person.signed_up"),
 }  # fmt: skip
 PERIODS: Final = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90}
 
