@@ -6,13 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from catalog import snippets
+from catalog import key_pages, snippets
 from catalog.examples import example_of
 from catalog.impact import old_uses_of
 from catalog.models import SchemaVersion, Stream
 from catalog.selectors import parties
 from catalog.selectors.observed import readings_of
 from catalog.selectors.streams import get_stream, may_read_payload, visible_streams
+from catalog.services.consumers import create_consumer_key
 from catalog.services.producers import create_producer, create_producer_key, require_team
 from catalog.typed_code import LANGUAGES, typed_code
 from governance.middleware import request_actor
@@ -103,6 +104,11 @@ def may_make_key(stream: Stream, actor: Actor) -> bool:
     return True
 
 
+def manages_keys(team_id: int | None, actor: Actor) -> bool:
+    """Whether the person keeps the keys of a program: they are in its team, or an admin."""
+    return actor.is_admin or (team_id is not None and team_id in actor.team_ids)
+
+
 def _key_for(stream: Stream, actor: Actor) -> str:
     """A key of the producer named after the stream's domain and team, made when there is none."""
     team = stream.owner_team
@@ -136,23 +142,28 @@ def producer(request: HttpRequest, name: str) -> HttpResponse:
     """One producer; its team makes keys here."""
     actor = request_actor(request)
     found = parties.get_producer(name)
-    manages = actor.is_admin or (found.team_id is not None and found.team_id in actor.team_ids)
-    text = ""
-    if request.method == "POST":
+    keys, done = parties.keys_of("prod", found.pk), key_pages.Done()
+    manages = manages_keys(found.team_id, actor)
+
+    def make() -> str:
         _, text = create_producer_key(
             found,
             actor=actor,
             name=request.POST.get("name", "")[:120],
             browser_origins=request.POST.get("origins", "")[:4000].replace(",", " ").split()[:20],
         )
+        return text
+
+    if request.method == "POST":
+        require_team(found.team_id, actor)
+        done = key_pages.act(request, keys, make)
     return render(
         request,
         "catalog/producer.html",
         {
             "producer": found,
             "manages": manages,
-            "text": text,
-            "keys": parties.keys_of("prod", found.pk)[:100] if manages else [],
+            **(key_pages.shown(keys, done) if manages else {}),
             "streams": visible_streams(actor).filter(permitted_producers__producer=found)[:200],
             "globs": found.permitted.exclude(glob="").values_list("glob", flat=True)[:50],
             "sources": found.sources.order_by("source")[:100],
@@ -170,14 +181,26 @@ def consumers(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/consumers.html", {"rows": page.items, "next": page.next})
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
+@sudo
 def consumer(request: HttpRequest, name: str) -> HttpResponse:
+    """One consumer; its team makes keys here."""
     actor, found = request_actor(request), parties.get_consumer(name)
+    keys, done = parties.keys_of("cons", found.pk), key_pages.Done()
+    manages = manages_keys(found.team_id, actor)
+    if request.method == "POST":
+        require_team(found.team_id, actor, permission="consumer.manage")
+        name_said = request.POST.get("name", "")[:120]
+        done = key_pages.act(
+            request, keys, lambda: create_consumer_key(found, actor=actor, name=name_said)[1]
+        )
     return render(
         request,
         "catalog/consumer.html",
         {
             "consumer": found,
+            "manages": manages,
+            **(key_pages.shown(keys, done) if manages else {}),
             "readings": readings_of(actor, found, limit=200),
             "grants": live_grants(actor, holder=found, limit=100),
         },

@@ -7,6 +7,7 @@ from typing import Final
 from django import forms
 from django.http import QueryDict
 
+from governance.rotation import GRACES, Rotation
 from governance.selectors.requests import GrantRow
 from governance.services.grants import MAX_TERM
 from portal.kernel import clock
@@ -154,3 +155,14 @@ class TokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         initial=["read"],
     )
+
+
+class RotateForm(forms.Form):
+    """Which key is rotated, and how many seconds the old one lives on."""
+
+    key = forms.CharField(max_length=8)
+    grace = forms.ChoiceField(choices=GRACES)
+
+    @property
+    def rotation(self) -> Rotation:
+        return Rotation(timedelta(seconds=int(self.cleaned_data["grace"])))

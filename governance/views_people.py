@@ -8,12 +8,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from governance.forms import TokenForm
+from governance.forms import RotateForm, TokenForm
 from governance.middleware import request_actor
 from governance.models import Key, Team, User
+from governance.rotation import GRACES
 from governance.second_factor import has_one
+from governance.selectors.keys import key_rows
 from governance.selectors.sign_in import sessions_of, sign_in_of
 from governance.services.accounts import choose_density, roles_of
+from governance.services.key_rotation import Rotated, rotate_token
 from governance.services.keys import create_key, revoke_key
 from governance.services.notices import is_mail_on
 from governance.sudo import sudo
@@ -21,7 +24,13 @@ from governance.types import Density, MailWish, Role
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.theme import THEMES, keep_theme
-from portal.kernel.errors import BadRequestError, NotFoundError
+from portal.kernel.errors import (
+    BadRequestError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    sentence,
+)
 
 SCOPE_TEXTS: Final = {
     "read": "what you may read",
@@ -80,8 +89,11 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     actor = request_actor(request)
     user = User.objects.get(pk=actor.id)
     form = TokenForm(request.POST or None)
-    text = ""
-    if request.method == "POST" and form.is_valid():
+    text, replaced = "", None
+    if request.POST.get("do") == "rotate":
+        form, rotated = TokenForm(), _rotate(request)
+        text, replaced = (rotated.text, rotated.old) if rotated is not None else ("", None)
+    elif request.method == "POST" and form.is_valid():
         _, text = create_key(
             actor=actor,
             kind="user",
@@ -96,8 +108,10 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         "governance/settings.html",
         {
             "form": form,
-            "tokens": tokens,
+            "tokens": key_rows(tokens),
+            "graces": GRACES,
             "text": text,
+            "replaced": replaced,
             "person": user,
             "scope_texts": SCOPE_TEXTS,
             "themes": (("", "As the system has it"), ("light", "Light"), ("dark", "Dark")),
@@ -108,6 +122,21 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         },
         status=422 if form.errors else 200,
     )
+
+
+def _rotate(request: HttpRequest) -> Rotated | None:
+    """Replace one of the person's tokens; None where it was said why not."""
+    form, actor = RotateForm(request.POST), request_actor(request)
+    if not form.is_valid():
+        raise InvalidError("Say when the old token ends.")
+    key_id = form.cleaned_data["key"]
+    if not Key.objects.filter(pk=key_id, user_id=actor.id).exists():
+        raise NotFoundError
+    try:
+        return rotate_token(key_id, actor=actor, rotation=form.rotation)
+    except (ConflictError, InvalidError) as error:
+        messages.error(request, sentence(error))
+        return None
 
 
 @require_POST

@@ -1,5 +1,6 @@
 """REST of keys: personal tokens, and the keys of one's teams' producers and consumers."""
 
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from rest_framework.request import Request
@@ -8,9 +9,11 @@ from rest_framework.response import Response
 from catalog.api import render
 from catalog.api.common import KEY_ORDER, made, page_of
 from catalog.selectors import parties
+from catalog.services.keys import rotate_key
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
+from governance.rotation import AS_BEFORE, GRACE, LONGEST_GRACE, Rotation
 from governance.services.keys import create_token, revoke_key
 from portal.http import bodies, parameters
 from portal.http.bodies import Body
@@ -24,6 +27,13 @@ NEW_TOKEN: Final = Body(
         "scopes": bodies.choices(sorted(ALL_SCOPES)),
         "expires_at": bodies.nullable(bodies.moment),
     },
+)
+
+ROTATION: Final = Body(
+    optional={
+        "grace_seconds": bodies.integer(0, int(LONGEST_GRACE.total_seconds())),
+        "expires_at": bodies.nullable(bodies.moment),
+    }
 )
 
 
@@ -67,3 +77,26 @@ class KeyDetail(ApiView):
         require_match(request.headers, etag(row.pk))
         revoke_key(row.pk, actor=actor)
         return Response(status=204)
+
+
+class KeyRotation(ApiView):
+    sudo: ClassVar = {"POST"}
+
+    @operation(
+        "Replace a key by one with a new secret and the same rights; its text is in this answer and "
+        "nowhere else. The old one ends after `grace_seconds`, 0 to 7 days, 24 hours unless said. "
+        "`expires_at` is when the new one ends, null for without end; unless said, as the old one "
+        "would have.",
+        body=ROTATION,
+        gives=render.RotatedKeyBody,
+        status=201,
+    )
+    @idempotent
+    def post(self, request: Request, key_id: str) -> Response:
+        actor = api_actor(request)
+        row, body = parties.get_kept_key(actor, key_id), self.said(request)
+        seconds = body.get("grace_seconds", GRACE.total_seconds())
+        rotation = Rotation(timedelta(seconds=seconds), body.get("expires_at", AS_BEFORE))
+        rotated = rotate_key(row.pk, actor=actor, rotation=rotation)
+        new = rotated.new
+        return made(render.rotated_key(rotated), etag(new.pk), f"keys/{new.pk}")

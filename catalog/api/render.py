@@ -19,6 +19,7 @@ from catalog.models import (
 )
 from catalog.style_lint import Finding
 from governance.models import Job, Key, KeyKind, Team
+from governance.services.key_rotation import Rotated
 from portal.http.operations import Time
 
 
@@ -487,6 +488,25 @@ def key(row: Key) -> KeyBody:
 def new_key(row: Key, text: str) -> NewKeyBody:
     """A key that was just made, with its text, shown this once."""
     return {**key(row), "key": text}
+
+
+class ReplacedKeyBody(TypedDict):
+    """The key that was replaced; it ends at `ends_at`, which is past where it ended at once."""
+
+    id: str
+    ends_at: Time
+
+
+class RotatedKeyBody(NewKeyBody):
+    replaces: ReplacedKeyBody
+
+
+def rotated_key(rotated: Rotated) -> RotatedKeyBody:
+    """A key that took the place of another, with its text, shown this once."""
+    old = rotated.old
+    ends_at = old.revoked_at or old.expires_at
+    assert ends_at is not None
+    return {**new_key(rotated.new, rotated.text), "replaces": {"id": old.pk, "ends_at": ends_at}}
 
 
 class FactBody(TypedDict):

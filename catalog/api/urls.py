@@ -92,6 +92,7 @@ urlpatterns = [
     path("export", exchange.ExportStreams.as_view()),
     path("keys", keys.Keys.as_view()),
     path("keys/<slug:key_id>", keys.KeyDetail.as_view()),
+    path("keys/<slug:key_id>/rotate", keys.KeyRotation.as_view()),
     path("tags", finder.Tags.as_view()),
     path("tags/<slug:slug>", finder.TagDetail.as_view()),
     path("glossary", glossary.Glossary.as_view()),

@@ -76,7 +76,12 @@ def keys_of(kind: str, holder_id: int) -> QuerySet[Key]:
 
 def visible_keys(actor: Actor) -> QuerySet[Key]:
     """The live keys a person may end: their own and those of their teams; all for admins."""
-    rows = Key.objects.filter(revoked_at=None)
+    return kept_keys(actor).filter(revoked_at=None)
+
+
+def kept_keys(actor: Actor) -> QuerySet[Key]:
+    """The keys a person may end, or might have: revoked ones too."""
+    rows = Key.objects.all()
     if actor.is_admin:
         return rows
     if not actor.is_person:
@@ -93,6 +98,14 @@ def visible_keys(actor: Actor) -> QuerySet[Key]:
 def get_key(actor: Actor, key_id: str) -> Key:
     """One live key that the actor may end; NotFoundError for missing and forbidden alike."""
     found = visible_keys(actor).filter(pk=key_id).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def get_kept_key(actor: Actor, key_id: str) -> Key:
+    """As `get_key`, revoked ones too: for what says why it is not done to those."""
+    found = kept_keys(actor).filter(pk=key_id).first()
     if found is None:
         raise NotFoundError
     return found
