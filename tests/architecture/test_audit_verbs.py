@@ -38,7 +38,7 @@ ACTIONS: dict[str, set[str]] = {
         "draft.thinned", "erasure.approved", "erasure.denied", "erasure.done", "erasure.replayed",
         "erasure.requested", "erasure.resumed", "erasure.withdrawn", "experiment.created",
         "experiment.started", "experiment.stopped", "job.*_wanted", "job.resumed", "key.created",
-        "key.revoked", "metric.created", "person.disabled", "person.enabled",
+        "key.revoked", "key.rotated", "metric.created", "person.density_chosen", "person.disabled", "person.enabled",
         "person.joined_company", "person.mail_chosen", "person.password_changed",
         "person.roles_changed", "person.signed_up", "policy.changed", "policy.created",
         "policy.run", "policy.switched_off", "policy.switched_on", "policy.waived",

@@ -70,8 +70,8 @@ NEEDLESS: Final[dict[str, dict[str, str]]] = {
     },
     "names a thing of the portal, or a field, as people who work here called it": {
         "governance_team": "slug name sign_in_group", "governance_accessrequest":
-        "resource_kind resource_key fields clear granted_fields granted_clear renews",
-        "governance_job": "kind object_kind object_key title",
+        "resource_kind resource_key fields clear granted_fields granted_clear renews policy",
+        "governance_job": "kind object_kind object_key title track",
         "governance_key": "id name scopes streams_glob browser_origins",
         "governance_keyminute": ANY, "governance_notice": "subject_kind subject_key url dedupe",
         "governance_auditoutlet": ANY, "governance_policy": "slug title subject",

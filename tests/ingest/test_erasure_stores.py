@@ -612,7 +612,7 @@ def test_a_repair_of_a_type_that_was_somebody_forgets_it(world: World, in_clear:
     swept = walk(TABLES, sought_of(ADA, in_clear=in_clear))
     assert (swept.cleared, swept.erased) == (1, 0), "what was done stays"
     kept = dict(Repair.objects.values_list("pk", "type"))
-    assert [kept[row.pk] for row in made] == ["", "shop.ordered", "17"]
+    assert [kept[row.pk] for row in made] == ["erased", "shop.ordered", "17"]
 
 
 def test_every_store_is_registered_and_says_its_size(world: World) -> None:
