@@ -130,7 +130,8 @@ def read(line: bytes) -> Proof | Seal:
     """A line that begins as one of `STARTS`. Raises SealError."""
     try:
         document = json.loads(line)
-        return _proof(document["proof"]) if "proof" in document else _seal(document["seal"])
+        (kind,) = document  # nothing may stand beside what is signed
+        return _proof(document[kind]) if kind == "proof" else _seal(document["seal"])
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise SealError("a line at its end cannot be read") from error
 
