@@ -26,6 +26,7 @@ from governance.services import requests as services
 from governance.services.requests import Wanted
 from governance.sights import Sight, chosen, sights, sights_of
 from governance.types import Permission, ResourceRef
+from governance.views_grants import rows_of
 from portal.http import words
 from portal.http.pagination import paginate
 from portal.kernel import clock
@@ -67,8 +68,10 @@ def overview(request: HttpRequest) -> HttpResponse:
             "program_grants": [grant for grant in mine if grant.is_of_program][:20],
             "deputies": delegations_of(actor),
             "decides": bool(selectors.live_grants(actor, decides=True, limit=1)),
-            "ending": [grant for grant in grants if grant.valid_until < now + SOON][:10],
-            "grants": grants[:50],
+            "ending": rows_of(
+                actor, [grant for grant in grants if grant.valid_until < now + SOON][:10]
+            ),
+            "grants": grants[:20],
             "log": entries(verb="granted").order_by("-seq")[:8] if actor.is_admin else [],
         },
     )
