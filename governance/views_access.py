@@ -46,6 +46,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         for each in selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS]
     ]
     waiting_count = selectors.requests_to_decide(actor).count()
+    agreed = [
+        each
+        for each, _ in waiting
+        if (each.policy or {}).get("stance") == "agrees" and not each.wants_personal
+    ]
     now = clock.now()
     grants = selectors.live_grants(actor)
     mine = selectors.live_grants(actor, mine=True)
@@ -53,14 +58,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "governance/access.html",
         {
-            "title": _headline(waiting_count, actor_decides=bool(actor.is_admin or actor.team_ids)),
+            "title": _headline(
+                waiting_count, len(agreed), actor_decides=bool(actor.is_admin or actor.team_ids)
+            ),
             "waiting": waiting,
             "waiting_count": waiting_count,
-            "agreed": [
-                each
-                for each, _ in waiting
-                if (each.policy or {}).get("stance") == "agrees" and not each.wants_personal
-            ],
+            "agreed": agreed,
             "mine": selectors.visible_requests(actor)
             .filter(requester_id=actor.id)
             .order_by("-created_at")[:_SHOWN_REQUESTS],
@@ -77,10 +80,15 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _headline(waiting: int, *, actor_decides: bool) -> str:
+def _headline(waiting: int, agreed: int, *, actor_decides: bool) -> str:
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
-        return words.capitalized(f"{words.counted(waiting, 'request')} {verb} for you.")
+        said = words.capitalized(f"{words.counted(waiting, 'request')} {verb} for you.")
+        return (
+            f"{said} Policy agrees with {words.counted(agreed, 'of them', 'of them')}."
+            if agreed
+            else said
+        )
     return (
         "Nobody waits for your decision." if actor_decides else "What you may read, and until when."
     )
