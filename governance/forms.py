@@ -10,6 +10,7 @@ from django.http import QueryDict
 from governance.rotation import GRACES, Rotation
 from governance.selectors.requests import GrantRow
 from governance.services.grants import MAX_TERM
+from governance.types import Permission
 from portal.kernel import clock
 from portal.kernel.errors import FieldError, InvalidError
 
@@ -82,6 +83,44 @@ class AskForm(forms.Form):
     def until_now(self) -> datetime:
         """The end of the day that stands in the form: sent, or filled in."""
         return self.until_at if self.is_bound else _end_of(self.initial["until"])
+
+
+class GrantForm(forms.Form):
+    """A grant without a request: to whom, what, what for, until when. Which fields it is about is no
+    field of the form, as in `AskForm`; personal ones are in clear where the permission says so."""
+
+    holder = forms.CharField(
+        max_length=254,
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="A person's address, a team's short name, consumer:NAME or producer:NAME.",
+    )
+    permission = forms.ChoiceField(
+        choices=[
+            (Permission.READ_PAYLOAD, "read, personal fields masked"),
+            (Permission.READ_PERSONAL, "read, personal fields in clear"),
+            (Permission.DISCOVER, "know of it"),
+            (Permission.PUBLISH, "publish"),
+            (Permission.EDIT, "edit"),
+            (Permission.APPROVE, "approve"),
+            (Permission.ADMINISTER, "administer"),
+        ],
+        widget=forms.Select(attrs={"class": "in"}),
+    )
+    purpose = forms.CharField(
+        max_length=1000, min_length=10, widget=forms.Textarea(attrs={"class": "in", "rows": 2})
+    )
+    until = forms.DateField(
+        widget=forms.DateInput(attrs={"class": "in", "type": "date"}),
+        help_text=f"At most {MAX_TERM.days} days from today. It ends by itself.",
+    )
+
+    def __init__(self, said: QueryDict | None) -> None:
+        super().__init__(said, initial={"until": (clock.now() + DEFAULT_TERM).date()})
+
+    @property
+    def until_at(self) -> datetime:
+        """The end of the chosen day in UTC."""
+        return _end_of(self.cleaned_data["until"])
 
 
 class DeputyForm(forms.Form):

@@ -26,6 +26,7 @@ from governance.services import requests as services
 from governance.services.requests import Wanted
 from governance.sights import Sight, chosen, sights, sights_of
 from governance.types import Permission, ResourceRef
+from governance.views_grants import rows_of
 from portal.http import words
 from portal.http.pagination import paginate
 from portal.kernel import clock
@@ -45,6 +46,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         for each in selectors.requests_to_decide(actor).order_by("created_at")[:_SHOWN_REQUESTS]
     ]
     waiting_count = selectors.requests_to_decide(actor).count()
+    agreed = [
+        each
+        for each, _ in waiting
+        if (each.policy or {}).get("stance") == "agrees" and not each.wants_personal
+    ]
     now = clock.now()
     grants = selectors.live_grants(actor)
     mine = selectors.live_grants(actor, mine=True)
@@ -52,14 +58,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "governance/access.html",
         {
-            "title": _headline(waiting_count, actor_decides=bool(actor.is_admin or actor.team_ids)),
+            "title": _headline(
+                waiting_count, len(agreed), actor_decides=bool(actor.is_admin or actor.team_ids)
+            ),
             "waiting": waiting,
             "waiting_count": waiting_count,
-            "agreed": [
-                each
-                for each, _ in waiting
-                if (each.policy or {}).get("stance") == "agrees" and not each.wants_personal
-            ],
+            "agreed": agreed,
             "mine": selectors.visible_requests(actor)
             .filter(requester_id=actor.id)
             .order_by("-created_at")[:_SHOWN_REQUESTS],
@@ -67,17 +71,24 @@ def overview(request: HttpRequest) -> HttpResponse:
             "program_grants": [grant for grant in mine if grant.is_of_program][:20],
             "deputies": delegations_of(actor),
             "decides": bool(selectors.live_grants(actor, decides=True, limit=1)),
-            "ending": [grant for grant in grants if grant.valid_until < now + SOON][:10],
-            "grants": grants[:50],
+            "ending": rows_of(
+                actor, [grant for grant in grants if grant.valid_until < now + SOON][:10]
+            ),
+            "grants": grants[:20],
             "log": entries(verb="granted").order_by("-seq")[:8] if actor.is_admin else [],
         },
     )
 
 
-def _headline(waiting: int, *, actor_decides: bool) -> str:
+def _headline(waiting: int, agreed: int, *, actor_decides: bool) -> str:
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
-        return words.capitalized(f"{words.counted(waiting, 'request')} {verb} for you.")
+        said = words.capitalized(f"{words.counted(waiting, 'request')} {verb} for you.")
+        return (
+            f"{said} Policy agrees with {words.counted(agreed, 'of them', 'of them')}."
+            if agreed
+            else said
+        )
     return (
         "Nobody waits for your decision." if actor_decides else "What you may read, and until when."
     )

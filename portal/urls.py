@@ -18,6 +18,7 @@ from portal import (
     views_lineage,
     views_promote,
     views_stream,
+    views_stream_access,
 )
 
 # Whose an address is decides whom the company's sign-in joins it to: admins set it, not its person.
@@ -40,6 +41,7 @@ stream_pages = [
     path("lineage/", views_lineage.stream_lineage, name="stream_lineage"),
     path("samples/", views_stream.samples, name="stream_samples"),
     path("activity/", views_stream.activity, name="stream_activity"),
+    path("access/", views_stream_access.stream_access, name="stream_access"),
     path("promote/", views_promote.promote, name="stream_promote"),
     path("promote/decide/", views_promote.decide, name="stream_promote_decide"),
     path("follow/", views_stream.follow, name="stream_follow"),

@@ -5,25 +5,23 @@ from typing import Any, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance import access, programs
+from governance import access
 from governance.api import render
 from governance.api.access import PATHS, RESOURCE, request_answer
 from governance.api.authentication import api_actor
 from governance.api.base import ApiView
 from governance.api.idempotency import idempotent
 from governance.explaining import unseen_fields, why_not
-from governance.models import Team, User
 from governance.selectors import requests as selectors
+from governance.selectors.grantees import find_holder
 from governance.services import grants as services
 from governance.services.requests import renew_grant
 from governance.types import Permission, ResourceRef
 from portal.http import bodies, parameters
 from portal.http.bodies import Body
 from portal.http.operations import listed, operation
-from portal.http.pagination import Page, decode_cursor, encode_cursor
 from portal.http.parameters import DEFAULT_LIMIT
-from portal.kernel import rfc3339
-from portal.kernel.errors import BadRequestError, FieldError, InvalidError
+from portal.kernel.errors import BadRequestError, FieldError
 
 _GRANTS: Final = bodies.texts(most=500, longest=60)
 RENEWAL: Final = Body(required={"until": bodies.moment}, optional={"purpose": bodies.text(1000)})
@@ -47,17 +45,11 @@ class Grants(ApiView):
         gives=listed(render.GrantBody),
     )
     def get(self, request: Request) -> Response:
-        size = self.asked.get("limit", DEFAULT_LIMIT)
-        after = None
-        if "cursor" in self.asked:
-            ends_at, last = decode_cursor(self.asked["cursor"], "grants")
-            after = (rfc3339.parse(ends_at), last)
-        rows = selectors.live_grants(api_actor(request), limit=size + 1, after=after)
-        page = Page(rows[:size], None)
-        if len(rows) > size:
-            last = rows[size - 1]
-            cursor = encode_cursor("grants", [rfc3339.spell(last.valid_until), last.id])
-            page = Page(rows[:size], cursor)
+        page = selectors.grants_page(
+            api_actor(request),
+            limit=self.asked.get("limit", DEFAULT_LIMIT),
+            cursor=self.asked.get("cursor"),
+        )
         return Response(page.as_dict(render.grant))
 
     @operation(
@@ -75,29 +67,13 @@ class Grants(ApiView):
             body["resource"],
             actor=api_actor(request),
             permission=Permission(body["permission"]),
-            holder=_holder(body["holder"]),
+            holder=find_holder(body["holder"]),
             purpose=body["purpose"],
             until=body["until"],
             fields=body.get("fields", ()),
         )
         place = {"Location": f"/api/v1/grants/{row.id}"}
         return Response(render.grant(row), status=201, headers=place)
-
-
-def _holder(name: str) -> services.Holder:
-    """A person by address, a team by slug, a program as `consumer:NAME` or `producer:NAME`."""
-    found: services.Holder | None = programs.find(name, pointer="/holder")
-    if found is None and "@" in name:
-        found = User.objects.filter(email=name.lower(), is_active=True).first()
-    elif found is None:
-        found = Team.objects.filter(slug=name).first()
-    if found is None:
-        fault = FieldError(
-            "/holder", "unknown",
-            "give a person's address, a team's slug, consumer:NAME or producer:NAME",
-        )  # fmt: skip
-        raise InvalidError("The holder is not known.", errors=[fault])
-    return found
 
 
 class GrantDetail(ApiView):

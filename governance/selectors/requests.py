@@ -14,6 +14,8 @@ from governance import access, programs
 from governance.models import AccessRequest
 from governance.programs import Program
 from governance.types import ResourceRef
+from portal.http.pagination import Page, decode_cursor, encode_cursor
+from portal.kernel import rfc3339
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -88,11 +90,13 @@ def live_grants(
     decides: bool = False,
     holder: Program | None = None,
     after: tuple[datetime, str] | None = None,
+    only: frozenset[str] | None = None,
 ) -> list[GrantRow]:
     """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
 
     `mine` leaves those of others out, `decides` those on which somebody else decides, `holder` those
-    of all but one program. `after` is the end and id of the last one that was seen.
+    of all but one program; `only` keeps those of some ids. `after` is the end and id of the last one
+    that was seen.
     """
     found: list[GrantRow] = []
     for protected, letter, table in _grant_tables():
@@ -104,6 +108,15 @@ def live_grants(
         )
         if decides and not actor.is_admin:
             rows = rows.filter(content_object__in=access.approved_by(actor, protected))
+        if only is not None:
+            numbers = [
+                number
+                for kind, its, number in map(_place, only)
+                if (kind, its) == (protected.kind, letter)
+            ]
+            if not numbers:
+                continue
+            rows = rows.filter(pk__in=numbers)
         if ref is not None:
             rows = rows.filter(content_object=access.find_resource(ref))
         if holder is not None:
@@ -116,6 +129,22 @@ def live_grants(
             for row in rows.order_by("valid_until", "pk")[:limit]
         ]
     return sorted(found, key=lambda row: (row.valid_until, _place(row.id)))[:limit]
+
+
+def grants_page(
+    actor: Actor, *, limit: int, cursor: str | None = None, **narrowed: Any
+) -> Page[GrantRow]:
+    """A page of `live_grants`, narrowed as these are."""
+    after = None
+    if cursor:
+        ends_at, last = decode_cursor(cursor, "grants")
+        after = (rfc3339.parse(ends_at), str(last))
+    rows = live_grants(actor, limit=limit + 1, after=after, **narrowed)
+    if len(rows) <= limit:
+        return Page(rows, None)
+    last_one = rows[limit - 1]
+    place = [rfc3339.spell(last_one.valid_until), last_one.id]
+    return Page(rows[:limit], encode_cursor("grants", place))
 
 
 def find_grant(actor: Actor, grant_id: str) -> tuple[Any, str, str]:

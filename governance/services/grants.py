@@ -52,13 +52,15 @@ def grant_access(
     purpose: str,
     until: datetime,
     fields: Sequence[str] = (),
+    by_day: bool = False,
 ) -> GrantRow:
     """Grant a permission without a request. The holder is a person, a whole team, a consumer or a
-    producer; what a program's keys have no use for is refused at `/permission`.
+    producer; what a program's keys have no use for is refused at `/permission`. `by_day`: the end is
+    that of a day which was chosen whole.
     """
     thing: Any = access.find_resource(ref)
     access.require(actor, Permission.APPROVE, thing)
-    check_terms(purpose, until)
+    check_terms(purpose, until, term=Term(by_day=by_day))
     check_fields(thing, fields if permission in READS else (), pointer="/fields")
     if fields and permission not in READS:
         fault = FieldError("/fields", "not_here", "only a grant to read is about fields")
@@ -78,12 +80,12 @@ def grant_access(
         after={"purpose": purpose, "until": rfc3339.spell(until), "fields": list(terms.fields)},
     )
     if permission is Permission.READ_PERSONAL:
-        _tell_of_personal(thing, holder, terms, actor)
+        tell_of_personal(thing, _named(holder), terms, actor)
     return grant_row(row, ref.kind, _letter(holder))
 
 
-def _tell_of_personal(thing: Any, holder: Holder, terms: Terms, actor: Actor) -> None:
-    """One person gave away personal fields: who else decides is told, and of an admin's every admin."""
+def tell_of_personal(thing: Any, whom: str, terms: Terms, actor: Actor) -> None:
+    """Shared step: one person gave away personal fields: who else decides is told, and of an admin's every admin."""
     people = access.holders(Permission.APPROVE, thing)
     if actor.is_admin:
         admins = User.objects.filter(groups__name="admin", is_active=True)
@@ -91,7 +93,7 @@ def _tell_of_personal(thing: Any, holder: Holder, terms: Terms, actor: Actor) ->
     news = News(
         NoticeKind.REQUEST_DECIDED,
         thing.ref,
-        f"{_named(holder)} may read personal fields of {thing.ref.key}",
+        f"{whom} may read personal fields of {thing.ref.key}",
         f"{actor.label} granted it without a request, until {terms.until:%Y-%m-%d}, for: "
         f"{terms.purpose.strip()}",
         "/access/",
@@ -148,7 +150,7 @@ def _confirm(grant_id: str, actor: Actor) -> None:
     thing = row.content_object
     access.require(actor, Permission.APPROVE, thing)
     permission = Permission(grant_row(row, kind, letter).permission)
-    holder = _holder_in(row, letter)
+    holder = grantee_of(row, letter)
     refuse_own(actor, Offer(thing, permission, holder, row.valid_until, tuple(row.fields), row))
     now = clock.now()
     touched = (
@@ -222,7 +224,7 @@ def _place(
     return protected.program_grants[kind], {kind.value: holder, **same}
 
 
-def _holder_in(row: Any, letter: str) -> Any:
+def grantee_of(row: Any, letter: str) -> Any:
     """Who holds a grant; of a group that is a team's, the team."""
     found = holder_of(row, letter)
     return getattr(found, "team", found) if letter == "g" else found

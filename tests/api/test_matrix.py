@@ -95,7 +95,12 @@ def bodies(secret: Secret) -> dict[str, Any]:
     steps = [{"do": "remove", "at": "/data/zebra_code"}]
     return {
         "access/requests/<uuid:request_id>/decide/": {"decision": "deny", "reason": "No."},
-        "access/requests/accept/": {"request": str(ARGUMENTS["request_id"])},
+        "access/requests/accept/": {"request": str(secret.request.pk)},
+        "streams/<str:name>/access/": {
+            "holder": make_person().email, "permission": "read_payload",
+            "purpose": "To know it well.", "until": soon[:10],
+        },
+        "access/grants/<str:grant_id>/extend/": {"until": ended[:10]},
         "access/new/": {"stream": NAME, "purpose": "To know about it.", "until": soon[:10]},
         "jobs/<uuid:job_id>/steer/": {"do": "pause"},
         "drafts/save/": {"kind": "change", "stream": NAME, "document": "{}"},

@@ -24,6 +24,8 @@ PAGES = [
     "/privacy/keys/", "/privacy/vault/", "/privacy/exports/",
     "/quality/", "/experiments/",
     "/experiments/one_tap_checkout/", "/access/", "/access/requests/", "/access/recertify/",
+    "/access/grants/", "/access/matrix/", "/streams/checkout.order_placed/access/",
+    "/policies/internal-read-at-once/",
     "/access/break-glass/", "/access/break-glass/?stream=checkout.order_placed",
     "/settings/second-factor/", "/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/",
     "/accounts/password/change/", "/accounts/reauthenticate/",
