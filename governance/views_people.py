@@ -18,8 +18,8 @@ from governance.services.keys import create_key, revoke_key
 from governance.services.notices import is_mail_on
 from governance.sudo import sudo
 from governance.types import Density, MailWish, Role
-from portal.http.pagination import paginate
 from portal.http import parameters
+from portal.http.pagination import paginate
 from portal.http.theme import THEMES, keep_theme
 from portal.kernel.errors import BadRequestError, NotFoundError
 
