@@ -26,6 +26,7 @@ from catalog.services.telling import (
 )
 from catalog.types import OPEN_STATES, Lifecycle, Track, VersionState
 from governance import access, audit
+from governance.deciding import require_other
 from governance.services.jobs import start_job
 from governance.types import Permission
 from portal.kernel import clock
@@ -313,6 +314,7 @@ def _require_decider(change: Change, actor: Actor) -> None:
     access.require(actor, Permission.APPROVE, change.stream)
     if change.asked_by_id == actor.id:
         raise NotPermittedError("Somebody else must decide on your own change.", code="own_change")
+    require_other(actor, change.asked_by_id)
 
 
 def hold_open(change: Change) -> Change:

@@ -23,8 +23,8 @@ from catalog.services.telling import (
 from catalog.services.tracks import move_stream, record_move
 from catalog.types import Tier, Track
 from governance import access, audit
+from governance.deciding import require_other
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
-from governance.selectors.delegations import is_deputy_of
 from governance.types import Permission
 from portal.kernel import clock
 from portal.kernel.actor import Actor
@@ -157,12 +157,7 @@ def _require_decider(promotion: Promotion, actor: Actor) -> None:
     access.require(actor, Permission.APPROVE, promotion.stream)
     if not actor.is_person:
         raise PeopleOnlyError("stream.approve")
-    if promotion.asked_by_id is None:
-        return
-    if promotion.asked_by_id == actor.id:
-        raise NotOwnRequestError("Somebody else must decide on your own request.")
-    if is_deputy_of(actor, promotion.asked_by_id):
-        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
+    require_other(actor, promotion.asked_by_id)
 
 
 def _require_ready(stream: Stream, to: str) -> None:
