@@ -26,6 +26,7 @@ from catalog.services import changes as services
 from catalog.services.drafts import publish_change
 from catalog.types import OPEN_STATES
 from governance import access
+from governance.deciding import is_other
 from governance.middleware import request_actor
 from governance.selectors.jobs import newest_job
 from governance.types import Permission
@@ -110,7 +111,7 @@ def _page(actor: Actor, found: Change, view: str) -> dict[str, Any]:
         "comments": list(found.comments.all()[:200]),
         "is_open": found.state in OPEN_STATES,
         "may_edit": may_edit,
-        "may_decide": may_approve and not is_mine,
+        "may_decide": may_approve and is_other(actor, found.asked_by_id),
         "may_mend": may_edit and (may_approve or is_mine),
         "is_mine": is_mine,
         "revision": found.revisions.select_related("version").order_by("-opened_at").first(),

@@ -5,7 +5,7 @@ from celery import shared_task
 from governance.services.anchoring import anchor_or_say_why
 from governance.services.answers import forget_old_answers
 from governance.services.audit_out import send_audit_out
-from governance.services.escalation import escalate_requests
+from governance.services.escalation import escalate_erasures, escalate_requests
 from governance.services.jobs import run_due_jobs
 from governance.services.key_uses import forget_old_uses
 from governance.services.mails import send_due_mails
@@ -34,6 +34,7 @@ def send_audit() -> None:
 @shared_task(name="governance.escalate_requests")
 def escalate() -> None:
     escalate_requests()
+    escalate_erasures()
 
 
 @shared_task(name="governance.forget_answers")

@@ -102,7 +102,13 @@ def erasure(request: HttpRequest, erasure_id: UUID) -> HttpResponse:
         else:
             messages.success(request, said)
             return redirect("erasure", erasure_id=erasure_id)
-    shown = _shown(actor, row) | {"fault": fault, "typed": request.POST.get("reason", "")}
+    checks = request.GET.get("verify") == "receipt" and row.receipt is not None
+    shown = _shown(actor, row) | {
+        "has_checked": checks,
+        "disproof": selectors.verdict_on_receipt(actor, row.pk) if checks else "",
+        "fault": fault,
+        "typed": request.POST.get("reason", ""),
+    }
     return render(request, "governance/erasure.html", shown, status=422 if fault else 200)
 
 

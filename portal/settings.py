@@ -274,6 +274,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 30},
     },
     "unanswered-requests": {"task": "governance.escalate_requests", "schedule": 900.0},
+    "unanswered-moves": {"task": "catalog.escalate_moves", "schedule": 900.0},
     "subject-exports": {"task": "governance.remove_exports", "schedule": 300.0},
     "audit-verification": {"task": "governance.verify_audit", "schedule": 900.0},
 }

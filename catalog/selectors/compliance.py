@@ -5,7 +5,7 @@ Each reader asks a fixed number of questions of the database, however many strea
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,7 @@ from governance import access
 from governance.models import PolicyFinding, Review
 from governance.selectors.policies import visible_findings
 from governance.selectors.reviews import OPEN
+from governance.types import Permission
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 
@@ -205,6 +206,35 @@ def _holder(row: Any) -> str:
 def _grants(actor: Actor, streams: Sequence[Any]) -> dict[int, _Held]:
     """The grants that hold on each stream or on its domain, by stream."""
     held = {one.pk: _Held([]) for one in streams}
+    for pk, kind, row, is_shown in _live_grants(actor, streams):
+        held[pk].add(row, kind, is_shown=is_shown)
+    return held
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalGrant:
+    """One grant to personal fields that holds; no `fields`: to all. `is_shown`: its purpose may be
+    shown to who asked, as they decide on the thing it is on."""
+
+    fields: tuple[str, ...]
+    purpose: str
+    is_shown: bool
+
+
+def personal_grants(actor: Actor, streams: Sequence[Any]) -> dict[int, list[PersonalGrant]]:
+    """The grants to personal fields that hold on each stream or on its domain, by stream."""
+    held: dict[int, list[PersonalGrant]] = {one.pk: [] for one in streams}
+    for pk, kind, row, is_shown in _live_grants(actor, streams, Permission.READ_PERSONAL):
+        del kind
+        held[pk].append(PersonalGrant(tuple(row.fields), row.purpose, is_shown))
+    return held
+
+
+def _live_grants(
+    actor: Actor, streams: Sequence[Any], permission: Permission | None = None
+) -> Iterator[tuple[int, str, Any, bool]]:
+    """Each grant that holds on a stream or on its domain: the stream's key, what it is on, the row, and
+    whether the actor decides on that."""
     of_stream = {one.pk: [one.pk] for one in streams}
     of_domain: dict[int, list[int]] = defaultdict(list)
     for one in streams:
@@ -219,15 +249,17 @@ def _grants(actor: Actor, streams: Sequence[Any]) -> dict[int, _Held]:
         ("domain", DomainConsumerPermission, "consumer", of_domain),
         ("domain", DomainProducerPermission, "producer", of_domain),
     )
+    decided = {kind: _decided(actor, kind, placed) for kind, placed in
+               (("stream", of_stream), ("domain", of_domain))}  # fmt: skip
     for kind, table, holder, placed in tables:
-        decided = _decided(actor, kind, placed)
         rows: QuerySet[Any] = table._default_manager.filter(
             content_object__in=placed, valid_from__lte=Now(), valid_until__gt=Now(), revoked_at=None
         )
+        if permission is not None:
+            rows = rows.filter(permission__codename=f"{permission}_{kind}")
         for row in rows.select_related("permission", holder).order_by("valid_until", "pk"):
             for pk in placed[row.content_object_id]:
-                held[pk].add(row, kind, is_shown=row.content_object_id in decided)
-    return held
+                yield pk, kind, row, row.content_object_id in decided[kind]
 
 
 def _decided(actor: Actor, kind: str, keys: dict[int, list[int]]) -> set[int]:

@@ -26,6 +26,7 @@ from catalog.services.telling import (
 )
 from catalog.types import OPEN_STATES, Lifecycle, Track, VersionState
 from governance import access, audit
+from governance.deciding import require_other
 from governance.services.jobs import start_job
 from governance.types import Permission
 from portal.kernel import clock
@@ -311,8 +312,15 @@ def _require_decider(change: Change, actor: Actor) -> None:
     if not actor.is_person:
         raise NotPermittedError("People decide on changes; keys do not.")
     access.require(actor, Permission.APPROVE, change.stream)
+    page = f"/changes/{change.pk}/"
     if change.asked_by_id == actor.id:
-        raise NotPermittedError("Somebody else must decide on your own change.", code="own_change")
+        raise NotPermittedError(
+            "Somebody else must decide on your own change.",
+            code="own_change",
+            permission="stream.approve",
+            request_at=page,
+        )
+    require_other(actor, change.asked_by_id, permission="stream.approve", request_at=page)
 
 
 def hold_open(change: Change) -> Change:

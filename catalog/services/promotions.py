@@ -23,8 +23,8 @@ from catalog.services.telling import (
 from catalog.services.tracks import move_stream, record_move
 from catalog.types import Tier, Track
 from governance import access, audit
+from governance.deciding import require_other
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
-from governance.selectors.delegations import is_deputy_of
 from governance.types import Permission
 from portal.kernel import clock
 from portal.kernel.actor import Actor
@@ -161,17 +161,12 @@ def _require_decider(promotion: Promotion, actor: Actor) -> None:
     access.require(actor, Permission.APPROVE, promotion.stream)
     if not actor.is_person:
         raise PeopleOnlyError("stream.approve")
-    if promotion.asked_by_id is None:
-        return
-    permission, place = "stream.approve", _page_of(promotion.stream)
-    if promotion.asked_by_id == actor.id:
-        raise NotOwnRequestError(
-            "Somebody else must decide on your own request.", permission, place
-        )
-    if is_deputy_of(actor, promotion.asked_by_id):
-        raise NotOwnRequestError(
-            "You decide for who asked: somebody else must decide on it.", permission, place
-        )
+    require_other(
+        actor,
+        promotion.asked_by_id,
+        permission="stream.approve",
+        request_at=_page_of(promotion.stream),
+    )
 
 
 def _page_of(stream: Stream) -> str:

@@ -14,7 +14,7 @@ from governance.models import Membership
 from governance.services.notices import News, tell
 from governance.types import NoticeKind, Permission
 from portal.http import words
-from portal.kernel.actor import Actor
+from portal.kernel.actor import SYSTEM, Actor
 
 _SIDES: Final = {
     Track.PRODUCTION.value: "the production track",
@@ -146,6 +146,38 @@ def tell_of_move_asked(promotion: Promotion, *, by: Actor) -> None:
             f"move-asked:{promotion.pk}",
         ),
         by=by,
+    )
+
+
+def tell_of_move_unanswered(promotion: Promotion, admins: set[int], *, days: int) -> None:
+    """Tell admins of a request that nobody answered for so many days, and who asked that they know."""
+    stream, url = promotion.stream, _moved_at(promotion)
+    once = f"move-escalated:{promotion.pk}"
+    asker = {promotion.asked_by_id} if promotion.asked_by_id is not None else set[int]()
+    tell(
+        admins - asker,
+        News(
+            NoticeKind.VOTE_WANTED,
+            stream.ref,
+            f"Nobody answers whether {stream.name} moves to {_SIDES[promotion.to_track]}",
+            f"{promotion.opened_by} asked more than {days} days ago: "
+            f"{promotion.reason or 'No reason was given.'}",
+            url,
+            once,
+        ),
+        by=SYSTEM,
+    )
+    tell(
+        asker,
+        News(
+            NoticeKind.PROPOSED,
+            stream.ref,
+            f"Your request to move {stream.name} went to the admins",
+            f"Nobody who may approve it has answered in {days} days.",
+            url,
+            once,
+        ),
+        by=SYSTEM,
     )
 
 

@@ -9,9 +9,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from governance import erasure_ledger
+from governance import erasure_ledger, receipts
+from governance.chain import signing
+from governance.chain.signing import AuditKeyError
 from governance.erasure_ledger import Line
 from governance.models import Erasure, ErasureState
+from governance.receipts import ReceiptError
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError
 
@@ -42,6 +45,16 @@ def get_receipt(actor: Actor, erasure_id: UUID) -> dict[str, Any]:
     if found is None:
         raise NotFoundError("There is no receipt before it is done.")
     return found
+
+
+def verdict_on_receipt(actor: Actor, erasure_id: UUID) -> str:
+    """Why the receipt as it is kept proves nothing; empty when one of the portal's own keys signed it
+    so, about this erasure. As `manage.py erase verify` judges a file of it."""
+    try:
+        said = receipts.check(get_receipt(actor, erasure_id), signing.known_keys())
+    except (ReceiptError, AuditKeyError) as error:
+        return str(error).rstrip(".")
+    return "" if said.get("erasure") == str(erasure_id) else "it is of another erasure"
 
 
 def waiting(actor: Actor) -> QuerySet[Erasure]:

@@ -10,12 +10,12 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from governance import access, audit, programs
+from governance.deciding import require_other
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RequestOpenError
 from governance.models import AccessRequest, User
 from governance.models.access import RequestState
 from governance.policies.verdicts import APPROVE, DENY, Verdict
 from governance.programs import Program
-from governance.selectors.delegations import is_deputy_of
 from governance.selectors.request_policies import Ask, ask_of, days_until, verdict_on
 from governance.selectors.requests import find_grant, get_request, grant_row, holder_of
 from governance.services.grants import READS, Term, check_fields, check_terms, holds
@@ -349,16 +349,9 @@ def _owner_of(thing: Any) -> int | None:
 
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
-    if request.requester_id == actor.id and actor.is_person:
-        raise NotOwnRequestError(
-            "Somebody else must decide on your own request.", Permission.APPROVE.value, _INBOX
-        )
-    if is_deputy_of(actor, request.requester_id):
-        raise NotOwnRequestError(
-            "You decide for who asked: somebody else must decide on it.",
-            Permission.APPROVE.value,
-            _INBOX,
-        )
+    require_other(
+        actor, request.requester_id, permission=Permission.APPROVE.value, request_at=_INBOX
+    )
     thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
     access.require(actor, Permission.APPROVE, thing)
     return request

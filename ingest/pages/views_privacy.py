@@ -1,6 +1,6 @@
 """The page of privacy, what a stream does with personal values, and deciding on suggestions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib import messages
@@ -68,6 +68,7 @@ RETURNS: Final = (
         "What happened after the erasure is taken, under a new key and a new token.",
     ),
 )
+_NAMED: Final = 3
 QUESTION: Final = {
     "treatment": parameters.choice(selectors.TREATMENTS),
     "class": parameters.choice(selectors.PERSONAL),
@@ -150,9 +151,20 @@ def _subjects(counts: Mapping[str, int]) -> str:
     return _said(counts, names)
 
 
-def _rows(page: Page[selectors.LabelledField]) -> list[tuple[Any, str]]:
-    """Each field with how it is treated, in words."""
-    return [(one.row, _how(one.row.privacy, one.options)) for one in page.items]
+def _rows(
+    page: Page[selectors.LabelledField],
+) -> list[tuple[selectors.LabelledField, str, str]]:
+    """Each field with how it is treated and who reads it, in words."""
+    return [
+        (one, _how(one.row.privacy, one.options), _read_by(one.readers.declared))
+        for one in page.items
+    ]
+
+
+def _read_by(names: Sequence[str]) -> str:
+    """Some of the consumers by name."""
+    shown = [*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if names[_NAMED:] else [])]
+    return words.listed(shown)
 
 
 def _how(word: str, options: Mapping[str, Any]) -> str:

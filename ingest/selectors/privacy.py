@@ -4,21 +4,24 @@ All of it is of streams that the actor may know of. Each count reads labelled fi
 schema_field_labelled), so ten thousand streams with a few labels each cost no more than these labels.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
+from catalog.field_lives import days_of
 from catalog.models import SchemaField, SchemaVersion, Stream
+from catalog.selectors.field_readers import Readers, readers_of_fields
 from catalog.style_subject import places_of
 from catalog.types import Classification
 from governance import access
 from governance.models import AuditEntry
 from governance.selectors import audit_log
 from governance.types import Permission
-from ingest.models import PrivacySuggestion
+from ingest.models import FieldExpiry, PrivacySuggestion
 from ingest.models.privacy import SuggestionState
 from ingest.privacy.field_plan import STRICTNESS
 from ingest.selectors.dead_letters import visible_totals
@@ -32,6 +35,8 @@ PERSONAL: Final = (Classification.PERSONAL, Classification.SENSITIVE)
 LOOKS_FOR: Final = timedelta(days=7)
 COUNTED: Final = 1_000
 MOST_LOOKS: Final = 10
+# The sweep of fields comes round each half hour.
+EXPIRY_MAY_TAKE: Final = timedelta(days=1)
 MOST_SUGGESTIONS: Final = 5
 # As the index says it: the planner uses it for nothing that is said in another way.
 _LABELLED: Final = Q(is_current=True) & (~Q(privacy="") | Q(classification__in=PERSONAL))
@@ -63,10 +68,15 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LabelledField:
-    """A labelled field; `options` say how it is treated, as the contract does."""
+    """A labelled field; `options` say how it is treated, as the contract does. `days` are how long it
+    is kept. `is_over_term`: what takes it out is behind by more than a day, so values may lie there
+    that are older; nobody is shown them (`ingest.log.alive`)."""
 
     row: SchemaField
     options: Mapping[str, Any]
+    readers: Readers
+    days: int
+    is_over_term: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +133,56 @@ def labelled_fields(
         limit=limit,
         cursor=cursor,
     )
-    options = _options(page.items)
-    return Page([LabelledField(row, options.get(row.pk, {})) for row in page.items], page.next)
+    said = _said(page.items)
+    readers = readers_of_fields(actor, page.items)
+    lives = {row.pk: _life(row, said.get(row.pk, {})) for row in page.items}
+    behind = _behind([(row, lives[row.pk]) for row in page.items])
+    fields = [
+        LabelledField(
+            row=row,
+            options=_options(row, said.get(row.pk, {})),
+            readers=readers[row.pk],
+            days=lives[row.pk],
+            is_over_term=row.pk in behind,
+        )
+        for row in page.items
+    ]
+    return Page(fields, page.next)
+
+
+def _life(row: SchemaField, said: Mapping[str, Any]) -> int:
+    """For how many days a field is kept: its own life where that is shorter than its stream's."""
+    own = days_of(said.get("x-retention"))
+    days = row.stream.retention_days
+    return days if own is None else min(own, days)
+
+
+def _behind(fields: Sequence[tuple[SchemaField, int]]) -> set[int]:
+    """Those with a life of their own that were not looked at for a day longer than that; before the
+    first look the time of their contract counts."""
+    own = {row.pk: (row, days) for row, days in fields if days < row.stream.retention_days}
+    if not own:
+        return set()
+    ids = {row.stream_id for row, _ in own.values()}
+    looked = {
+        (stream_id, days): done
+        for stream_id, days, done in FieldExpiry.objects.filter(stream_id__in=ids).values_list(
+            "stream_id", "days", "done_before"
+        )
+    }
+    made = dict(
+        SchemaVersion.objects.filter(
+            pk__in={row.schema_version_id for row, _ in own.values()}
+        ).values_list("pk", Coalesce("activated_at", "created_at"))
+    )
+    now = clock.now()
+    found = set()
+    for pk, (row, days) in own.items():
+        done = looked.get((row.stream_id, days))
+        due = done + timedelta(days=days) if done is not None else made[row.schema_version_id]
+        if due < now - EXPIRY_MAY_TAKE and row.privacy != "drop":
+            found.add(pk)
+    return found
 
 
 def open_suggestions(actor: Actor) -> tuple[int, list[tuple[PrivacySuggestion, bool]]]:
@@ -166,24 +224,28 @@ def _sealed(actor: Actor) -> int:
     return int(found["n"] or 0)
 
 
-def _options(rows: Iterable[SchemaField]) -> dict[int, Mapping[str, Any]]:
-    """What the contracts say of how each of a page's fields is treated."""
-    treated = [row for row in rows if row.privacy]
+def _options(row: SchemaField, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = said.get("x-privacy-options") if row.privacy else None
+    return options if isinstance(options, Mapping) else {}
+
+
+def _said(rows: Sequence[SchemaField]) -> dict[int, Mapping[str, Any]]:
+    """What the contracts say of each of a page's fields."""
     documents = dict(
-        SchemaVersion.objects.filter(pk__in={row.schema_version_id for row in treated}).values_list(
+        SchemaVersion.objects.filter(pk__in={row.schema_version_id for row in rows}).values_list(
             "pk", "document"
         )
     )
     places = {
         pk: places_of(document) for pk, document in documents.items() if isinstance(document, dict)
     }
-    found: dict[int, Mapping[str, Any]] = {}
-    for row in treated:
-        pointer = places.get(row.schema_version_id, {}).get(row.path.removesuffix("[]"))
-        said = _at(documents.get(row.schema_version_id), pointer).get("x-privacy-options")
-        if isinstance(said, Mapping):
-            found[row.pk] = said
-    return found
+    return {
+        row.pk: _at(
+            documents.get(row.schema_version_id),
+            places.get(row.schema_version_id, {}).get(row.path.removesuffix("[]")),
+        )
+        for row in rows
+    }
 
 
 def _at(document: Any, pointer: str | None) -> Mapping[str, Any]:

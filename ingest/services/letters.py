@@ -19,6 +19,7 @@ from django.db.models import F
 from catalog.models import Stream
 from catalog.types import Track
 from governance import access, audit
+from governance.deciding import is_other, require_other
 from governance.errors import NotOwnRequestError, PeopleOnlyError, RoleNeededError, ScopeNeededError
 from governance.models import Job, User
 from governance.models.jobs import LIVE
@@ -178,7 +179,9 @@ def may_approve(actor: Actor, repair: Repair) -> bool:
         return False
     if not all(access.may(actor, Permission.APPROVE, stream) for stream in streams):
         return False
-    return not _is_own(actor, repair) or _is_sole(actor, streams)
+    if _is_own(actor, repair):
+        return _is_sole(actor, streams)
+    return is_other(actor, repair.declared_by_user)
 
 
 def _is_own(actor: Actor, repair: Repair) -> bool:
@@ -202,6 +205,13 @@ def approve_repair(repair: Repair, *, actor: Actor, comment: str = "") -> Repair
             "Somebody else of the owner team approves what you declared.",
             "stream.approve",
             "/dead-letters/",
+        )
+    if not is_own:
+        require_other(
+            actor,
+            repair.declared_by_user,
+            permission="stream.approve",
+            request_at="/dead-letters/",
         )
     counts = repair.dry_run
     if not counts.get("accepted", 0) + counts.get("duplicate", 0):

@@ -21,7 +21,9 @@ from catalog.services.changes import (
 )
 from catalog.services.streams import change_stream
 from catalog.services.tracks import promote_stream
-from governance.models import AuditEntry, Job
+from governance.errors import NotOwnRequestError
+from governance.models import AuditEntry, Job, User
+from governance.services.delegations import delegate
 from governance.types import Role
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM, Actor
@@ -273,3 +275,20 @@ def test_only_an_active_version_corrects_an_older_one(team: Any, ada: Actor) -> 
     with pytest.raises(InvalidError):
         lifecycle.supersede_version(first, corrects=2, actor=ada)
     assert lifecycle.supersede_version(second, corrects=1, actor=ada).supersedes == 1
+
+
+@pytest.mark.django_db
+def test_a_deputy_of_who_proposed_does_not_vote_on_it(team: Any, ada: Actor) -> None:
+    stream = make_stream(team=team)
+    promote_stream(stream, actor=SYSTEM)
+    change = propose_change(stream, Proposal(WIDER), actor=ada)
+    ben = make_actor(Role.ENGINEER, team=team)
+    now = clock.now()
+    delegate(
+        actor=ada, deputy=User.objects.get(pk=ben.id), since=now - timedelta(hours=1),
+        until=now + timedelta(days=1), note="Away.",
+    )  # fmt: skip
+    with pytest.raises(NotOwnRequestError, match="decide for who asked"):
+        vote_on_change(change, Vote.APPROVE, actor=ben)
+    other = make_actor(Role.ENGINEER, team=team)
+    assert vote_on_change(change, Vote.APPROVE, actor=other).state == "approved"

@@ -12,6 +12,7 @@ from catalog.errors import NotReadyError
 from catalog.models import Promotion, Stream
 from catalog.selectors.promotions import checks_of, open_promotion, waiting_for
 from catalog.services.consumers import create_consumer, map_consumer
+from catalog.services.promotion_escalation import escalate_moves
 from catalog.services.promotions import (
     approve_move,
     ask_to_move,
@@ -228,6 +229,27 @@ def test_strangers_and_the_portal_decide_nothing(stream: Stream, ada: User) -> N
                 decide(asked, actor=actor)
     with pytest.raises(NotPermittedError, match="others approve"):
         promote_stream(stream, actor=actor_of(ada))
+
+
+def test_a_request_that_nobody_answers_goes_to_the_admins_once(
+    stream: Stream, team: Team, ada: User, ben: User
+) -> None:
+    admin = make_person(Role.ADMIN)
+    asked = ask_to_move(stream, PRODUCTION, actor=actor_of(ada), reason="It is stable.")
+    ask_to_move(make_stream(team=team), PRODUCTION, actor=actor_of(ada))
+    Promotion.objects.filter(pk=asked.pk).update(opened_at=clock.now() - timedelta(days=4))
+    Notice.objects.all().delete()
+    assert (escalate_moves(), escalate_moves()) == (1, 0)
+    told = dict(Notice.objects.values_list("user_id", "kind"))
+    assert told == {admin.pk: NoticeKind.VOTE_WANTED, ada.pk: NoticeKind.PROPOSED}
+    assert actions(stream)[-1] == "stream.move_escalated"
+    browser = Client()
+    browser.force_login(admin)
+    page = browser.get(f"{PATH}/").content.decode()
+    assert "Nobody answered: admins were asked" in page
+    assert browser.get(f"{PATH}/").status_code == 200
+    assert approve_move(asked, actor=actor_of(ben)).state == "done", "who decides stays who may"
+    assert escalate_moves() == 0
 
 
 def test_deciders_followers_and_who_asked_are_told(stream: Stream, ada: User, ben: User) -> None:

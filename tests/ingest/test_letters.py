@@ -17,6 +17,7 @@ from governance.errors import NotOwnRequestError, RoleNeededError
 from governance.models import AuditEntry, Job, Notice, User
 from governance.models.jobs import JobState
 from governance.services import jobs
+from governance.services.delegations import delegate, end_delegation
 from governance.types import Role
 from ingest.judging.admission import directory
 from ingest.letters.repairs import compile_steps
@@ -131,6 +132,22 @@ def test_who_declared_it_does_not_approve_it_unless_nobody_else_could(shop: Shop
     letters.approve_repair(repair, actor=shop.ada)
     (row,) = AuditEntry.objects.filter(action="dead_letter.repair_approved")
     assert "the only one who may" in row.summary
+
+
+def test_a_deputy_of_who_declared_it_does_not_approve_it(shop: Shop) -> None:
+    shop.send({"n": "1"})
+    repair = checked(shop)
+    now = clock.now()
+    made = delegate(
+        actor=shop.ada, deputy=User.objects.get(pk=shop.ben.id), since=now - timedelta(hours=1),
+        until=now + timedelta(days=1), note="Away.",
+    )  # fmt: skip
+    assert not letters.may_approve(shop.ben, repair)
+    with pytest.raises(NotOwnRequestError):
+        letters.approve_repair(repair, actor=shop.ben)
+    end_delegation(made.pk, actor=shop.ada)
+    assert letters.may_approve(shop.ben, repair)
+    assert letters.approve_repair(repair, actor=shop.ben).state == "approved"
 
 
 def test_of_two_who_decide_at_once_one_is_told(shop: Shop) -> None:

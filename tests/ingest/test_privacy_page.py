@@ -1,7 +1,10 @@
 """The page of privacy: what is personal and treated, suggestions, keys, looks; letters in clear."""
 
+import html
 import json
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +13,20 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.field_index import fields_of
-from catalog.models import SchemaField, SchemaVersion, Stream
+from catalog.models import (
+    Consumer,
+    ConsumerMapping,
+    DomainUserPermission,
+    SchemaField,
+    SchemaVersion,
+    Stream,
+)
 from governance.models import AuditEntry, Job, Membership, Team, User
+from governance.services.grants import grant_access
 from governance.types import Permission, Role
-from ingest.models import DeadLetter, PrivacySuggestion
+from ingest.models import DeadLetter, FieldExpiry, PrivacySuggestion
 from portal.kernel import clock
+from portal.kernel.actor import SYSTEM
 from tests.ingest.conftest import World
 from tests.ingest.test_canaries import PERSON, Person, event, send
 from tests.support.factories import make_grant, make_person, make_team, token_of
@@ -35,10 +47,12 @@ def signed_in(person: User) -> Client:
     return client
 
 
-def labelled(world: World, **fields: Any) -> Stream:
+def labelled(world: World, *, life: str = "", **fields: Any) -> Stream:
     bare = {"plain": {"type": "string", "x-classification": "sensitive"}}
-    cut = {"type": "string", "x-classification": "personal", "x-privacy": "truncate",
+    cut: dict[str, Any] = {"type": "string", "x-classification": "personal", "x-privacy": "truncate",
            "x-privacy-options": {"to": "month"}}  # fmt: skip
+    if life:
+        cut["x-retention"] = life
     schema = PERSON | {"properties": PERSON["properties"] | bare | {"day": cut}}  # type: ignore[operator]
     made = world.stream(schema, **fields)
     version = SchemaVersion.objects.get(stream=made)
@@ -208,3 +222,81 @@ def test_a_stream_says_on_its_page_whether_the_erased_may_begin_afresh(world: Wo
     assert client.post(path, {"subject_privacy": "none"}).status_code == 302
     stream.refresh_from_db()
     assert stream.erased_subjects == "fresh", "a form that does not speak of it changes nothing"
+
+
+def _row_of(page: str, stream: Stream, path: str) -> str:
+    """The row of a field, its tags taken out."""
+    for row in page.split("<tr>")[1:]:
+        if f"<code>{path}</code>" in row and stream.name.partition(".")[2] in row:
+            text = re.sub(r"<svg.*?</svg>|<wbr>", "", row.partition("</tr>")[0], flags=re.DOTALL)
+            return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+    raise AssertionError(f"no row of {path}")
+
+
+@pytest.fixture
+def no_consumers(world: World) -> Iterator[None]:
+    """None is left behind, and no grant of another test on the domain counts."""
+    DomainUserPermission.objects.filter(content_object=world.domain).delete()
+    yield
+    Consumer.objects.all().delete()
+
+
+@pytest.mark.usefixtures("no_consumers")
+def test_a_field_says_who_reads_it_and_what_for(world: World) -> None:
+    team = make_team()
+    ada, ben, cy = make_person(Role.ADMIN), make_person(), make_person(Role.ANALYST)
+    stream = labelled(world, owner_team=team)
+    mail, note = "iban", "plain"
+    for name, paths, purpose in (
+        ("billing", [mail], "To pay back."), ("crm", [], "To answer."), ("maps", [note], ""),
+    ):  # fmt: skip
+        consumer = Consumer.objects.create(name=f"{name}-{stream.pk}")
+        ConsumerMapping.objects.create(
+            consumer=consumer, stream=stream, fields=paths, purpose=purpose
+        )
+    grant_access(
+        stream.ref, actor=SYSTEM, permission=Permission.READ_PERSONAL, holder=ben,
+        purpose="To look into fraud.", until=clock.now() + timedelta(days=9), fields=[mail],
+    )  # fmt: skip
+    make_grant(stream, cy, Permission.READ_PAYLOAD)
+    address = f"/privacy/?stream={stream.name}"
+    page = signed_in(ada).get(address).content.decode()
+    said = _row_of(page, stream, mail)
+    assert f"billing-{stream.pk} and crm-{stream.pk} 2 declared, 1 by grant" in said
+    assert "To pay back. To answer. and others To look into fraud." in said
+    said = _row_of(page, stream, note)
+    assert f"crm-{stream.pk} and maps-{stream.pk} 2 declared" in said
+    assert "by grant" not in said
+    page = signed_in(cy).get(address).content.decode()
+    assert "1 by grant" in _row_of(page, stream, mail)
+    assert "fraud" not in page, "what others were granted for is told to who decides on it"
+    before = _queries(signed_in(ada))
+    for number in range(6):
+        consumer = Consumer.objects.create(name=f"more-{stream.pk}-{number}")
+        ConsumerMapping.objects.create(consumer=consumer, stream=stream, purpose=f"Use {number}.")
+        make_grant(stream, make_person(), Permission.READ_PERSONAL)
+    assert _queries(signed_in(ada)) == before
+    page = signed_in(ada).get(address).content.decode()
+    assert "and 5 more 8 declared, 7 by grant" in _row_of(page, stream, mail)
+
+
+def test_a_field_that_lies_longer_than_its_own_life_is_over_term(world: World) -> None:
+    ada = signed_in(make_person(Role.ADMIN))
+    stream = labelled(world, life="P90D", retention_days=400)
+
+    def said() -> str:
+        page = ada.get(f"/privacy/?stream={stream.name}").content.decode()
+        assert "Over term" not in _row_of(page, stream, "iban")
+        return _row_of(page, stream, "day")
+
+    assert "90 days of its own" in said()
+    assert said().endswith("In order"), "a new contract has a day"
+    with clock.at(clock.now() + timedelta(days=2)):
+        assert said().endswith("Over term"), "it was never looked at"
+        place = FieldExpiry.objects.create(
+            stream_id=stream.pk, days=90, plan="x", done_before=clock.now() - timedelta(days=90)
+        )
+        assert said().endswith("In order")
+    with clock.at(clock.now() + timedelta(days=4)):
+        assert said().endswith("Over term"), "what takes it out has stood still"
+    place.delete()
