@@ -19,7 +19,8 @@ class ExportEnd(models.TextChoices):
     EXPIRED = "expired", "Its 7 days were over"
     DELETED = "deleted", "Deleted by an admin"
     STOPPED = "stopped", "Its work was stopped"
-    ERASED = "erased", "The person was erased"
+    # Not whose: who knows whom the file was about learns nothing of it.
+    ERASED = "erased", "Somebody was erased"
 
 
 class SubjectExport(models.Model):

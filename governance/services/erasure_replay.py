@@ -25,6 +25,7 @@ from governance.privacy.whom import SETTLE
 from governance.selectors import erasures as selectors
 from governance.services.erasure_walk import MOST_PASSES, accounts_of, count_in, settle_account
 from governance.services.erasures import KIND
+from governance.services.subject_exports import remove_all_for_erasure
 from portal.kernel import clock, rfc3339
 from portal.kernel.actor import SYSTEM
 from portal.kernel.errors import ConflictError
@@ -68,6 +69,7 @@ def replay_ledger(*, whole: bool, tell: Tell) -> Replayed:
         return Replayed(0, 0, {})
     for one in known:
         _put_back(one)
+    remove_all_for_erasure()  # what was gathered may be of what came back
     tell(f"{len(known)} erasures are known again: nobody of them comes back")
     accounts, walks = _walk_all(_sought(known), tell)
     for one in known:

@@ -5,7 +5,9 @@
    data key of the export's own. Its cursor and what of the file counts are kept in one transaction:
    what a crash wrote beyond is written over.
 3. When it is through, the identifiers are forgotten; their hashes stay, by which an erasure finds it.
-4. Admins download it for seven days, each time with a row in the audit log. Then the file goes and
+4. What others' events say of a person may be in the file of whom they are about. So an erasure removes
+   each export that was asked for before it, whoever it is about, and none is gathered while one runs.
+5. Admins download it for seven days, each time with a row in the audit log. Then the file goes and
    its key is destroyed; a copy of the file in a backup opens nowhere.
 """
 
@@ -26,6 +28,7 @@ from governance.described import facts_in
 from governance.errors import ErasureRunsError, RoleNeededError
 from governance.job_kinds import Step
 from governance.models import (
+    Erasure,
     ErasureState,
     ExportEnd,
     ExportState,
@@ -59,6 +62,7 @@ Parts = Iterator[bytes]
 KIND: Final = selectors.KIND
 KEPT: Final = timedelta(days=7)
 FORMAT: Final = "portal subject export 1"
+REST_SECONDS: Final = 5.0
 _BATCH: Final = 100
 
 
@@ -132,6 +136,11 @@ def export_step(job: Job) -> Step:
     if export is None or key is None:
         # Where it was may be a name.
         return Step({}, job.done, said="The export was taken away.", is_finished=True)
+    if Erasure.objects.filter(state=ErasureState.RUNNING).exists():
+        return Step(
+            job.cursor, job.done, job.total, "Waits until an erasure is done.",
+            rest_seconds=REST_SECONDS,
+        )  # fmt: skip
     cursor = dict(job.cursor) or _begin(export, key)
     store = next((one for one in erasing.stores() if one.key not in cursor["through"]), None)
     if store is None:
@@ -312,6 +321,9 @@ def remove(export: SubjectExport, why: ExportEnd) -> bool:
     )  # fmt: skip
     if not moved:
         return False
+    # Where its work was may be a name. Who holds the work just now finds the export gone, and forgets.
+    idle = Job.objects.select_for_update(skip_locked=True).filter(subjectexport=export)
+    Job.objects.filter(pk__in=list(idle.values_list("pk", flat=True))).update(cursor={})
     ref = key_ref(export.pk)
     PrivacyKey.objects.filter(ref=ref, wrapped__isnull=False).update(
         wrapped=None, destroyed_at=clock.now()
@@ -321,6 +333,39 @@ def remove(export: SubjectExport, why: ExportEnd) -> bool:
     transaction.on_commit(vault.forget)
     transaction.on_commit(lambda: _unlink(file_of(export.pk)))
     return True
+
+
+def remove_for_erasure(export: SubjectExport) -> bool:
+    """As `remove`, since somebody was erased; who asked for it is told that they may ask anew."""
+    if not remove(export, ExportEnd.ERASED):
+        return False
+    _log_removal(export, ExportEnd.ERASED)
+    news = News(
+        NoticeKind.SUBJECT_EXPORT,
+        export.about,
+        "An export that you asked for was removed",
+        "Somebody was erased since, who may stand in it. Ask anew for what you still need.",
+        f"{PAGE}{export.pk}/",
+        f"subject-export-erased:{export.pk}",
+    )
+    tell([export.requested_by_user] if export.requested_by_user else [], news, by=SYSTEM)
+    return True
+
+
+@transaction.atomic
+def remove_all_for_erasure() -> int:
+    """Remove every export that there is; gives how many."""
+    live = SubjectExport.objects.exclude(state=ExportState.GONE).order_by("pk")
+    return sum(remove_for_erasure(export) for export in live)
+
+
+def _log_removal(export: SubjectExport, why: ExportEnd) -> None:
+    audit.record(
+        SYSTEM,
+        "subject_export.removed",
+        export.about,
+        summary=f"removed an export about a person: {why.label.lower()}",
+    )
 
 
 def _unlink(path: Path) -> None:
@@ -344,12 +389,7 @@ def remove_old_exports() -> int:
             with transaction.atomic():
                 if remove(export, why):
                     count += 1
-                    audit.record(
-                        SYSTEM,
-                        "subject_export.removed",
-                        export.about,
-                        summary=f"removed an export about a person: {ExportEnd(why).label.lower()}",
-                    )
+                    _log_removal(export, why)
     _remove_strays()
     return count
 

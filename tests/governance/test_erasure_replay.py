@@ -1,6 +1,7 @@
 """Receipts of erasures, and erasing again in a restored database what the ledger knows."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from governance.receipts import ReceiptError
 from governance.selectors import erasures as selectors
 from governance.services import erasures as services
 from governance.services.erasure_replay import replay_ledger
+from governance.services.subject_exports import request_export
 from governance.types import Role
 from portal.kernel.actor import SYSTEM, Actor
 from portal.kernel.errors import (
@@ -104,6 +106,18 @@ def test_what_the_ledger_knows_is_erased_again_in_a_restored_database(
     assert receipt["requested_by"] == "ledger"
     assert any("Guest book" in line for line in told)
     assert replay_ledger(whole=False, tell=told.append).erasures == 0
+
+
+def test_a_replay_removes_exports_for_what_came_back_may_stand_in_them(
+    ada: Actor, ben: Actor, book: Guestbook, settings: Any, tmp_path: Path
+) -> None:
+    settings.SUBJECT_EXPORT_DIR = tmp_path / "exports"
+    run_to_the_end(approved(ada, ben))
+    restored(book, MAIL)
+    export = request_export(["carol"], reason="Case 17: asked by mail.", actor=ada)
+    replay_ledger(whole=False, tell=lambda _: None)
+    export.refresh_from_db()
+    assert (export.state, export.ended) == ("gone", "erased")
 
 
 def test_a_whole_replay_erases_what_came_back_by_itself(

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from governance.models import (
 )
 from governance.privacy import keyring, sealed_files, vault
 from governance.privacy.sealed_files import Mark, SealedFileError
+from governance.privacy.whom import SETTLE
 from governance.selectors.people import actor_of
 from governance.selectors.subject_exports import file_of, get_export, key_ref
 from governance.services import subject_exports as services
@@ -424,6 +425,97 @@ def test_an_erasure_removes_the_exports_that_are_about_the_person(shelf: Shelf, 
     }  # fmt: skip
     assert [path.stem for path in file_of(mine.pk).parent.iterdir()] == [str(others.pk)]
     assert SubjectExports().erase(sought, {}).erased == 0
+
+
+BOB = "bob.canary@example.org"
+
+
+def running(at: datetime) -> Erasure:
+    return Erasure.objects.create(
+        state="running", basis="objection", reason=WHY, identifiers=1, requested_by="dot", at=at
+    )
+
+
+def test_an_export_about_one_person_does_not_outlive_the_erasure_of_another_it_names(
+    shelf: Shelf, dot: User
+) -> None:
+    shelf.rows[0]["event"]["data"]["referred_by"] = BOB
+    export = ready(dot)
+    assert BOB in str(lines_of(export, dot))
+    with transaction.atomic():
+        swept = SubjectExports().erase(Sought({mark_of(BOB): clock.now()}, (BOB,)), {})
+    assert swept.erased == 1
+    export.refresh_from_db()
+    assert (export.state, export.ended, export.marks) == ("gone", "erased", [])
+    assert not file_of(export.pk).exists()
+    key = PrivacyKey.objects.get(ref=key_ref(export.pk))
+    assert key.wrapped is None
+    assert key.destroyed_at is not None
+    with pytest.raises(InvalidStateError):
+        services.download_export(export.pk, actor=actor_of(dot))
+    notice = Notice.objects.get(user=dot, title="An export that you asked for was removed")
+    assert BOB not in notice.sentence
+    assert MAIL not in notice.sentence
+    assert AuditEntry.objects.filter(action="subject_export.removed").count() == 1
+
+
+@pytest.mark.parametrize("way", ["waits", "rests", "is paused"])
+def test_what_was_half_gathered_before_the_erasure_is_never_finished(
+    shelf: Shelf, dot: User, way: str
+) -> None:
+    shelf.rows[0]["event"]["data"]["referred_by"] = BOB
+    export = services.request_export([MAIL], reason=WHY, actor=actor_of(dot))
+    step_of(export)
+    erasure = running(clock.now())
+    if way == "rests":
+        run_due_jobs()
+        job = Job.objects.get()
+        assert (job.state, job.said) == ("waiting", "Waits until an erasure is done.")
+    elif way == "is paused":
+        assert export.job is not None
+        pause_job(export.job, actor=actor_of(dot))
+    Job.objects.update(cursor={"through": [], "at": {"unit": BOB}, "tally": {}, "total": 7})
+    with transaction.atomic():
+        SubjectExports().erase(Sought({mark_of(BOB): clock.now()}), {})
+    assert Job.objects.get().cursor == {}, "where it was may be a name"
+    Erasure.objects.filter(pk=erasure.pk).update(
+        state="done", sealed="", finished_at=clock.now(), receipt={}
+    )
+    Job.objects.update(due_at=None)
+    if way == "is paused":
+        resume_job(Job.objects.get(), actor=actor_of(dot))
+    run_due_jobs()
+    assert (Job.objects.get().state, Job.objects.get().cursor) == ("done", {})
+    assert SubjectExport.objects.get().state == "gone"
+    assert not file_of(export.pk).exists()
+
+
+def test_what_is_asked_for_while_an_erasure_runs_is_gathered_when_it_is_done(
+    shelf: Shelf, dot: User
+) -> None:
+    erasure = running(clock.now() - 2 * SETTLE)
+    export = services.request_export([MAIL], reason=WHY, actor=actor_of(dot))
+    run_due_jobs()
+    assert not file_of(export.pk).exists(), "nothing was asked of a store"
+    assert shelf.asked == []
+    with transaction.atomic():
+        swept = SubjectExports().erase(Sought({mark_of(BOB): clock.now() - 2 * SETTLE}), {})
+    assert swept.erased == 0
+    Erasure.objects.filter(pk=erasure.pk).update(
+        state="done", sealed="", finished_at=clock.now(), receipt={}
+    )
+    Job.objects.update(due_at=None)
+    run_due_jobs()
+    assert get_export(SYSTEM, export.pk).state == "ready"
+
+
+def test_a_replay_removes_every_export_for_what_came_back_may_stand_in_it(
+    shelf: Shelf, dot: User
+) -> None:
+    one, other = ready(dot), ready(dot, "ben@example.org")
+    assert services.remove_all_for_erasure() == 2
+    assert not file_of(one.pk).exists()
+    assert not file_of(other.pk).exists()
 
 
 def test_who_is_being_erased_is_not_exported_meanwhile(shelf: Shelf, dot: User) -> None:
