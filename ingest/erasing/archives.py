@@ -5,10 +5,10 @@
    Its row names the new file in the transaction of the step; the old one goes after the commit.
 3. Killed before the commit, the new file is written once more; killed after it, the old one is found by
    its name and removed when the walk comes by again.
+4. At the end, while no keeper of storage is at work, files go that no row names (`ingest.erasing.strays`).
 """
 
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Sum
-from django.db.models.functions import Now
 
 from governance.erasing import Collected, Sought, Swept
 from governance.whole_values import Names
+from ingest.erasing import strays
 from ingest.erasing.judging import Judge, Row, Verdict
 from ingest.erasing.showing import items_of
+from ingest.erasing.strays import NAME, parts_of, remove_file
 from ingest.erasing.walking import BUDGET_SECONDS, MOST_ITEMS
 from ingest.models import ArchivedPart, StorageRun
 from ingest.services.archives import (
@@ -32,12 +33,12 @@ from ingest.services.archives import (
     parquet_module,
     root_folder,
 )
-from ingest.services.storage_runs import LONGEST_SILENCE
+from ingest.services.storage_runs import BusyError, begin
 from ingest.times import moment_of
 from portal.kernel.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
-_NAME: Final = re.compile(r"part-([0-9]+)(?:\.([0-9]+))?\.parquet")
+STRAYS: Final = "strays"  # the run in which files go that no row names
 _PAUSE_SECONDS: Final = 1.0
 
 
@@ -100,7 +101,7 @@ def _some(judge: Judge, cursor: Mapping[str, Any], deadline: float) -> Swept:
     """Go on with a file: look through groups until the deadline; after the last, write it again."""
     part = _part_from(int(cursor.get("part", 0)))
     if part is None:
-        return _end(cursor)
+        return _end(cursor, deadline)
     is_same = part.pk == cursor.get("part") and part.path == cursor.get("path")
     first = int(cursor.get("group", 0)) if is_same else 0
     found = list(cursor.get("found", ())) if is_same else []
@@ -123,17 +124,21 @@ def _some(judge: Judge, cursor: Mapping[str, Any], deadline: float) -> Swept:
     return Swept({"part": part.pk + 1}, looked_at, erased, cleared)
 
 
-def _end(cursor: Mapping[str, Any]) -> Swept:
-    """Through, unless a keeper of storage is at work: what it archives just now was read before the
-    erasure took it out of the log."""
-    if not ArchivedPart.objects.exists():
-        return Swept(None)
-    if not StorageRun.objects.filter(
-        finished_at=None, alive_at__gte=Now() - LONGEST_SILENCE
-    ).exists():
-        return Swept(None)
-    time.sleep(_PAUSE_SECONDS)
-    return Swept({"part": int(cursor.get("part", 0))})
+def _end(cursor: Mapping[str, Any], deadline: float) -> Swept:
+    """Remove what no row names; through, unless a keeper of storage is at work: what it archives just
+    now was read before the erasure took it out of the log."""
+    after = int(cursor.get("part", 0))
+    try:
+        with begin(STRAYS):
+            if _part_from(after) is not None:  # it came between the last file and this
+                return Swept({"part": after})
+            swept, gone = strays.remove_some(str(cursor.get("swept", "")), deadline)
+        # It is no work of a schedule, by which the state of the portal is told.
+        StorageRun.objects.filter(kind=STRAYS).delete()
+    except BusyError:
+        time.sleep(_PAUSE_SECONDS)
+        return Swept({"part": after})
+    return Swept(None if swept is None else {"part": after, "swept": swept}, erased=gone)
 
 
 def _part_from(number: int) -> ArchivedPart | None:
@@ -184,7 +189,7 @@ def _write_again(part: ArchivedPart, found: frozenset[int], judge: Judge) -> tup
         if tally.last_id_goes(held.last_id):
             held.last_id = tally.last_id
         held.save()
-        transaction.on_commit(lambda: _remove(old))
+        transaction.on_commit(lambda: remove_file(old))
     return tally.erased, tally.cleared
 
 
@@ -230,16 +235,8 @@ class _Tally:
 
 
 def _next_name(name: str) -> str:
-    part, generation = _parts_of(name)
+    part, generation = parts_of(name)
     return f"part-{part}.{generation + 1}.parquet"
-
-
-def _parts_of(name: str) -> tuple[int, int]:
-    """The number of a file in its day, and how often it was written again."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        raise ArchiveError(f"{name} is not the name of an archived file.")
-    return int(found[1]), int(found[2] or 0)
 
 
 def _put_in_order(part: ArchivedPart) -> ArchivedPart:
@@ -252,16 +249,16 @@ def _put_in_order(part: ArchivedPart) -> ArchivedPart:
     with transaction.atomic():
         held = ArchivedPart.objects.select_for_update().get(pk=part.pk)
         path = root_folder() / held.path
-        number, _ = _parts_of(path.name)
-        found = [one for one in path.parent.glob(f"part-{number}.*") if _NAME.fullmatch(one.name)]
+        number, _ = parts_of(path.name)
+        found = [one for one in path.parent.glob(f"part-{number}.*") if NAME.fullmatch(one.name)]
         if path not in found and found:
-            path = max(found, key=lambda one: _parts_of(one.name)[1])
+            path = max(found, key=lambda one: parts_of(one.name)[1])
             _take(held, path)
         for other in found:
             if other != path:
-                _remove(other)
+                remove_file(other)
         for unfinished in path.parent.glob(f".part-{number}.*.erasing"):
-            _remove(unfinished)
+            remove_file(unfinished)
         return held
 
 
@@ -273,11 +270,3 @@ def _take(held: ArchivedPart, path: Path) -> None:
     held.path = str(path.relative_to(root_folder()))
     held.save()
     logger.warning("an archived day is read from the file of an erasure: %s", held.path)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-        force_folder(path.parent)
-    except OSError:
-        logger.warning("an archived file that was written again cannot be removed: %s", path)

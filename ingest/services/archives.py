@@ -9,7 +9,8 @@ Writing a day, so that a kill anywhere loses nothing:
 3. A row writes down that the file exists, and where it ends. After the last file all of the day below
    that transaction is in the archive, and may be deleted from the log: not before.
 
-Killed anywhere, the next run goes on after the last file that was written down.
+Killed anywhere, the next run goes on after the last file that was written down. A file that no row came
+to name is written over by it, or removed by an erasure (`ingest.erasing.strays`).
 """
 
 import os
@@ -39,6 +40,7 @@ from ingest.times import moment_of
 from portal.kernel import clock, sql
 from portal.kernel.actor import Actor
 from portal.kernel.errors import ConflictError, FieldError, InvalidError, NotFoundError
+from portal.kernel.failpoints import failpoint
 
 EVENTS_A_FILE: Final = 200_000
 BATCH: Final = 500
@@ -94,7 +96,7 @@ def archive_day(life: Life, track: int, day: date, run: Run | None = None) -> in
             part=written.count(), from_tx=since, below_tx=below,
         )  # fmt: skip
         try:
-            _write(parquet, folder, part, group, groups)
+            _write(parquet, folder, part, group, groups, run)
         except OSError as error:
             raise ArchiveError(f"{folder} cannot be written: {error.strerror}.") from error
         count += part.events
@@ -118,22 +120,46 @@ def _write(
     part: ArchivedPart,
     first: list[Any],
     more: Iterator[list[Any]],
+    run: Run | None,
 ) -> None:
-    """Write one file, read it back, and only then write down that it is there."""
+    """Write one file, read it back, and only then give it its name and write down that it is there.
+
+    Raises BusyError, and leaves no file, when the run was taken for dead meanwhile: another may be
+    writing it, or has tidied up behind it.
+    """
     name = f"part-{part.part}.parquet"
     unfinished, whole = folder / f".{name}.unfinished", folder / name
-    tally = _Tally()
+    try:
+        _fill(parquet, unfinished, part, _Tally(), first, more)
+        part.path = str(whole.relative_to(root_folder()))
+        with transaction.atomic():
+            if run is not None:
+                run.hold()
+            unfinished.rename(whole)
+            force_folder(folder)
+            failpoint("archive.file_named")
+            part.save()
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fill(
+    parquet: ModuleType,
+    unfinished: Path,
+    part: ArchivedPart,
+    tally: "_Tally",
+    first: list[Any],
+    more: Iterator[list[Any]],
+) -> None:
+    """Write the events, and say of the file what its row does."""
     part.events, part.content_sha256 = parquet.write(unfinished, tally.watch(first, more))
+    failpoint("archive.file_written")
     if parquet.content_of(unfinished) != (part.events, part.content_sha256):
-        raise ArchiveError(f"{name} of {part.day} does not read as it was written.")
-    part.path = str(whole.relative_to(root_folder()))
+        raise ArchiveError(f"File {part.part} of {part.day} does not read as it was written.")
     part.size_bytes = unfinished.stat().st_size
     part.sha256 = parquet.file_sha256(unfinished)
     part.versions = sorted(tally.versions)
     part.first_at, part.last_at, part.last_id = tally.first, tally.last, tally.last_id
-    unfinished.rename(whole)
-    force_folder(folder)
-    part.save()
 
 
 class _Tally:

@@ -55,6 +55,13 @@ class Run:
         if not alive.update(alive_at=Now(), result=self.result):
             raise BusyError("This run was taken for dead; another goes on.")
 
+    def hold(self) -> None:
+        """For the present transaction, keep anybody from taking this run for dead. Raises BusyError when
+        that happened: another may have tidied up behind it."""
+        alive = StorageRun.objects.select_for_update().filter(pk=self._id, finished_at=None)
+        if not alive.exists():
+            raise BusyError("This run was taken for dead; another goes on.")
+
     def add(self, name: str, count: int) -> None:
         """Add to a count of the result, which is kept with the next `beat` and at the end."""
         self.result[name] = self.result.get(name, 0) + count

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 NAMES: Final = frozenset(
     {
+        "archive.file_named",
+        "archive.file_written",
         "audit.after_send",
         "erasure.before_ledger",
         "erasure.after_ledger",

@@ -43,6 +43,7 @@ from ingest.models import (
 from ingest.services import archives
 from ingest.services.archives import ArchiveError, check_part, start_restore
 from ingest.services.retention import keep_retention
+from ingest.services.storage_runs import BusyError
 from ingest.types import Mark
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
@@ -452,14 +453,102 @@ def test_killed_after_the_commit_the_old_file_goes_with_the_next_walk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(archive_store, "_remove", lambda path: None)
+        patch.setattr(archive_store, "remove_file", lambda path: None)
         assert walk(Archives(), sought_of(ADA)).erased == 2
     assert ADA in texts_of(tmp_path), "left behind"
-    other = next(tmp_path.rglob("part-0.parquet")).with_name("part-1.parquet")
-    other.write_bytes(b"an archive that is just being written has no row yet")
     assert walk(Archives(), sought_of(ADA)).erased == 0
-    other.unlink()
     assert ADA not in texts_of(tmp_path)
+
+
+def test_what_a_keeper_of_storage_is_just_writing_is_left_and_waited_for(
+    world: World, tmp_path: Path, archived: tuple[Stream, ArchivedPart],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(archive_store, "_PAUSE_SECONDS", 0)
+    walk(Archives(), sought_of(ADA))
+    other = next(tmp_path.rglob("part-0.1.parquet")).with_name("part-1.parquet")
+    other.write_bytes(b"an archive that is just being written has no row yet")
+    unfinished = other.with_name(".part-2.parquet.unfinished")
+    unfinished.write_bytes(b"and a name that is none before")
+    run = StorageRun.objects.create(kind="retention", alive_at=clock.now())
+    for _ in range(2):
+        with transaction.atomic():
+            swept = Archives().erase(sought_of(ADA), {})
+        assert swept.cursor is not None, "it waits"
+        assert other.exists()
+        assert unfinished.exists()
+    StorageRun.objects.filter(pk=run.pk).update(finished_at=clock.now())
+    assert walk(Archives(), sought_of(ADA)).erased == 2
+    assert [path.name for path in tmp_path.rglob("*part-*")] == ["part-0.1.parquet"]
+    assert list(StorageRun.objects.values_list("kind", flat=True).distinct()) == ["retention"]
+
+
+@pytest.mark.parametrize("place", ["archive.file_written", "archive.file_named"])
+@pytest.mark.parametrize("has_parts", [False, True], ids=["the first file", "a later file"])
+def test_a_file_of_an_archiver_that_was_killed_goes_though_no_row_names_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, *, has_parts: bool
+) -> None:
+    monkeypatch.setattr(archives, "BATCH", 2)
+    monkeypatch.setattr(archives, "EVENTS_A_FILE", 2)
+    stream = someone(world, 2)
+    Stream.objects.filter(pk=stream.pk).update(retention_days=3, archive=True)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE ingest_event SET track = 1")
+    passes: list[str] = []
+
+    def killed(name: str) -> None:
+        passes.append(name)
+        if name == place and passes.count(name) == (2 if has_parts else 1):
+            # Nothing is tidied up by who was killed.
+            monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+            raise RuntimeError(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "failpoint", killed)
+        with pytest.raises(RuntimeError, match="archive"):
+            keep_retention()
+    monkeypatch.undo()
+    left = [path for path in tmp_path.rglob("*part-*") if path.is_file()]
+    assert len(left) == ArchivedPart.objects.count() + 1
+    assert ArchivedPart.objects.count() == has_parts
+    assert walk(Events(), sought_of(ADA)).erased == 2
+    walk(Archives(), sought_of(ADA))
+    named = {tmp_path / path for path in ArchivedPart.objects.values_list("path", flat=True)}
+    assert {path for path in tmp_path.rglob("*part-*") if path.is_file()} == named
+    assert ADA not in texts_of(tmp_path)
+    keep_retention()
+    assert ids(stream) == []
+    assert sum(part.events for part in ArchivedPart.objects.all()) == 4
+
+
+def test_files_that_are_none_of_an_archive_are_left_alone(
+    world: World, tmp_path: Path, archived: tuple[Stream, ArchivedPart]
+) -> None:
+    folder = next(tmp_path.rglob("part-0.parquet")).parent
+    for name in ("notes.txt", "part-1.parquet.copy", "part-x.parquet"):
+        (folder / name).write_text("not ours")
+    walk(Archives(), sought_of(ADA))
+    assert {path.name for path in folder.iterdir()} == {
+        "part-0.1.parquet", "notes.txt", "part-1.parquet.copy", "part-x.parquet",
+    }  # fmt: skip
+
+
+def test_an_archiver_that_was_taken_for_dead_leaves_no_file_and_no_row(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = someone(world, 1)
+    Stream.objects.filter(pk=stream.pk).update(retention_days=3, archive=True)
+
+    def slept(name: str) -> None:
+        StorageRun.objects.filter(finished_at=None).update(finished_at=clock.now())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "failpoint", slept)
+        with pytest.raises(BusyError):
+            keep_retention()
+    assert not ArchivedPart.objects.exists()
+    assert [path for path in tmp_path.rglob("*part-*") if path.is_file()] == []
+    assert len(ids(stream)) == 3
 
 
 def test_a_restored_database_takes_the_file_that_an_erasure_had_made(

@@ -18,7 +18,7 @@ from catalog.models import Stream
 from governance import tombstones
 from governance.erasing import mark_of
 from governance.models import Erasure, ErasureState, Job, Tombstone
-from governance.privacy import vault
+from governance.privacy import aside, vault
 from governance.services.jobs import run_due_jobs
 from ingest.judging import admission, erased
 from ingest.log.connection import connect
@@ -29,6 +29,7 @@ from ingest.services.letters import replay_group
 from ingest.services.retention import keep_retention
 from portal.kernel import clock
 from portal.kernel.actor import SYSTEM
+from portal.kernel.errors import UnavailableError
 from portal.kernel.identifiers import uuid7
 from tests.ingest.conftest import Answer, World, post
 from tests.ingest.desk import open_desk
@@ -405,6 +406,29 @@ def test_a_process_that_cannot_listen_reads_like_any_other(
         )
     unheard(ADA)
     wait_until(tombstones.any_erased, "it has read again", seconds=3)
+
+
+def test_while_nobody_can_say_who_was_erased_nothing_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = world.stream()
+    key = world.key(world.producer())
+    assert send(key, event_of(stream, "before")).status == 202
+
+    def away(*_: Any) -> Any:
+        raise UnavailableError("The database does not answer just now.", retry_after_seconds=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aside, "run", away)
+        tombstones.doubt()
+        for body, kind in (
+            (event_of(stream, "e1"), ONE),
+            ([event_of(stream, "e2"), event_of(stream, "e3")], MANY),
+        ):
+            answer = send(key, body, kind)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert send(key, event_of(stream, "after")).status == 202
+    assert ids(stream) == ["after", "before"]
 
 
 def test_a_connection_says_when_its_server_is_gone() -> None:
