@@ -63,7 +63,7 @@ class Portal:
                     ("web", ["uvicorn", "portal.asgi:application", "--port", str(self.port),
                              "--http", "portal.http.server:Protocol", "--ws", "none",
                              "--log-level", "error", "--no-access-log"]),
-                    ("worker", ["celery", "-A", "portal.celery:app", "worker", "--queues", "bulk",
+                    ("worker", ["celery", "-A", "portal.celery:app", "worker", "--queues", "bulk,experimental",
                                 "--concurrency", "1", "--loglevel", "WARNING", "--without-mingle",
                                 "--without-gossip"]),
                 )
@@ -117,7 +117,9 @@ def test_a_trace_goes_from_the_producer_through_the_door_a_task_and_a_replay(
     person = make_person(Role.ENGINEER, Role.ON_CALL, team=shop.team)
     token = token_of(person, "read", "write")
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
-        broker.delete("bulk")  # what other tests have left for workers that nobody had started
+        broker.delete(
+            "bulk", "experimental"
+        )  # what other tests have left for workers that nobody had started
     portal = Portal(
         tmp_path,
         {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "100",
