@@ -32,9 +32,12 @@ class ScopeNeededError(NotPermittedError):
 
     code = "scope"
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, about: tuple[str, str] | None = None) -> None:
         super().__init__(
-            f"The token lacks the scope {scope}.", permission=scope, request_at=TOKENS_AT
+            f"The token lacks the scope {scope}.",
+            permission=scope,
+            request_at=TOKENS_AT,
+            about=about,
         )
 
 

@@ -24,6 +24,7 @@ from governance.sights import Sight, chosen, sights, sights_of
 from governance.types import Permission, ResourceRef
 from portal.http import words
 from portal.http.pagination import paginate
+from portal.http.problem import remember
 from portal.kernel import clock
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import InvalidError, NotFoundError, PortalError
@@ -104,6 +105,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         try:
             _ask(ref, actor, form, wanted, renewed)
         except PortalError as error:
+            remember(request, error)
             _show(form, error)
         else:
             messages.success(
@@ -232,6 +234,7 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     except NotFoundError:
         raise
     except PortalError as error:
+        remember(request, error)
         messages.error(request, error.detail)
     return redirect("access")
 

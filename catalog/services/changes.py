@@ -311,7 +311,11 @@ def _require_decider(change: Change, actor: Actor) -> None:
         raise NotPermittedError("People decide on changes; keys do not.")
     access.require(actor, Permission.APPROVE, change.stream)
     if change.asked_by_id == actor.id:
-        raise NotPermittedError("Somebody else must decide on your own change.", code="own_change")
+        raise NotPermittedError(
+            "Somebody else must decide on your own change.",
+            code="own_change",
+            about=change.stream.ref.as_pair(),
+        )
 
 
 def hold_open(change: Change) -> Change:

@@ -70,6 +70,7 @@ def grant_access(
             code="own_grant",
             permission=permission.value,
             request_at=access.ask_url(thing.ref),
+            about=thing.ref.as_pair(),
         )
     terms = Terms(purpose, until, tuple(sorted(set(fields))))
     row = add_grant(thing, permission, holder, terms, actor=actor)
@@ -137,6 +138,7 @@ def _confirm(grant_id: str, actor: Actor) -> None:
             code="own_grant",
             permission=Permission.APPROVE.value,
             request_at=access.ask_url(thing.ref),
+            about=thing.ref.as_pair(),
         )
     now = clock.now()
     touched = (

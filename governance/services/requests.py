@@ -329,11 +329,14 @@ def _owner_of(thing: Any) -> int | None:
 
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
+    ref = ResourceRef(request.resource_kind, request.resource_key)
     if request.requester_id == actor.id and actor.is_person:
-        raise NotOwnRequestError("Somebody else must decide on your own request.")
+        said = "Somebody else must decide on your own request."
+        raise NotOwnRequestError(said, permission="approve", about=ref.as_pair())
     if is_deputy_of(actor, request.requester_id):
-        raise NotOwnRequestError("You decide for who asked: somebody else must decide on it.")
-    thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
+        said = "You decide for who asked: somebody else must decide on it."
+        raise NotOwnRequestError(said, permission="approve", about=ref.as_pair())
+    thing: Any = access.find_resource(ref)
     access.require(actor, Permission.APPROVE, thing)
     return request
 
