@@ -32,6 +32,7 @@ from governance.selectors.jobs import newest_job
 from governance.types import Permission
 from portal.http import parameters
 from portal.http.pagination import paginate
+from portal.http.problem import remember
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, NotPermittedError, PortalError
 
@@ -221,6 +222,7 @@ def decide(request: HttpRequest, change_id: UUID) -> HttpResponse:
     try:
         said = _act(word, found, actor, text, request.POST.get("path", ""))
     except PortalError as error:
+        remember(request, error)
         detail = error.errors[0].detail if error.errors else error.detail
         messages.error(request, f"Not done: {detail}" if error.errors else error.detail)
     else:
@@ -277,6 +279,7 @@ def propose(request: HttpRequest, name: str) -> HttpResponse:
             else:
                 made = services.propose_change(stream, proposal, actor=actor)
         except PortalError as error:
+            remember(request, error)
             places = [f"{item.pointer}: {item.detail}" for item in error.errors[:5]]
             form.add_error("document", "; ".join([error.detail, *places]))
         else:

@@ -261,12 +261,13 @@ def require(actor: Actor, permission: Permission, thing: Governed) -> None:
     if permission is Permission.DISCOVER or not may(actor, Permission.DISCOVER, thing):
         raise NotFoundError
     if actor.is_person and SCOPE[permission] not in actor.scopes:
-        raise ScopeNeededError(SCOPE[permission])
+        raise ScopeNeededError(SCOPE[permission], about=thing.ref.as_pair())
     raise NotPermittedError(
         f"This needs the permission {permission.value} on {thing.ref}.",
         code="permission_missing",
         permission=permission.value,
         request_at=ask_url(thing.ref),
+        about=thing.ref.as_pair(),
     )
 
 

@@ -33,9 +33,12 @@ class ScopeNeededError(NotPermittedError):
 
     code = "scope"
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, about: tuple[str, str] | None = None) -> None:
         super().__init__(
-            f"The token lacks the scope {scope}.", permission=scope, request_at=TOKENS_AT
+            f"The token lacks the scope {scope}.",
+            permission=scope,
+            request_at=TOKENS_AT,
+            about=about,
         )
 
 
@@ -58,8 +61,11 @@ class NotOwnRequestError(NotPermittedError):
 
     code = "own_request"
 
-    def __init__(self, detail: str, permission: str, request_at: str) -> None:
-        super().__init__(detail, permission=permission, request_at=request_at)
+    def __init__(
+        self, detail: str, permission: str, request_at: str, *, about: ResourceRef | None = None
+    ) -> None:
+        pair = about.as_pair() if about is not None else None
+        super().__init__(detail, permission=permission, request_at=request_at, about=pair)
 
 
 class OwnGrantError(NotPermittedError):
@@ -73,6 +79,7 @@ class OwnGrantError(NotPermittedError):
             "own grant, their team's or its programs': somebody else does.",
             permission=permission,
             request_at=request_at,
+            about=ref.as_pair(),
         )
 
 

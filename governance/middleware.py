@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from governance.errors import RoleNeededError
 from governance.models import User
 from governance.pace import pace
+from governance.refusals import note_refusal
 from governance.second_factor import SET_UP_AT, is_missing
 from governance.seen import is_over, seen
 from governance.selectors.people import actor_of
@@ -38,7 +39,9 @@ class EnforcePolicy:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        note_refusal(request)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any

@@ -132,6 +132,10 @@ class ResourceRef:
     def __str__(self) -> str:
         return f"{self.kind}:{self.key}"
 
+    def as_pair(self) -> tuple[str, str]:
+        """The same for what lies below governance."""
+        return self.kind, self.key
+
 
 class Governed(Protocol):
     """What governance needs to know of a thing that it protects."""

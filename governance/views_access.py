@@ -29,6 +29,7 @@ from governance.types import Permission, ResourceRef
 from governance.views_grants import rows_of
 from portal.http import words
 from portal.http.pagination import paginate
+from portal.http.problem import remember
 from portal.kernel import clock
 from portal.kernel.actor import Actor, ActorKind
 from portal.kernel.errors import InvalidError, NotFoundError, PortalError
@@ -129,6 +130,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         try:
             asked_now = _ask(ref, actor, form, wanted, renewed)
         except PortalError as error:
+            remember(request, error)
             _show(form, error)
         else:
             _tell_outcome(request, asked_now)
@@ -301,6 +303,7 @@ def decide(request: HttpRequest, request_id: UUID) -> HttpResponse:
     except NotFoundError:
         raise
     except PortalError as error:
+        remember(request, error)
         messages.error(request, error.detail)
     return redirect("access")
 

@@ -17,6 +17,7 @@ from governance.sudo import sudo
 from governance.types import BreakGlassVerdict, ResourceRef, Role
 from portal.http import words
 from portal.http.pagination import paginate
+from portal.http.problem import remember
 from portal.kernel.actor import Actor
 from portal.kernel.errors import NotFoundError, PortalError
 
@@ -35,6 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
                 reason=form.cleaned_data["reason"],
             )
         except PortalError as error:
+            remember(request, error)
             _show(form, error)
         else:
             messages.warning(
@@ -128,6 +130,7 @@ def _done(request: HttpRequest, act: Any, said: str) -> HttpResponse:
     except NotFoundError:
         raise
     except PortalError as error:
+        remember(request, error)
         messages.error(request, _said(error))
     else:
         messages.success(request, said)

@@ -22,6 +22,7 @@ from ingest.judging.deprecations import FIELD, VERSION
 from ingest.selectors.deprecated_uses import uses_of_stream
 from ingest.selectors.enforcement import ladder_of, moves_of
 from portal.http import words
+from portal.http.problem import remember
 from portal.kernel.errors import NotPermittedError, PortalError
 
 RUNGS: Final = {
@@ -86,6 +87,7 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
             services.set_rule(stream, _rule_of(request), actor=actor)
             messages.success(request, "The rule is changed.")
     except PortalError as error:
+        remember(request, error)
         faults = "; ".join(fault.detail for fault in error.errors)
         messages.error(request, f"{error.detail} {faults}".strip())
     return redirect("stream_quality", name=stream.name)

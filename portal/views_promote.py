@@ -17,6 +17,7 @@ from catalog.tracks import as_on, other
 from governance import access
 from governance.middleware import request_actor
 from governance.types import Permission
+from portal.http.problem import remember
 from portal.kernel import clock
 from portal.kernel.actor import Actor
 from portal.kernel.errors import InvalidStateError, PortalError
@@ -40,6 +41,7 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
             asked = services.ask_to_move(stream, other(stream.track), actor=actor, reason=reason)
             messages.success(request, f"Asked for. {_missing(asked)}")
     except PortalError as error:
+        remember(request, error)
         return _page(request, name, error)
     return redirect("stream_promote", name=stream.name)
 
@@ -60,6 +62,7 @@ def decide(request: HttpRequest, name: str) -> HttpResponse:
             held = services.approve_move(found, actor=actor, comment=text)
             messages.success(request, _approved(held))
     except PortalError as error:
+        remember(request, error)
         return _page(request, name, error)
     return redirect("stream_promote", name=stream.name)
 

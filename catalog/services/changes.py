@@ -319,8 +319,15 @@ def _require_decider(change: Change, actor: Actor) -> None:
             code="own_change",
             permission="stream.approve",
             request_at=page,
+            about=change.stream.ref.as_pair(),
         )
-    require_other(actor, change.asked_by_id, permission="stream.approve", request_at=page)
+    require_other(
+        actor,
+        change.asked_by_id,
+        permission="stream.approve",
+        request_at=page,
+        about=change.stream.ref,
+    )
 
 
 def hold_open(change: Change) -> Change:

@@ -166,6 +166,7 @@ def _require_decider(promotion: Promotion, actor: Actor) -> None:
         promotion.asked_by_id,
         permission="stream.approve",
         request_at=_page_of(promotion.stream),
+        about=promotion.stream.ref,
     )
 
 

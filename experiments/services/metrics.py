@@ -61,6 +61,7 @@ def create_metric(new: NewMetric, *, actor: Actor) -> Metric:
             code="permission_missing",
             permission=Permission.READ_PAYLOAD.value,
             request_at=access.ask_url(new.stream.ref),
+            about=new.stream.ref.as_pair(),
         )
     faults = list(_faults(new))
     if faults:

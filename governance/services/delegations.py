@@ -48,7 +48,7 @@ def delegate(
     made = Delegation.objects.create(
         person_id=actor.id, deputy=deputy, since=since, until=until, note=note.strip()
     )
-    ref = ResourceRef("person", str(actor.id))
+    ref = ResourceRef("person", actor.label)
     tell(
         [deputy.pk],
         News(
@@ -79,7 +79,7 @@ def end_delegation(delegation_id: UUID, *, actor: Actor) -> Delegation:
     found.ended_at = clock.now()
     found.save(update_fields=["ended_at"])
     audit.record(
-        actor, "access.delegation_ended", ResourceRef("person", str(found.person_id)),
+        actor, "access.delegation_ended", ResourceRef("person", found.person.email),
         summary=f"{found.deputy.email} no longer decides for {found.person.email}",
     )  # fmt: skip
     return found

@@ -349,9 +349,14 @@ def _owner_of(thing: Any) -> int | None:
 
 def _decidable(request_id: UUID, actor: Actor) -> AccessRequest:
     request = get_request(actor, request_id)
+    ref = ResourceRef(request.resource_kind, request.resource_key)
     require_other(
-        actor, request.requester_id, permission=Permission.APPROVE.value, request_at=_INBOX
+        actor,
+        request.requester_id,
+        permission=Permission.APPROVE.value,
+        request_at=_INBOX,
+        about=ref,
     )
-    thing: Any = access.find_resource(ResourceRef(request.resource_kind, request.resource_key))
+    thing: Any = access.find_resource(ref)
     access.require(actor, Permission.APPROVE, thing)
     return request

@@ -34,6 +34,7 @@ from ingest.services import letters as services
 from ingest.services.reveal import has_treated, reveal_letter
 from portal.http import parameters, words
 from portal.http.pagination import paginate
+from portal.http.problem import remember
 from portal.kernel import strict_json
 from portal.kernel.actor import Actor
 from portal.kernel.errors import BadRequestError, InvalidError, NotFoundError, PortalError, sentence
@@ -93,6 +94,7 @@ def _mark(request: HttpRequest) -> HttpResponse:
             else:
                 services.assign_group(group, person, actor=actor)
     except PortalError as error:
+        remember(request, error)
         messages.error(request, f"Not done: {sentence(error)}")
     else:
         done = "known" if request.POST.get("do") == "known" else "yours"
@@ -249,6 +251,7 @@ def _decide(request: HttpRequest, group: str) -> HttpResponse:
         wrong = tried(how, said.get("steps", ""), said.get("reason", ""), error)
         return _group_page(request, group, wrong)
     except PortalError as error:
+        remember(request, error)
         messages.error(request, f"Not done: {sentence(error)}")
         return redirect("dead_letter_group", group=group)
     if repair is None:
@@ -375,6 +378,8 @@ def _step(request: HttpRequest, row: Repair, actor: Actor) -> HttpResponse:
         context = {**_one(actor, row), "undecided": error.detail}
         return render(request, "ingest/replay.html", context, status=422)
     except (PortalError, ValueError) as error:
+        if isinstance(error, PortalError):
+            remember(request, error)
         said = sentence(error) if isinstance(error, PortalError) else "This rate is not offered."
         messages.error(request, f"Not done: {said}")
     else:
@@ -390,6 +395,7 @@ def replay_waiting(request: HttpRequest, name: str) -> HttpResponse:
     try:
         repair = services.replay_waiting(stream, actor=actor)
     except PortalError as error:
+        remember(request, error)
         messages.error(request, f"Not done: {sentence(error)}")
         return redirect("stream", name=stream.name)
     if selectors.visible_repairs(actor).filter(pk=repair.pk).exists():

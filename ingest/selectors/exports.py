@@ -87,6 +87,7 @@ def begin_export(actor: Actor, key: str, *, after: str = "") -> Export:
             code="permission_missing",
             permission=Permission.READ_PAYLOAD.value,
             request_at=access.ask_url(ref),
+            about=ref.as_pair(),
         )
     if newest is not None and ref is not None:
         with transaction.atomic():

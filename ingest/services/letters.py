@@ -212,6 +212,7 @@ def approve_repair(repair: Repair, *, actor: Actor, comment: str = "") -> Repair
             repair.declared_by_user,
             permission="stream.approve",
             request_at="/dead-letters/",
+            about=repair.ref,
         )
     counts = repair.dry_run
     if not counts.get("accepted", 0) + counts.get("duplicate", 0):

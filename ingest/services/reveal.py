@@ -68,6 +68,7 @@ def reveal_letter(letter: DeadLetter, *, reason: str, actor: Actor) -> tuple[Any
             code="permission_missing",
             permission=Permission.READ_PERSONAL.value,
             request_at=access.ask_url(ref),
+            about=ref.as_pair(),
         )
     body = bytes(letter.body)
     text = sealing.opened(body, letter.id).decode("utf-8", "replace")

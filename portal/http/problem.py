@@ -80,10 +80,23 @@ def _takes_document(request: HttpRequest) -> bool:
     return wants_document(request) or not request.accepts("text/html")
 
 
+def remember(request: HttpRequest, error: PortalError) -> None:
+    """Keep what a request was refused with, for the line in the log and for the audit log. A page
+    that says an error above a form, instead of answering with it, calls this itself."""
+    request.problem_code = error.code  # type: ignore[attr-defined]  # read by the line in the log
+    request.problem = error  # type: ignore[attr-defined]  # read by problem_of
+
+
+def problem_of(request: HttpRequest) -> PortalError | None:
+    """What a request was refused with; None for one that was not."""
+    found: PortalError | None = getattr(request, "problem", None)
+    return found
+
+
 def respond(request: HttpRequest, error: PortalError) -> HttpResponse:
     """Answer an error as its caller reads it: a document under machine paths, else a page."""
     request_id = getattr(request, "request_id", "")
-    request.problem_code = error.code  # type: ignore[attr-defined]  # read by the line in the log
+    remember(request, error)
     response: HttpResponse
     if (shaped := _shaped(request, error)) is not None:
         response = shaped
@@ -139,7 +152,7 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Respon
     if problem is None:
         return None
     request = context["request"]
-    request._request.problem_code = problem.code
+    remember(request._request, problem)
     response = Response(
         document(problem, request_id=getattr(request, "request_id", "")),
         status=problem.status,

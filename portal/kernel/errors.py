@@ -83,7 +83,8 @@ class UnauthenticatedError(PortalError):
 
 
 class NotPermittedError(PortalError):
-    """`permission` is what is lacking, `request_at` the page where a person asks for it."""
+    """`permission` is what is lacking, `request_at` the page where a person asks for it, `about` the
+    thing that was asked for, as kind and key."""
 
     status = 403
     code = "not_permitted"
@@ -96,7 +97,9 @@ class NotPermittedError(PortalError):
         code: str | None = None,
         permission: str = "",
         request_at: str = "",
+        about: tuple[str, str] | None = None,
     ) -> None:
+        self.about = about
         named = {"permission": permission, "request_at": request_at}
         super().__init__(
             f"{detail} Ask for it at {request_at}" if request_at else detail,

@@ -1,5 +1,6 @@
 """The audit chain belongs to nobody who can sign in: what the portal's own role cannot do to it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -210,6 +211,18 @@ def test_a_role_that_could_take_it_back_is_refused() -> None:
                 ownership.make_roles(owner, _urls("a_superuser")[1])
         finally:
             cursor.execute("DROP ROLE a_superuser")
+
+
+def test_the_command_says_what_it_did_as_json(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.OWNER_DATABASE_URL = "postgresql://owner@localhost/portal"
+    monkeypatch.setattr(ownership, "make_roles", lambda *urls: None)
+    monkeypatch.setattr(ownership, "hand_over", lambda *urls: 7)
+    call_command("audit", "hand-over", "--json")
+    assert json.loads(capsys.readouterr().out) == {"handed_over": 7}
+    call_command("audit", "hand-over")
+    assert capsys.readouterr().out == "7 tables and functions handed over.\n"
 
 
 def test_the_command_asks_by_whom(settings: Any) -> None:

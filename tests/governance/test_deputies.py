@@ -107,6 +107,8 @@ def test_it_is_ended_by_either_of_the_two_and_by_nobody_else(stream: Stream, lin
     assert not access.may(actor_of(noor), Permission.APPROVE, stream)
     with pytest.raises(NotFoundError):
         end_delegation(made.pk, actor=actor_of(lin))
+    log = AuditEntry.objects.filter(object_kind="person", object_key=lin.email).order_by("seq")
+    assert [row.action for row in log] == ["access.delegated", "access.delegation_ended"]
 
 
 def test_a_deputy_that_makes_no_sense_is_refused_at_its_fields(lin: User) -> None:

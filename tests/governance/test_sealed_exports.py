@@ -15,7 +15,7 @@ from django.test import Client
 
 from benchmarks.tampering import TABLES
 from governance import audit
-from governance.chain import signing
+from governance.chain import signing, walking
 from governance.chain.rows import digest
 from governance.models import AuditAnchor, AuditEntry
 from governance.selectors import audit_exports, audit_proofs
@@ -373,3 +373,39 @@ def test_what_comes_while_it_is_read_is_left_out(
 
     found = verified(async_to_sync(read)().splitlines(keepends=True), tmp_path)
     assert (found["code"], found["whole"], found["rows"]) == (0, True, 20)
+
+
+# --- the command and the address of one row ---
+
+
+def test_long_work_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, admin: Client
+) -> None:
+    monkeypatch.setattr(walking, "TOLD_EACH", 10)
+    monkeypatch.setattr(anchoring, "TOLD_EACH", 10)
+    monkeypatch.setattr(anchoring, "MOST_ROWS", 4)
+    write_rows(25)
+    told: dict[str, list[str]] = {}
+    file = tmp_path / "audit.jsonl"
+    for step in (["anchor"], ["verify"], ["verify", str(file)]):
+        if len(step) == 2:
+            file.write_bytes(b"".join(taken(admin, "/audit/export/?period=all+time")))
+        out, progress = StringIO(), StringIO()
+        call_command("audit", *step, "--json", stdout=out, stderr=progress)
+        assert len(json.loads(out.getvalue())) > 0, "standard output holds the result alone"
+        told[" ".join(step[:1]) + str(len(step))] = progress.getvalue().split("\n")
+    assert told["anchor1"] == ["12 looked at", "20 looked at", ""]
+    assert told["verify1"] == ["10 looked at", "20 looked at", ""]
+    assert told["verify2"] == ["10 looked at", "20 looked at", "30 looked at", ""], "proofs too"
+
+
+def test_one_row_is_read_by_its_number() -> None:
+    write_rows(3)
+    api = Client(headers={"Authorization": f"Bearer {token_of(make_person(Role.ADMIN))}"})
+    (second,) = (row for row in api.get("/api/v1/audit").json()["items"] if row["seq"] == 2)
+    assert api.get("/api/v1/audit/2").json() == second
+    assert api.get("/api/v1/audit/999999").status_code == 404
+    assert api.get(f"/api/v1/audit/{10**30}").status_code == 404
+    outsider = Client(headers={"Authorization": f"Bearer {token_of(make_person(Role.ENGINEER))}"})
+    assert outsider.get("/api/v1/audit/2").status_code == 403
+    assert Client().get("/api/v1/audit/2").status_code == 401

@@ -680,6 +680,7 @@ def test_the_command_gathers_gives_and_removes(
     call_command("subject_export", "read", said["id"])
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["export", *["item"] * 5, "end"]
-    call_command("subject_export", "delete", said["id"])
+    call_command("subject_export", "delete", said["id"], "--json")
+    assert json.loads(capsys.readouterr().out) == {"id": said["id"], "state": "removed"}
     assert SubjectExport.objects.get().ended == "deleted"
     assert AuditEntry.objects.filter(action="subject_export.downloaded", actor="portal").exists()

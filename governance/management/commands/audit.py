@@ -118,7 +118,7 @@ class Command(PortalCommand):
             sys.exit(1)
 
     def _tell(self, count: int) -> None:
-        self.stderr.write(f"{count} rows")
+        self.stderr.write(f"{count} looked at")
 
     def _check(self, file: Path, copy: Path | None, keys: dict[str, bytes]) -> Checked:
         with file.open("rb") as lines:

@@ -39,7 +39,10 @@ class Command(PortalCommand):
                 self.stdout.write(part.decode(), ending="")
             return
         services.delete_export(options["id"], actor=SYSTEM)
-        self.stdout.write("removed; its key is destroyed")
+        if options["json"]:
+            self.say_json({"id": str(options["id"]), "state": "removed"})
+        else:
+            self.stdout.write("removed; its key is destroyed")
 
     def _gather(self, reason: str, *, is_json: bool) -> None:
         # From standard input: arguments stand in the shell's history and in lists of processes.
