@@ -496,7 +496,7 @@ INGEST_QUEUE_EVENTS = env.integer("PORTAL_INGEST_QUEUE_EVENTS", 50_000, minimum=
 INGEST_EVENTS_PER_SECOND = env.integer("PORTAL_INGEST_EVENTS_PER_SECOND", 100_000, minimum=1)
 # Of an experimental stream that has no quota of its own, over all keys.
 INGEST_EXPERIMENTAL_EVENTS_PER_SECOND = env.integer(
-    "PORTAL_INGEST_EXPERIMENTAL_EVENTS_PER_SECOND", 50_000, minimum=1
+    "PORTAL_INGEST_EXPERIMENTAL_EVENTS_PER_SECOND", 100_000, minimum=1
 )
 INGEST_BODY_BYTES = env.integer("PORTAL_INGEST_BODY_BYTES", 64 * 1024 * 1024, minimum=1024 * 1024)
 EMBEDDED = os.environ.get("PORTAL_EMBEDDED") == "1"

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Least, Now
 
 from governance import audit, keys
-from governance.errors import PeopleOnlyError, ScopeNeededError
+from governance.errors import TOKENS_AT, PeopleOnlyError, ScopeNeededError
 from governance.models import Key
 from governance.rotation import LONGEST_GRACE, Rotation
 from governance.types import ResourceRef
@@ -66,7 +66,9 @@ def require_token_owner(key: Key, actor: Actor) -> None:
     let them act as somebody else, or as more than they are."""
     if key.user_id != actor.id:
         raise NotPermittedError(
-            "A token is rotated by its person alone. You may end it.", permission="key.rotate"
+            "A token is rotated by its person alone. You may end it.",
+            permission="key.rotate",
+            request_at=TOKENS_AT,
         )
     for scope in key.scopes:
         if scope not in actor.scopes:

@@ -52,7 +52,7 @@ def test_a_refused_permission_says_who_where_and_when(written: Written) -> None:
     assert laptop.get("/audit/").status_code == 403
     (line,) = written.refused
     assert (line["person"], line["route"], line["status"]) == (cy.pk, "/audit/", 403)
-    assert line["code"] == "not_permitted"
+    assert line["code"] == "role"
     assert line["method"] == "GET"
     assert line["at"].endswith("+00:00")
     assert line["request_id"]
