@@ -249,17 +249,18 @@ def _spelled(moment: datetime | None) -> str | None:
 def _verdict(found: Checked) -> str:
     """What is said of an export in which nothing was touched."""
     behind = found.rows - found.proved
+    rows = f"{found.rows} row{'' if found.rows == 1 else 's'}"
     if found.is_whole:
         signed = (
             f"Signed up to row {found.anchored_upto}, at {_spelled(found.anchored_at)}"
             if found.proved
             else "No row of them is signed"
         )
-        count = f"{found.rows} rows, unbroken. {signed}"
+        count = f"{rows}, unbroken. {signed}"
     elif behind:
-        count = f"A part: {found.rows} rows, {found.proved} proved"
+        count = f"A part: {rows}, {found.proved} proved"
     else:
-        count = f"A part: {found.rows} rows, each proved"
+        count = f"A part: {rows}, each proved"
     rest = f"; for {behind} that were too new the seal alone vouches" if behind else ""
     asked = f" Asked: {_as_question(found.asked)}." if found.asked else ""
     return f"{count}{rest}.{asked} Sealed at {_spelled(found.sealed_at)}. Head {found.head_hash}"
