@@ -13,6 +13,7 @@ from catalog import (
     views_import,
     views_register,
     views_remedies,
+    views_teams,
 )
 
 urlpatterns = [
@@ -50,6 +51,8 @@ urlpatterns = [
         views_compliance.processing_table,
         name="processing_table",
     ),
+    path("teams/<slug:slug>/", views_teams.team, name="team"),
+    path("people/<int:user_id>/", views_teams.person, name="person"),
     path("producers/", views.producers, name="producers"),
     path("producers/<slug:name>/", views.producer, name="producer"),
     path("consumers/", views.consumers, name="consumers"),

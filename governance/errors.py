@@ -89,6 +89,18 @@ class RequestOpenError(ConflictError):
     code = "request_open"
 
 
+class TeamByGroupError(ConflictError):
+    """Who is in a team was changed by hand, but a group at the company's sign-in says who is."""
+
+    code = "team_by_group"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Who is in this team follows a group at the company's sign-in: change it there, or have an "
+            "admin keep the team by hand."
+        )
+
+
 class ErasureRunsError(ConflictError):
     """What is kept about somebody was asked for while they are being erased."""
 

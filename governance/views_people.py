@@ -1,6 +1,6 @@
 """Pages of people and teams, and what a person sets for themselves."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.db.models import Count, Q
@@ -12,15 +12,15 @@ from governance.forms import RotateForm, TokenForm
 from governance.middleware import request_actor
 from governance.models import Key, Team, User
 from governance.rotation import GRACES
-from governance.second_factor import has_one
+from governance.selectors import people as selectors
 from governance.selectors.keys import key_rows
-from governance.selectors.sign_in import sessions_of, sign_in_of
-from governance.services.accounts import choose_density, roles_of
+from governance.selectors.sign_in import sign_in_of
+from governance.services.accounts import choose_density
 from governance.services.key_rotation import Rotated, rotate_token
 from governance.services.keys import create_key, revoke_key
 from governance.services.notices import is_mail_on
 from governance.sudo import sudo
-from governance.types import Density, MailWish, Role
+from governance.types import Density, MailWish
 from portal.http import parameters
 from portal.http.pagination import paginate
 from portal.http.theme import THEMES, keep_theme
@@ -52,34 +52,15 @@ def teams(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def team(request: HttpRequest, slug: str) -> HttpResponse:
-    found = Team.objects.filter(slug=slug).first()
-    if found is None:
-        raise NotFoundError
-    people = found.memberships.select_related("user").order_by("-is_lead", "user__name")[:200]
-    return render(request, "governance/team.html", {"team": found, "people": people})
-
-
-@require_GET
-def person(request: HttpRequest, user_id: int) -> HttpResponse:
-    found = User.objects.filter(pk=user_id).first()
-    if found is None:
-        raise NotFoundError
-    page: dict[str, Any] = {
-        "person": found,
-        "roles": found.groups.filter(team__isnull=True).order_by("name"),
-        "teams": Team.objects.filter(memberships__user=found),
-    }
-    actor = request_actor(request)
-    if actor.is_admin:
-        held = roles_of(found)
-        page |= {
-            "all_roles": [(role.value, role.value in held) for role in Role],
-            "sessions": sessions_of(found),
-            "is_self": found.pk == actor.id,
-            "has_factor": has_one(found.pk),
-        }
-    return render(request, "governance/person.html", page)
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody with an account, by address; admins make another here."""
+    asked = parameters.read(request.GET, parameters.LIST)
+    page = paginate(selectors.people(), order=("email",), cursor=asked.get("cursor"))
+    rows = [(row, selectors.role_names(row)) for row in page.items]
+    is_admin = request_actor(request).is_admin
+    return render(
+        request, "governance/people.html", {"rows": rows, "next": page.next, "is_admin": is_admin}
+    )
 
 
 @require_http_methods(["GET", "POST"])

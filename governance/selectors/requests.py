@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from governance import access, programs
-from governance.models import AccessRequest
+from governance.models import AccessRequest, Team
 from governance.programs import Program
 from governance.types import ResourceRef
 from portal.http.pagination import Page, decode_cursor, encode_cursor
@@ -89,19 +89,22 @@ def live_grants(
     mine: bool = False,
     decides: bool = False,
     holder: Program | None = None,
+    team: Team | None = None,
     after: tuple[datetime, str] | None = None,
     only: frozenset[str] | None = None,
 ) -> list[GrantRow]:
     """Grants that hold now, soonest ending first: all for admins, else own and of owned things.
 
     `mine` leaves those of others out, `decides` those on which somebody else decides, `holder` those
-    of all but one program; `only` keeps those of some ids. `after` is the end and id of the last one
-    that was seen.
+    of all but one program, `team` those of all but one team itself; `only` keeps those of some ids.
+    `after` is the end and id of the last one that was seen.
     """
     found: list[GrantRow] = []
     for protected, letter, table in _grant_tables():
         is_of_another = ref is not None and ref.kind != protected.kind
         if is_of_another or (holder is not None and letter != programs.letter_of(holder)):
+            continue
+        if team is not None and letter != "g":
             continue
         rows = _visible(table, protected, actor, letter, mine=mine).filter(
             valid_until__gt=Now(), revoked_at=None
@@ -121,6 +124,8 @@ def live_grants(
             rows = rows.filter(content_object=access.find_resource(ref))
         if holder is not None:
             rows = rows.filter(**{_holder_column(letter): holder.pk})
+        if team is not None:
+            rows = rows.filter(group=team.group_id)
         if after is not None:
             rows = rows.filter(_later(after, f"{protected.kind}-{letter}"))
         rows = rows.select_related("content_object", "permission", _holder_column(letter))

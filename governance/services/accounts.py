@@ -1,6 +1,6 @@
 """What becomes of an account: its password, its roles, whether it is in use."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
@@ -10,13 +10,18 @@ from django.db import transaction
 from governance import audit
 from governance.errors import PeopleOnlyError, RoleNeededError
 from governance.models import User
+from governance.selectors.people import ROLES, revision_of
 from governance.services.notices import News, tell
 from governance.services.sessions import drop_sessions
 from governance.types import Density, NoticeKind, ResourceRef, Role
 from portal.kernel.actor import SYSTEM, Actor, ActorKind
-from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
+from portal.kernel.errors import (
+    FieldError,
+    InvalidError,
+    InvalidStateError,
+    PreconditionFailedError,
+)
 
-ROLES: Final = frozenset(role.value for role in Role)
 _SETTINGS: Final = "/settings/"
 
 
@@ -68,6 +73,33 @@ def change_roles(user: User, roles: Collection[str], *, actor: Actor) -> None:
         after={"roles": sorted(after)},
     )
     _tell(user, "Your roles were changed", f"{actor.label}: {said}.", actor)
+
+
+@transaction.atomic
+def change_person(user: User, changes: Mapping[str, Any], *, actor: Actor, revision: str) -> None:
+    """Change the name, the roles, and whether the account is in use; admins may.
+
+    Raises PreconditionFailedError when somebody changed it since that revision, InvalidStateError
+    for what would leave no admin, or close the actor's own account.
+    """
+    if not actor.is_admin:
+        raise RoleNeededError("Admins change accounts.", "admin")
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    if revision_of(locked) != revision:
+        raise PreconditionFailedError("It was changed since you read it. Read it again and retry.")
+    name = changes.get("name", locked.name).strip()
+    if not name:
+        fault = FieldError("/name", "empty", "must not be empty")
+        raise InvalidError("A person has a name.", errors=[fault])
+    if name != locked.name:
+        User.objects.filter(pk=user.pk).update(name=name)
+        audit.record(
+            actor, "person.renamed", _ref(user), summary=f"changed the name of {user.email}"
+        )
+    if "roles" in changes:
+        change_roles(locked, changes["roles"], actor=actor)
+    if changes.get("is_active", locked.is_active) != locked.is_active:
+        (enable_person if changes["is_active"] else disable_person)(locked, actor=actor)
 
 
 @transaction.atomic

@@ -282,6 +282,8 @@ CHANGES_OF: dict[str, dict[str, Any]] = {
     "/api/v1/policies/{slug}": {"sentence": "Changed."},
     "/api/v1/streams/{name}/enforcement": {"days": 9},
     "/api/v1/views/{view_id}": {"name": "Changed.", "shared": True},
+    "/api/v1/people/{user_id}": {"name": "Changed."},
+    "/api/v1/teams/{slug}/members/{user_id}": {"is_lead": True},
 }
 
 
@@ -298,6 +300,11 @@ def _existing(one: Served, client: Client) -> str:
     if noun == "views":
         view = {"kind": "audit", "name": "What was said", "asked": {"period": "7 days"}}
         return str(client.post("/api/v1/views", view, content_type=JSON)["Location"])
+    if noun == "people":
+        return f"/api/v1/people/{make_person().pk}"
+    if "/members/" in one.path:
+        team = make_team()
+        return f"/api/v1/teams/{team.slug}/members/{make_person(team=team).pk}"
     if not one.places:
         return one.path
     name = {

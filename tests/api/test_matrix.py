@@ -165,6 +165,8 @@ def bodies(secret: Secret) -> dict[str, Any]:
         "api/v1/synthetic-runs": {"stream": NAME, "events": 10},
         "api/v1/domains": {"slug": "newcomer"},
         "api/v1/teams": {"slug": "newcomer", "name": "Newcomer"},
+        "api/v1/people": {"email": "newcomer@test.example", "name": "Newcomer"},
+        "teams/<slug:slug>/members/<int:user_id>/": {"do": "lead"},
         "api/v1/streams": {"name": "newcomer.came_in", "schema": {"type": "object"}},
     }  # fmt: skip
 

@@ -30,7 +30,7 @@ PAGES = [
     "/settings/second-factor/", "/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/",
     "/accounts/password/change/", "/accounts/reauthenticate/",
     "/access/new/?stream=checkout.order_placed", "/audit/", "/audit/1/", "/teams/",
-    "/teams/checkout/", "/people/1/", "/settings/", "/design/", "/api/docs",
+    "/teams/checkout/", "/people/", "/people/new/", "/people/1/", "/settings/", "/design/", "/api/docs",
     "/search/", "/search/?q=zzzqqq", "/streams/?q=zzzqqq&domain=checkout",
     "/streams/?q=order&domain=checkout", "/streams/checkout.order_placed/?range=24h",
     "/streams/checkout.order_placed/volume/", "/streams/checkout.order_placed/schema/?q=sku",
@@ -111,7 +111,9 @@ def test_a_page_of_an_error_says_what_and_where_to_go(
     analyst.page.context.close()
 
 
-FOR_ADMINS = ("/audit", "/privacy/keys", "/privacy/vault", "/privacy/exports", "/privacy/erasures")
+FOR_ADMINS = (
+    "/people/new", "/audit", "/privacy/keys", "/privacy/vault", "/privacy/exports", "/privacy/erasures",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ["engineer", "admin"])
