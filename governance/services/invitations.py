@@ -8,11 +8,9 @@
 Where the company's sign-in is the only one there is no link: the address is what lets them in.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from smtplib import SMTPException
 from typing import Any, Final
 
 from allauth.account.adapter import get_adapter
@@ -20,7 +18,6 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.db import transaction
 
@@ -29,6 +26,7 @@ from governance.errors import RoleNeededError, TeamByGroupError
 from governance.models import Team, User
 from governance.selectors.people import ROLES, is_by_group
 from governance.services.accounts import set_roles
+from governance.services.mails import send_link
 from governance.services.notices import is_mail_on
 from governance.services.teams import add_member
 from governance.types import ResourceRef
@@ -36,18 +34,8 @@ from portal.kernel.actor import Actor
 from portal.kernel.errors import FieldError, InvalidError, InvalidStateError
 from portal.kernel.once import only_once
 
-logger = logging.getLogger(__name__)
 MOST_TEAMS: Final = 50
 LONGEST_NAME: Final = 120
-_SUBJECT: Final = "Event portal: an account was made for you"
-_MAIL: Final = """An account of the event portal was made for you, for this address. Choose your password within an
-hour; the address works once:
-
-{link}
-
-Is it over, ask for another: {again}
-Do you not know what this is about, do nothing.
-"""
 
 
 class Handed(StrEnum):
@@ -186,20 +174,8 @@ def _hand_over(person: User) -> Invited:
     link = _link_of(person)
     if not is_mail_on():
         return Invited(person, Handed.SHOWN, link)
-    again = f"{settings.PUBLIC_URL}/accounts/password/reset/"
-    mail = EmailMessage(
-        subject=_SUBJECT,
-        body=_MAIL.format(link=link, again=again),
-        from_email=settings.MAIL_FROM,
-        to=[person.email],
-        headers={"Auto-Submitted": "auto-generated"},
-    )
-    try:
-        mail.send()
-    except (SMTPException, OSError) as error:
-        logger.warning("a link for a new account was not taken: %s", type(error).__name__)
-        return Invited(person, Handed.NOT_MAILED)
-    return Invited(person, Handed.MAILED)
+    taken = send_link(person.email, link)
+    return Invited(person, Handed.MAILED if taken else Handed.NOT_MAILED)
 
 
 def _link_of(person: User) -> str:

@@ -132,6 +132,30 @@ def mail_of(user: User, rows: Sequence[Notice]) -> EmailMessage:
     )
 
 
+def send_link(address: str, link: str) -> bool:
+    """Mail a new person the link with which they choose a password; whether it was taken.
+
+    It is no notice: its text is a secret, which no table keeps.
+    """
+    again = f"{settings.PUBLIC_URL}/accounts/password/reset/"
+    mail = EmailMessage(
+        subject="Event portal: an account was made for you",
+        body="An account of the event portal was made for you, for this address. Choose your "
+        f"password within an hour; the address works once:\n\n{link}\n\n"
+        f"Is it over, ask for another: {again}\n"
+        "Do you not know what this is about, do nothing.\n",
+        from_email=settings.MAIL_FROM,
+        to=[address],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    try:
+        get_connection().send_messages([mail])
+    except (SMTPException, OSError) as error:
+        logger.warning("a link for a new account was not taken: %s", type(error).__name__)
+        return False
+    return True
+
+
 def _message_id(batch: UUID | None) -> str:
     return f"<notice-{batch}@{urlsplit(settings.PUBLIC_URL).hostname or 'event-portal'}>"
 
