@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0023_audit_verbs'),
+        ('governance', '0022_audit_verbs'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("governance", "0024_access")]
+    dependencies: ClassVar = [("governance", "0023_policies_on_requests")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar[list[Any]] = [("governance", "0025_settings_tracks_density_and_escalations")]
+    dependencies: ClassVar[list[Any]] = [("governance", "0024_tracks_density_escalations")]
     operations: ClassVar[list[Any]] = [
         migrations.AlterField(
             model_name="subjectexport",
