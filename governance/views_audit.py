@@ -156,7 +156,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
         written, media, name = audit_exports.as_table(rows), TABLE, "audit.csv"
     else:
         anchor_for_export()
-        written = audit_exports.as_lines(rows, audit_log.spelled(filters))
+        written = audit_exports.as_sealed_lines(rows, audit_log.spelled(filters))
         media, name = LINES, "audit.jsonl"
     answer = StreamingHttpResponse(written, content_type=media)
     answer["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -105,18 +105,21 @@ class AuditProof(ApiView):
 
 class AuditExport(ApiView):
     @operation(
-        "The chain as one JSON object a line, the oldest first, or what fits a question. Behind the "
-        "rows stand lines with proofs and a seal, by which `manage.py audit verify FILE` shows that "
-        "each row is genuine and none was taken out.",
-        takes=QUESTION,
+        "The chain as one JSON object a line, the oldest first, or what fits a question. With "
+        "`sealed=true` lines with proofs and a seal stand behind the rows, by which `manage.py audit "
+        "verify FILE --sealed` shows that each row is genuine and none was taken out.",
+        takes={**QUESTION, "sealed": parameters.flag},
         media=LINES,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        anchor_for_export()
-        response = StreamingHttpResponse(
-            audit_exports.as_lines(_rows(self.asked), audit_log.spelled(self.asked)),
-            content_type=LINES,
-        )
+        question = dict(self.asked)
+        rows = _rows(question)
+        if question.pop("sealed", False):
+            anchor_for_export()
+            lines = audit_exports.as_sealed_lines(rows, audit_log.spelled(question))
+        else:
+            lines = audit_exports.as_lines(rows)
+        response = StreamingHttpResponse(lines, content_type=LINES)
         response["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
         return response
 

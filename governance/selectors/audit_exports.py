@@ -1,7 +1,7 @@
 """The audit log as a file, page by page, so that no export is held in memory.
 
-JSON lines end in proofs and a seal (`governance.chain.seals`): what is in such a file can be checked
-with nothing but the public key. A table has none.
+Sealed lines end in proofs and a seal (`governance.chain.seals`): what is in such a file can be checked
+with nothing but the public key. Lines without, and a table, are rows alone.
 """
 
 from array import array
@@ -26,9 +26,14 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def as_lines(rows: QuerySet[AuditEntry], asked: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """One JSON object a line, the oldest row first, then proofs and the seal: what `audit verify`
-    reads. `asked` is the question that chose the rows, by its parts; empty for all of them.
+async def as_lines(rows: QuerySet[AuditEntry]) -> AsyncIterator[bytes]:
+    """One JSON object a line, the oldest row first."""
+    async for page in _pages(rows):
+        yield b"".join(dump(as_dict(row)) + b"\n" for row in page)
+
+
+def as_sealed_lines(rows: QuerySet[AuditEntry], asked: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """The same, then proofs and the seal: what `audit verify FILE --sealed` reads. `asked` is the question that chose the rows, by its parts; empty for all of them.
 
     What comes while it is read is left out. The key that seals is there (`anchor_for_export`).
     """

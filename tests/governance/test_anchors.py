@@ -402,9 +402,13 @@ def test_an_export_is_verified_with_nothing_but_the_copy_and_the_public_key(
     settings.DATA_DIR = tmp_path / "elsewhere"
     found = said("verify", str(export), "--anchors", str(copy), "--public-key", text)
     assert (found["holds"], found["rows"], found["anchored_upto"]) == (True, 6, 6)
+    found = said("verify", str(export))
+    assert (found["holds"], found["anchored_upto"], found["anchored_at"]) == (True, 0, None)
     out = StringIO()
-    with pytest.raises(SystemExit) as stop:  # rows alone, which do not say whether they are all
-        call_command("audit", "verify", str(export), stdout=out)
+    call_command("audit", "verify", str(export), stdout=out)
+    assert "It has no seal, so its end may have been cut off." in out.getvalue()
+    with pytest.raises(SystemExit) as stop:
+        call_command("audit", "verify", str(export), "--sealed", stdout=out)
     assert stop.value.code == 1
     assert "there is no seal at its end, which may have been cut off behind row 6" in out.getvalue()
     export.write_bytes(b"".join(export.read_bytes().splitlines(keepends=True)[:-1]))

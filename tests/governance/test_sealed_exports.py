@@ -80,7 +80,9 @@ def rows_of(lines: Lines) -> list[dict[str, Any]]:
     return [row for row in map(json.loads, lines) if "seq" in row]
 
 
-def verified(lines: Lines, tmp_path: Path, *words: str) -> dict[str, Any]:
+def verified(
+    lines: Lines, tmp_path: Path, *words: str, how: tuple[str, ...] = ("--sealed",)
+) -> dict[str, Any]:
     """What `audit verify` says of a file, with its exit code and its sentence."""
     file = tmp_path / "audit.jsonl"
     file.write_bytes(b"".join(lines))
@@ -88,7 +90,7 @@ def verified(lines: Lines, tmp_path: Path, *words: str) -> dict[str, Any]:
     for options in ([], ["--json"]):
         out = StringIO()
         try:
-            call_command("audit", "verify", str(file), *words, *options, stdout=out)
+            call_command("audit", "verify", str(file), *how, *words, *options, stdout=out)
         except SystemExit as stop:
             code = int(stop.code or 0)
         texts.append(out.getvalue())
@@ -127,7 +129,7 @@ def test_without_a_question_it_is_the_whole_chain(admin: Client, tmp_path: Path)
     newest = AuditEntry.objects.count()
     for client, path, rows in (
         (admin, "/audit/export/?verb=touched&period=all+time", newest),
-        (api, "/api/v1/audit/export", newest),
+        (api, "/api/v1/audit/export?sealed=true", newest),
     ):
         found = verified(taken(client, path), tmp_path)
         assert (found["code"], found["whole"], found["rows"]) == (0, True, rows)
@@ -285,7 +287,7 @@ def test_no_end_can_be_cut_off(path: str, admin: Client, tmp_path: Path) -> None
         assert "there is no seal at its end" in found["fault"], end
     copy = tmp_path / "audit" / "anchors.jsonl"
     if "all" in path:  # rows alone, beside the copy of the anchors: the missing one is known
-        found = verified(lines[: count - 1], tmp_path, "--anchors", str(copy))
+        found = verified(lines[: count - 1], tmp_path, "--anchors", str(copy), how=())
         assert (found["code"], found["first_bad"]) == (1, count)
 
 

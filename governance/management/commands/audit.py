@@ -61,8 +61,11 @@ class Command(PortalCommand):
         )  # fmt: skip
         parser.add_argument(
             "--anchors", type=Path, metavar="FILE",
-            help="a copy of the anchors, beside an export; the signatures in it are checked. An "
-            "export of an older portal holds no proofs and needs it",
+            help="a copy of the anchors, beside an export; the signatures in it are checked",
+        )  # fmt: skip
+        parser.add_argument(
+            "--sealed", action="store_true",
+            help="verify: the file is to end in a seal, so that nothing can be cut off its end",
         )  # fmt: skip
         parser.add_argument(
             "--public-key", action="append", default=[], metavar="KEY",
@@ -101,7 +104,7 @@ class Command(PortalCommand):
                 return
             copy = options["anchors"]
             try:
-                if copy is None or _is_sealed(file):
+                if options["sealed"] or _is_sealed(file):
                     self._say_checked(self._check(file, copy, keys), is_json=options["json"])
                     return
                 found = self._walk(file, copy, keys)
@@ -113,7 +116,7 @@ class Command(PortalCommand):
                 raise CommandError(
                     f"{file} holds a line that is no row of the audit chain."
                 ) from error
-        self._say(found, is_json=options["json"])
+        self._say(found, is_json=options["json"], is_file=file is not None)
         if not found.holds:
             sys.exit(1)
 
@@ -126,7 +129,7 @@ class Command(PortalCommand):
             return exported.check(told, keys, _digests(copy, keys))
 
     def _walk(self, file: Path, copy: Path, keys: dict[str, bytes]) -> walking.Verification:
-        """An export of an older portal, which says nothing of itself."""
+        """Rows alone, which do not say whether they are all."""
         with file.open("rb") as lines:
             told = telling(entries_of_export(lines), self._tell)
             return walking.verify(told, _anchors_of(copy, keys))
@@ -156,7 +159,9 @@ class Command(PortalCommand):
         if not found.holds:
             sys.exit(1)
 
-    def _say(self, found: walking.Verification | AuditVerification, *, is_json: bool) -> None:
+    def _say(
+        self, found: walking.Verification | AuditVerification, *, is_json: bool, is_file: bool
+    ) -> None:
         if is_json:
             self.say_json(
                 {
@@ -176,7 +181,8 @@ class Command(PortalCommand):
         else:
             signed = "No row of them is signed."
         if found.holds:
-            self.stdout.write(f"{found.rows} rows, unbroken. {signed} Head {found.head_hash}")
+            end = " It has no seal, so its end may have been cut off." if is_file else ""
+            self.stdout.write(f"{found.rows} rows, unbroken. {signed}{end} Head {found.head_hash}")
         else:
             self.stdout.write(f"Broken: row {found.first_bad} {found.fault}. {signed}")
 
@@ -302,7 +308,7 @@ def _digests(copy: Path | None, keys: dict[str, bytes]) -> dict[int, bytes]:
 
 
 def _is_sealed(file: Path) -> bool:
-    """Whether an export holds proofs or a seal, as all do that were made since there are any."""
+    """Whether an export holds proofs or a seal."""
     with file.open("rb") as lines:
         return any(line.startswith(seals.STARTS) for line in lines)
 
