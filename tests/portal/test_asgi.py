@@ -171,12 +171,14 @@ def test_a_stream_answers_to_its_alias_whatever_characters_it_has(alias: str, to
 
 
 def test_the_audit_chain_is_exported_whole_oldest_first_and_verifies_from_the_file(
-    token: str, tmp_path: Any
+    token: str, tmp_path: Any, settings: Any
 ) -> None:
+    settings.AUDIT_ANCHORS = tmp_path / "anchors.jsonl"  # of a chain that is taken back
     make_stream()
     answer = ask("GET", "/api/v1/audit/export", token=token)
     assert answer.headers["content-type"] == "application/x-ndjson"
-    rows = [json.loads(line) for line in answer.body.splitlines()]
+    *rows, proof, seal = [json.loads(line) for line in answer.body.splitlines()]
+    assert (list(proof), list(seal)) == (["proof"], ["seal"])
     assert [row["seq"] for row in rows] == list(range(1, AuditEntry.objects.count() + 1))
     file = tmp_path / "audit.jsonl"
     file.write_bytes(answer.body)
@@ -185,9 +187,9 @@ def test_the_audit_chain_is_exported_whole_oldest_first_and_verifies_from_the_fi
     with pytest.raises(SystemExit):
         call_command("audit", "verify", str(file))
     narrowed = ask("GET", "/api/v1/audit/export?action=stream.registered", token=token)
-    assert {json.loads(line)["action"] for line in narrowed.body.splitlines()} == {
-        "stream.registered"
-    }
+    *rows, proof, seal = [json.loads(line) for line in narrowed.body.splitlines()]
+    assert (list(proof), list(seal)) == (["proof"], ["seal"])
+    assert {row["action"] for row in rows} == {"stream.registered"}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/teams", "/theme/", "/registry/subjects/a.b/versions"])
