@@ -28,6 +28,7 @@ MAY = {
     "governance_key": "when a key was last used",
     "governance_key_use": "when a key was last used",
     "catalog_streamconsumerpermission": "when a grant to read was last used",
+    "governance_audit_anchor": "what an export of the log is signed up to",
     "catalog_observedread": "what a consumer's key was given",
 }
 

@@ -202,7 +202,7 @@ def _noting(name: str, seen: list[str]) -> Any:
 
 
 def test_a_connection_too_many_takes_the_place_of_one_that_serves_nothing(
-    port: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 6)
     monkeypatch.setattr(server, "_ROOM_AT_ONCE", 2)
@@ -210,28 +210,34 @@ def test_a_connection_too_many_takes_the_place_of_one_that_serves_nothing(
     seen: list[str] = []
     for name in ("connection_made", "data_received"):
         monkeypatch.setattr(server.Protocol, name, _noting(name, seen))
-    with contextlib.ExitStack() as links:
+    # Of its own, as connections of other tests may be there still.
+    with served(application, timeout_keep_alive=2) as port:
+        with contextlib.ExitStack() as links:
 
-        def link(sent: bytes) -> socket.socket:
-            """A connection of which the server has seen what was sent, before there is another."""
-            before = len(seen)
-            found = links.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
-            found.sendall(sent)
-            wait_until(lambda: len(seen) == before + 1 + bool(sent), "the server to see it")
-            return found
+            def link(sent: bytes) -> socket.socket:
+                """A connection of which the server has seen what was sent, before there is another."""
+                before = len(seen)
+                found = links.enter_context(
+                    socket.create_connection(("127.0.0.1", port), timeout=20)
+                )
+                found.sendall(sent)
+                wait_until(lambda: len(seen) == before + 1 + bool(sent), "the server to see it")
+                return found
 
-        busy = [link(half + b"\r\n") for _ in range(2)]
-        idle = [link(b""), link(half), link(half), link(b"")]
-        busy.append(link(half + b"\r\n"))
-        assert [found.recv(100) for found in idle[:2]] == [b"", b""], "the oldest two had to go"
-        busy += [link(half + b"\r\n") for _ in range(3)]
-        assert [found.recv(100) for found in idle[2:]] == [b"", b""]
-        said = talk(port)
-        assert_problem(said, 503, "unavailable")
-        assert b"\r\nretry-after: " in said
-        for found in busy:
-            found.sendall(b"whole one")
-            assert found.recv(1000).endswith(b"whole one"), "who has a request in hand is served"
-    wait_until(
-        lambda: talk(port, request("Connection: close")).startswith(b"HTTP/1.1 200 "), "room"
-    )
+            busy = [link(half + b"\r\n") for _ in range(2)]
+            idle = [link(b""), link(half), link(half), link(b"")]
+            busy.append(link(half + b"\r\n"))
+            assert [found.recv(100) for found in idle[:2]] == [b"", b""], "the oldest two had to go"
+            busy += [link(half + b"\r\n") for _ in range(3)]
+            assert [found.recv(100) for found in idle[2:]] == [b"", b""]
+            said = talk(port)
+            assert_problem(said, 503, "unavailable")
+            assert b"\r\nretry-after: " in said
+            for found in busy:
+                found.sendall(b"whole one")
+                assert found.recv(1000).endswith(b"whole one"), (
+                    "who has a request in hand is served"
+                )
+        wait_until(
+            lambda: talk(port, request("Connection: close")).startswith(b"HTTP/1.1 200 "), "room"
+        )
