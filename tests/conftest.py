@@ -7,6 +7,7 @@ not for what another draw brings to light. PORTAL_TEST_EXPLORE=1 draws others, a
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -50,6 +51,10 @@ engine.MAX_EXAMPLE_SECONDS = 3.0  # type: ignore[attr-defined]
 candidates.REPLAY_SECONDS = 60.0  # type: ignore[misc]
 
 
+# Where anchors of the tests' chain lie, unless a test says otherwise.
+_ANCHORS = Path(settings.AUDIT_ANCHORS)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
@@ -70,12 +75,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _raw_tables_are_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that commits; whatever runs next may count rows."""
+    """After a test that commits; whatever runs next may count rows, or walk over the audit chain."""
     marker = request.node.get_closest_marker("django_db")
     tombstones.forget()
     if marker is None and not {"db", "transactional_db"} & set(request.fixturenames):
         tombstones.hold_for_good({})  # a test without a database is not asked to connect to one
     yield
+    _ANCHORS.unlink(missing_ok=True)  # what they vouch for is rolled back, or emptied below
     aside.close()  # a database that somebody is connected to cannot be dropped
     if marker and marker.kwargs.get("transaction"):
         empty_raw_tables()
