@@ -183,6 +183,7 @@ class _Checking:
     # --- the end ---
 
     def found(self) -> Checked:
+        """What is said of the file once all of its lines were taken."""
         seal = self._seal
         if seal is None:  # proofs may have been cut off with it
             last = f" behind row {self._seqs[-1]}" if self._seqs else ""

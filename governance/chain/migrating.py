@@ -1,6 +1,6 @@
 """How a migration changes the chain's tables, which belong to another role than the one that migrates."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from governance.chain.ownership import OWNER, connect_as_owner
 
-_MAY: str = """
+_MAY: Final = """
 SELECT coalesce(bool_and(pg_has_role(current_user, relowner, 'USAGE')), true)
 FROM pg_class WHERE oid = to_regclass('public.governance_audit')
 """
